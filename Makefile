@@ -2,7 +2,7 @@
 # Sources are found by folder: a new file needs no line here. `make help` lists the targets.
 #
 #   V=1          show the commands          WERROR=1     warnings are errors
-#   BUILD=dir    output folder              SAN=address|thread|coverage   instrumented build (own BUILD)
+#   BUILD=dir    output folder              SAN=address|thread|coverage|fuzz   instrumented build (own BUILD)
 #   OFFLINE=1    without libbpf, clang, bpftool (what `make offline` does)
 #   EXTRA_CFLAGS, EXTRA_LDFLAGS             added last
 
@@ -35,6 +35,7 @@ BPF_ARCH  := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(MACHINE)))
 SANFLAGS_address  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANFLAGS_thread   := -fsanitize=thread -fno-omit-frame-pointer
 SANFLAGS_coverage := --coverage -fprofile-update=atomic
+SANFLAGS_fuzz     := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 SANFLAGS          := $(SANFLAGS_$(SAN))
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wformat=2
@@ -99,7 +100,7 @@ bsupport_src  := $(call find_c,tests/bench/support)
 fuzz_src      := $(sort $(wildcard tests/fuzz/*.c))
 
 test_src := $(unit_src) $(replay_src) $(support_src) $(stress_src) $(workload_src) $(wsupport_src) \
-	    $(helper_src) $(bench_src) $(bsupport_src)
+	    $(helper_src) $(bench_src) $(bsupport_src) $(fuzz_src)
 all_src  := $(runtime_src) $(example_src) $(probes_src) $(collector_src) $(extension_src) $(tui_src) \
 	    $(main_src) $(test_src)
 
@@ -130,7 +131,8 @@ stress_bin := $(stress_src:%.c=$(BUILD)/%)
 helper_bin := $(helper_src:tests/e2e/helpers/%.c=$(BUILD)/tests/e2e/%)
 bench_bin  := $(bench_src:tests/bench/%.c=$(BUILD)/bench/%)
 fuzz_bin   := $(fuzz_src:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-tests_bin  := $(unit_bin) $(replay_bin) $(stress_bin) $(helper_bin)
+plain_bin  := $(unit_bin) $(replay_bin) $(fuzz_bin)
+tests_bin  := $(plain_bin) $(stress_bin) $(helper_bin)
 
 .PHONY: all tests help
 all: $(lib_runtime) $(shared) $(libs) $(program) $(extension) $(examples) $(workloads) ## build everything but the tests
@@ -277,16 +279,21 @@ $(BUILD)/tests/stress/%: $(BUILD)/obj/tests/stress/%.o $(lib_runtime)
 $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(lib_runtime)
 	$(call link,,$(LIBS_runtime) -lm)
 
+# With SAN=fuzz the fuzzer brings main(); otherwise the program replays its seeds.
+fuzz_main := $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/scripts/fuzz_replay.o)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(fuzz_main) $(libs) $(lib_runtime)
+	$(call link,tests/fuzz/$*.c,$(LIBS_all) $(if $(fuzz_main),,-fsanitize=fuzzer))
+
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(bsupport_src)) $(libs) $(lib_runtime)
 	$(call link,tests/bench/$*.c,$(LIBS_all))
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: check check-unit check-replay check-bpf check-asan check-tsan check-valgrind stress bench lint format
+.PHONY: check check-unit check-replay check-bpf check-asan check-tsan check-valgrind stress bench fuzz coverage lint format
 run_tests = BUILD=$(BUILD) WEFT=$(BUILD)/weft SAN=$(SAN) scripts/run_tests.sh
 
-check: $(unit_bin) $(replay_bin) $(program) $(extension) $(workloads) ## unit + replay tests, layer and header checks; needs no privilege
-	@$(run_tests) $(unit_bin) $(replay_bin) scripts/check_layers.sh scripts/check_headers.sh
+check: $(plain_bin) $(program) $(extension) $(workloads) ## unit + replay tests, layer and header checks; needs no privilege
+	@$(run_tests) $(plain_bin) scripts/check_layers.sh scripts/check_headers.sh
 
 check-unit: $(unit_bin) $(workloads)
 	@$(run_tests) $(unit_bin)
@@ -304,8 +311,8 @@ check-tsan: ## stress programs and unit tests of runtime and collector under Thr
 	@$(MAKE) BUILD=$(BUILD)/tsan SAN=thread check-threads
 
 .PHONY: check-instrumented check-threads
-check-instrumented: $(unit_bin) $(replay_bin) $(program) $(workloads)
-	@$(run_tests) $(unit_bin) $(replay_bin)
+check-instrumented: $(plain_bin) $(program) $(workloads)
+	@$(run_tests) $(plain_bin)
 
 thread_bin := $(stress_bin) $(filter $(BUILD)/tests/unit/runtime/% $(BUILD)/tests/unit/collector/%,$(unit_bin))
 check-threads: $(thread_bin) $(workloads)
@@ -320,6 +327,20 @@ stress: $(stress_bin) ## stress programs, WEFT_STRESS_SECONDS each (20)
 
 bench: $(bench_bin) $(program) $(examples) $(workloads) ## measure; prints a table, writes build/bench.json
 	@rc=0; for b in $(bench_bin); do BUILD=$(BUILD) WEFT=$(BUILD)/weft $$b || rc=1; done; exit $$rc
+
+fuzz: ## run the fuzz targets, WEFT_FUZZ_SECONDS each (30)
+	$(call need,CLANG,clang)
+	@$(MAKE) BUILD=$(BUILD)/fuzzing SAN=fuzz CC=$(CLANG) run-fuzz
+.PHONY: run-fuzz run-coverage
+run-fuzz: $(fuzz_bin)
+	@scripts/fuzz.sh $(fuzz_bin)
+
+coverage: ## lines executed by unit and replay tests
+	@$(MAKE) BUILD=$(BUILD)/coverage SAN=coverage run-coverage
+run-coverage: $(plain_bin) $(program) $(workloads)
+	@find $(BUILD) -name '*.gcda' -delete
+	-@$(run_tests) $(plain_bin)
+	@scripts/coverage.sh $(BUILD)
 
 lint: compdb ## format, lengths, clang-tidy
 	@BUILD=$(BUILD) scripts/lint.sh
@@ -338,7 +359,7 @@ define comp_entry
 endef
 compdb: gen ## build/compile_commands.json
 	@mkdir -p $(BUILD)
-	$(file >$(BUILD)/compile_commands.json.part)$(foreach s,$(all_src),$(file >>$(BUILD)/compile_commands.json.part,$(comp_entry)))
+	$(file >$(BUILD)/compile_commands.json.part)$(foreach s,$(all_src),$(file >>$(BUILD)/compile_commands.json.part,$(call comp_entry,$(s))))
 	@{ echo '['; grep . $(BUILD)/compile_commands.json.part | sed '$$!s/$$/,/'; echo ']'; } > $(BUILD)/compile_commands.json
 	@rm -f $(BUILD)/compile_commands.json.part
 
@@ -364,5 +385,5 @@ install: all ## PREFIX, DESTDIR, LIBDIR
 clean: ## remove build/
 	$(Q)rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(call obj,$(all_src)) $(list_shared) $(list_extension) $(call pic,$(extension_src)))
+-include $(patsubst %.o,%.d,$(fuzz_main) $(call obj,$(all_src)) $(list_shared) $(list_extension) $(call pic,$(extension_src)))
 -include $(bpf_src:probes/bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.d)

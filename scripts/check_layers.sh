@@ -13,7 +13,7 @@ for d in runtime probes collector tui; do [ -d $d ] && dirs+=($d); done
 [ ${#dirs[@]} -gt 0 ] || exit 0
 
 find "${dirs[@]}" -name '*.[ch]' | sort | xargs -r awk '
-function bad(why) { printf "%s:%d: %s includes %s: %s\n", FILENAME, FNR, folder, inc, why; errors++ }
+function bad(why) { printf "%s:%d: %s includes %s: %s\n", FILENAME, FNR, folder, shown, why; errors++ }
 function starts(s, prefix) { return index(s, prefix) == 1 }
 
 # Who may include what from the other folders; the own folder is always allowed.
@@ -69,7 +69,8 @@ FNR == 1 { folder = FILENAME; sub(/\/.*/, "", folder); if (starts(FILENAME, "pro
 	inc = $0
 	sub(/^[ \t]*#[ \t]*include[ \t]*/, "", inc)
 	sub(/[">][^">]*$/, "", inc)
+	shown = inc (inc ~ /^"/ ? "\"" : ">")
 	if (inc ~ /^"/) quoted(substr(inc, 2)); else system_header(substr(inc, 2))
 }
 END { exit errors > 0 }
-'
+' || exit 1

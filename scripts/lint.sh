@@ -28,7 +28,7 @@ fault() {
 check_format() {
 	local clang_format
 	clang_format=$(tool clang-format) || { errors=$((errors + 1)); return; }
-	fault "$(files '*.c' '*.h' | xargs -r -P "$(nproc)" -n 16 "$clang_format" --dry-run -Werror 2>&1 |
+	fault "$(files '*.c' '*.h' | xargs -r "$clang_format" --dry-run -Werror 2>&1 |
 		sed -n 's/^\([^ ]*:[0-9]*\):[0-9]*: error: code should be clang-formatted.*/\1/p' |
 		awk -F: '!n[$1]++ { first[$1] = $2; order[++k] = $1 }
 			END { for (i = 1; i <= k; i++) printf "%s:%d: not formatted, %d places (make format)\n", order[i], first[order[i]], n[order[i]] }')"
@@ -66,7 +66,7 @@ tidy_one() {
 	fi
 	mkdir -p "$build/tidy/${f%/*}"
 	out=$("$clang_tidy" --quiet -p "$build" "$f" 2> /dev/null |
-		grep -E '(error|warning): ' | sed "s|^$PWD/||" | sort -u)
+		grep -E '(error|warning): ' | grep -v "^$PWD/$build/\|^$build/" | sed "s|^$PWD/||" | sort -u)
 	if [ -z "$out" ]; then : > "$build/tidy/$f.ok"; return 0; fi
 	rm -f "$build/tidy/$f.ok"
 	echo "$out"
