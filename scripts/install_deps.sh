@@ -45,10 +45,8 @@ fi
 
 missing=()
 for p in "${packages[@]}"; do
-	case $(dpkg-query -W -f '${db:Status-Status}\n' "$p" 2> /dev/null) in
-	*installed*) ;;
-	*) missing+=("$p") ;;
-	esac
+	# One line per architecture; "not-installed" and "config-files" are not enough.
+	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2> /dev/null | grep -qx installed || missing+=("$p")
 done
 if [ ${#missing[@]} -eq 0 ]; then
 	say "nothing is missing"
