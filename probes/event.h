@@ -226,7 +226,13 @@ struct weft_ev_snapshot_task {
 };
 struct weft_ev_snapshot { __u32 snapshot; __u32 tasks; __u32 torn; __u32 missed; }; /* BEGIN: tasks = 0 */
 
-/* COUNTS: every second and at the end (flag LAST). Since this watcher's base; lane ~0 = all lanes together. */
+/* WATERMARK: no payload; time_ns is it. process = its index, or WEFT_EV_ALL for all together. */
+#define WEFT_EV_ALL 0xffffffffu
+
+/*
+ * COUNTS: every second and at the end (flag LAST). Since this watcher's base, all lanes together. emitted[0]:
+ * events, of whatever kind, of threads that found no free lane: produced and lost.
+ */
 struct weft_ev_counts {
 	__u64 emitted[WEFT_MAX_KINDS];
 	__u64 filtered[WEFT_MAX_KINDS];

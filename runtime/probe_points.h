@@ -298,8 +298,8 @@ WEFT_ASSERT(header, sizeof(struct weft_map_header) <= WEFT_PAGE);
  *
  * The three flush points carry whole batches: arg0 batch page, arg1 bytes (header + records),
  * arg2 lane | seq << 32, arg3 stamp just before the probe. Exactly one of the three is fired per
- * batch, that of the level in force; a watcher attaches to all three and raises the semaphore of
- * the level it wants only.
+ * batch, that of the level in force. A watcher attaches its program to all three, without a
+ * semaphore, and raises the level through a level point (below).
  */
 #define WEFT_USDT_POINTS(X)                                                              \
 	X(flush_light, "flush_light", 4)                                                 \
@@ -320,5 +320,20 @@ WEFT_ASSERT(header, sizeof(struct weft_map_header) <= WEFT_PAGE);
 	X(job_start, "job-start", 2)   /* task, job */                                    \
 	X(job_end, "job-end", 2)                                                         \
 	X(misuse, "misuse", 3) /* task, code, file */
+
+/*
+ * Level points: 1-byte nops, each with a note of provider "weft", that no thread ever executes (they
+ * lie in a function nobody calls). Their notes name the semaphore of the flush point of that level: a
+ * breakpoint here raises the level. They exist because the kernel ties a breakpoint place to one
+ * semaphore for all watchers (a second link with another one, or none, gets EINVAL, 5.x to 6.18): were the
+ * semaphore raised at the flush point itself, two watchers of different levels would exclude each other,
+ * and no level could change without losing the batches in flight.
+ *
+ *   X(c_name, "probe-name", c_name of the point whose semaphore it carries)
+ */
+#define WEFT_LEVEL_POINTS(X)                         \
+	X(level_light, "level_light", flush_light)    \
+	X(level_normal, "level_normal", flush_normal) \
+	X(level_full, "level_full", flush_full)
 
 #endif
