@@ -130,12 +130,13 @@ replay_bin := $(replay_src:%.c=$(BUILD)/%)
 stress_bin := $(stress_src:%.c=$(BUILD)/%)
 helper_bin := $(helper_src:tests/e2e/helpers/%.c=$(BUILD)/tests/e2e/%)
 bench_bin  := $(bench_src:tests/bench/%.c=$(BUILD)/bench/%)
+load       := $(filter $(BUILD)/bench/load,$(bench_bin))
 fuzz_bin   := $(fuzz_src:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 plain_bin  := $(unit_bin) $(replay_bin) $(fuzz_bin)
 tests_bin  := $(plain_bin) $(stress_bin) $(helper_bin)
 
 .PHONY: all tests help
-all: $(lib_runtime) $(shared) $(libs) $(program) $(extension) $(examples) $(workloads) ## build everything but the tests
+all: $(lib_runtime) $(shared) $(libs) $(program) $(extension) $(examples) $(workloads) $(load) ## build everything but the tests
 
 tests: $(tests_bin) $(workloads) ## build the tests
 
@@ -284,6 +285,10 @@ fuzz_main := $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/scripts/fuzz_replay.o)
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(fuzz_main) $(libs) $(lib_runtime)
 	$(call link,tests/fuzz/$*.c,$(LIBS_all) $(if $(fuzz_main),,-fsanitize=fuzzer))
 
+# The demo and the end-to-end tests want load too: part of `all`, needs no library of ours.
+$(load): $(BUILD)/obj/tests/bench/load.o $(call obj,$(bsupport_src))
+	$(call link,,)
+
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(bsupport_src)) $(libs) $(lib_runtime)
 	$(call link,tests/bench/$*.c,$(LIBS_all))
 
@@ -325,8 +330,8 @@ check-valgrind: $(unit_bin) ## unit tests under valgrind
 stress: $(stress_bin) ## stress programs, WEFT_STRESS_SECONDS each (20)
 	@WEFT_STRESS_SECONDS=$${WEFT_STRESS_SECONDS:-20} $(run_tests) $(stress_bin)
 
-bench: $(bench_bin) $(program) $(examples) $(workloads) ## measure; prints a table, writes build/bench.json
-	@rc=0; for b in $(bench_bin); do BUILD=$(BUILD) WEFT=$(BUILD)/weft $$b || rc=1; done; exit $$rc
+bench: $(bench_bin) $(program) $(examples) $(workloads) ## measure; prints a table, writes build/bench.json; BENCH="--quick probe service" for a part
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft scripts/bench.sh $(BENCH)
 
 fuzz: ## run the fuzz targets, WEFT_FUZZ_SECONDS each (30)
 	$(call need,CLANG,clang)
