@@ -138,7 +138,7 @@ tests_bin  := $(plain_bin) $(stress_bin) $(helper_bin)
 .PHONY: all tests help
 all: $(lib_runtime) $(shared) $(libs) $(program) $(extension) $(examples) $(workloads) $(load) ## build everything but the tests
 
-tests: $(tests_bin) $(workloads) ## build the tests
+tests: $(tests_bin) $(workloads) $(bench_bin) ## build the tests and benchmarks
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
