@@ -1,0 +1,200 @@
+# shellcheck shell=bash
+# Helpers of the end-to-end tests; sourced first. A test gets WEFT, BUILD and TMP_E2E from scripts/run_e2e.sh
+# and works without them too. It ends only what it started, by pid; it waits for conditions, never for a time.
+set -Eeuo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+BUILD=$(realpath -m "${BUILD:-build}")
+WEFT=${WEFT:-$BUILD/weft}
+export BUILD WEFT
+if [ -z "${TMP_E2E-}" ]; then
+	TMP_E2E=$(mktemp -d)
+	export TMP_E2E
+	own_tmp=1
+fi
+LOAD=$BUILD/bench/load
+WORKLOADS=$BUILD/workloads
+EXAMPLES=$BUILD/examples
+
+started=()
+cleanup_hooks=()
+
+# ---------------------------------------------------------------- ending
+
+fail() {
+	echo "FAIL: $*" >&2
+	exit 1
+}
+skip() {
+	echo "$*"
+	exit 77
+}
+
+on_exit() { cleanup_hooks+=("$*"); }
+
+cleanup() {
+	local rc=$? pid hook
+	trap - EXIT
+	set +e
+	for pid in ${started[@]+"${started[@]}"}; do kill -KILL "$pid" 2> /dev/null; done
+	for pid in ${started[@]+"${started[@]}"}; do wait "$pid" 2> /dev/null; done
+	for hook in ${cleanup_hooks[@]+"${cleanup_hooks[@]}"}; do eval "$hook"; done
+	[ -z "${own_tmp-}" ] || rm -rf "$TMP_E2E"
+	exit $rc
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'echo "FAIL: line $LINENO: $BASH_COMMAND" >&2' ERR
+
+need_root() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root to load eBPF programs and to attach"
+}
+need() {
+	local f
+	for f in "$@"; do
+		[ -x "$f" ] || command -v "$f" > /dev/null || skip "$f is not there; run: make all"
+	done
+}
+
+# ---------------------------------------------------------------- processes
+
+# start NAME COMMAND...: in the background; sets PID; output in $TMP_E2E/NAME.out and .err
+start() {
+	local name=$1
+	shift
+	"$@" > "$TMP_E2E/$name.out" 2> "$TMP_E2E/$name.err" < /dev/null &
+	PID=$!
+	started+=("$PID")
+}
+
+# A pid that is a zombie has ended.
+running() {
+	local state
+	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2> /dev/null) || return 1
+	[ -n "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
+}
+ended() { ! running "$1"; }
+
+# join PID SECONDS: waits for the end of a process that start() made; sets STATUS.
+join() {
+	local pid=$1 p keep=()
+	if ! wait_for "$2" ended "$pid"; then fail "pid $pid did not end within $2 s"; fi
+	STATUS=0
+	wait "$pid" || STATUS=$?
+	for p in "${started[@]}"; do [ "$p" = "$pid" ] || keep+=("$p"); done
+	started=(${keep[@]+"${keep[@]}"})
+}
+
+# stop PID [SIGNAL [SECONDS]]: asks it to end and waits; sets STATUS.
+stop() {
+	kill "-${2:-TERM}" "$1" 2> /dev/null || true
+	join "$1" "${3:-20}"
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds; false when the time is up.
+wait_for() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" 2> /dev/null; do
+		[ $SECONDS -le $deadline ] || return 1
+		sleep 0.05
+	done
+}
+# must SECONDS WHAT COMMAND...: the same, or the test fails.
+must() {
+	local seconds=$1 what=$2
+	shift 2
+	wait_for "$seconds" "$@" || fail "$what: not within $seconds s"
+}
+
+says() { grep -q -- "$2" "$1"; }
+
+# workload NAME PROGRAM ARGS...: starts one of tests/workloads and waits until it is up. Sets PID.
+# What it says of itself on its first line, "ready key=value ...", is read with `about`.
+workload() {
+	local name=$1 program=$2
+	shift 2
+	need "$WORKLOADS/$program"
+	start "$name" "$WORKLOADS/$program" "$@"
+	must 10 "$program is up" says "$TMP_E2E/$name.out" '^ready'
+}
+about() { sed -n "1s/.* $2=\([^ ]*\).*/\1/p" "$TMP_E2E/$1.out"; }
+
+# record NAME ARGS...: `weft record ARGS... -o $TMP_E2E/NAME.db`, returns when it records. Sets PID, DB.
+record() {
+	local name=$1
+	shift
+	DB=$TMP_E2E/$name.db
+	start "$name" "$WEFT" record "$@" -o "$DB"
+	local pid=$PID
+	if ! wait_for 15 recording "$pid" "$DB"; then
+		cat "$TMP_E2E/$name.err" >&2
+		fail "weft record $*: nothing is recorded after 15 s"
+	fi
+}
+# It has written its first chunk, or has ended.
+recording() {
+	running "$1" || return 0
+	[ "$(sqlite3 -readonly "$2" 'SELECT count(*) > 0 FROM chunk')" = 1 ]
+}
+
+# ---------------------------------------------------------------- answers
+
+# sql DB STATEMENT: rows as CSV without the heading, through weft query.
+sql() { "$WEFT" query "$1" "$2" --format csv | tail -n +2 | tr -d '\r'; }
+
+# json FILE PATH: one value of a JSON document, e.g. json out.json '$.verdict'
+json() {
+	sqlite3 :memory: "SELECT json_extract(CAST(readfile('$1') AS TEXT), '$2')"
+}
+
+# findings FILE SELECT...: SQL over the findings of a diagnose document. Columns: id, cause, severity,
+# confidence, kind, subject, name, location, stack (one text), evidence (one text), harm, body (JSON).
+findings() {
+	local file=$1
+	shift
+	sqlite3 -separator '|' :memory: "CREATE TEMP TABLE f AS SELECT
+		json_extract(value, '\$.id') id, json_extract(value, '\$.cause') cause,
+		json_extract(value, '\$.severity') severity, json_extract(value, '\$.confidence') confidence,
+		json_extract(value, '\$.subject.kind') kind, json_extract(value, '\$.subject.id') subject,
+		json_extract(value, '\$.subject.name') name, json_extract(value, '\$.subject.location') location,
+		json_extract(value, '\$.stack') stack, json_extract(value, '\$.evidence') evidence,
+		json_extract(value, '\$.harm_task_ms') harm, value body
+		FROM json_each(CAST(readfile('$file') AS TEXT), '\$.findings'); $*"
+}
+
+show_findings() { findings "$1" "SELECT severity, id, kind, subject, name, location, cause FROM f" >&2; }
+
+# equal WHAT IS SHOULD
+equal() {
+	[ "$2" = "$3" ] || fail "$1: is '$2', should be '$3'"
+}
+# holds WHAT EXPRESSION: an arithmetic or comparing expression of SQL
+holds() {
+	[ "$(sqlite3 :memory: "SELECT ($2) IS TRUE")" = 1 ] || fail "$1: $2 does not hold"
+}
+
+# diagnose NAME ARGS...: in the foreground; JSON in $TMP_E2E/NAME.json; sets STATUS.
+diagnose() {
+	local name=$1
+	shift
+	STATUS=0
+	"$WEFT" diagnose "$@" --format json > "$TMP_E2E/$name.json" 2> "$TMP_E2E/$name.err" || STATUS=$?
+	[ $STATUS -ne 2 ] || fail "weft diagnose $*: $(cat "$TMP_E2E/$name.err")"
+}
+
+# accounting_is_exact DB: produced = stored + lost + filtered + expired, for each process and kind.
+accounting_is_exact() {
+	local bad
+	bad=$(sql "$1" "SELECT process, kind, produced, stored, lost, filtered, expired FROM accounting
+		WHERE produced <> stored + lost + filtered + expired")
+	[ -z "$bad" ] || fail "accounting (process, kind, produced, stored, lost, filtered, expired): $bad"
+	holds "something was recorded" "$(sql "$1" 'SELECT total(produced) FROM accounting') > 0"
+}
+
+# clean_file DB: one file, closed, whole.
+clean_file() {
+	[ -s "$1" ] || fail "$1 is not there"
+	[ ! -e "$1-wal" ] || fail "$1-wal was left behind"
+	equal "integrity of $1" "$(sqlite3 -readonly "$1" 'PRAGMA integrity_check' | head -n 1)" ok
+}
