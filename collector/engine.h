@@ -17,10 +17,12 @@ struct engine;
 struct store;
 
 /* Called by the engine thread. batch: n records in time order (late ones flagged); the consumer may fill in a..d. tick: at least 20 times a
- * second of engine time, after the records up to now_ns; `idle` = nothing else is waiting. */
+ * second of engine time, after the records up to now_ns; `idle` = nothing else is waiting. end (may be NULL): once, after the last record and
+ * tick and before the store is closed, so that the last state of tasks and findings can still be put. */
 struct engine_consumer {
 	void (*batch)(void *ctx, struct record *records, size_t n);
 	void (*tick)(void *ctx, uint64_t now_ns, bool idle);
+	void (*end)(void *ctx);
 	void *ctx;
 };
 

@@ -83,7 +83,8 @@ int live_header(struct live *l, uint32_t process, struct live_header *ret);
 
 enum live_task_state { LIVE_IDLE, LIVE_READY, LIVE_RUNNING, LIVE_BLOCKED, LIVE_DONE, LIVE_CANCELLED, LIVE_FAILED };
 
-/* busy, blocked: share of the last second, an open poll counted up to now. */
+/* busy, blocked: share of the last second, an open poll counted up to now. busy, polls_s < 0 = not known (level `light` shows no
+ * single short polls). */
 struct live_task {
 	uint64_t id, native_id, parent;
 	uint32_t process, runtime, type;
