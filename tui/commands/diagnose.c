@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tui/commands/commands.h"
+#include "tui/commands/watch.h"
+#include "tui/format.h"
+#include "tui/names.h"
+
+enum { FORMAT_TEXT, FORMAT_JSON };
+#define DEFAULT_NS    40000000000ull /* a shorter window leaves task-leak unchecked */
+#define MOST_FINDINGS 64
+
+struct diagnose_args {
+	struct command_input in;
+	uint64_t duration_ns;
+	double max_overhead;
+	const char *only, *ignore;
+	struct command_list set;
+	int format, fail_on, level;
+};
+
+#define FIELD(name) offsetof(struct diagnose_args, name)
+static const struct command_option options[] = {
+	{ "duration", 'd', COMMAND_DURATION, FIELD(duration_ns), "S",
+	  "how long to watch (40 s; less leaves task-leak unchecked)" },
+	{ "format", 0, COMMAND_CHOICE, FIELD(format), "text|json", "of the result" },
+	{ "only", 0, COMMAND_TEXT, FIELD(only), "IDS",
+	  "check these symptoms only, comma separated" },
+	{ "ignore", 0, COMMAND_TEXT, FIELD(ignore), "IDS", "leave these symptoms out" },
+	{ "fail-on", 0, COMMAND_CHOICE, FIELD(fail_on), "warn|crit",
+	  "least severity that makes the exit code 1" },
+	{ "set", 0, COMMAND_LIST, FIELD(set), "NAME=VALUE", "a threshold; may be given again" },
+	{ "level", 'l', COMMAND_CHOICE, FIELD(level), WATCH_LEVELS, "how much is traced" },
+	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
+	  "of the target's CPU that tracing may cost (5%)" },
+	{ 0 },
+};
+
+/* Findings as they appear: one line each, in the text form. */
+struct progress {
+	struct live *live;
+	uint64_t told[MOST_FINDINGS];
+	size_t n;
+	struct live_finding rows[MOST_FINDINGS];
+};
+
+static bool is_new(struct progress *p, uint64_t key)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->told[i] == key)
+			return false;
+	if (p->n == MOST_FINDINGS)
+		return false;
+	p->told[p->n++] = key;
+	return true;
+}
+
+static void tell(const struct live_finding *f)
+{
+	char subject[256], cause[192];
+
+	format_clean(subject, sizeof(subject), f->subject_name);
+	format_clean(cause, sizeof(cause), f->cause);
+	printf("%6.1f s  %-4s %-14s %s %s%s%s\n", (double)f->first_ns / 1e9,
+	       names_severity(f->severity), f->id, f->subject_kind, subject, *cause ? ": " : "",
+	       cause);
+}
+
+static void tell_new(void *ctx)
+{
+	struct progress *p = ctx;
+	int n = live_findings(p->live, p->rows, 0, MOST_FINDINGS);
+
+	for (int i = 0; i < n && i < MOST_FINDINGS; i++)
+		if (is_new(p, p->rows[i].key))
+			tell(&p->rows[i]);
+	fflush(stdout);
+}
+
+static int watch_it(struct watch *w, const struct diagnose_args *a)
+{
+	struct progress *p = calloc(1, sizeof(*p));
+	uint64_t duration = a->duration_ns ? a->duration_ns : DEFAULT_NS;
+	int rc;
+
+	if (!p)
+		return command_error(w->self, "out of memory");
+	p->live = w->live;
+	watch_catch_signals();
+	watch_run(w, w->session ? duration : 0, a->format == FORMAT_TEXT ? tell_new : NULL, p);
+	if (p->n)
+		putchar('\n');
+	free(p);
+	rc = watch_stop(w);
+	if (rc != COMMAND_OK)
+		return rc;
+	rc = (a->format == FORMAT_JSON ? live_report_json : live_report_text)(w->live, stdout);
+	if (rc < 0)
+		return command_error(w->self, "the report can't be made: %s", strerror(-rc));
+	return live_exit_code(w->live, a->fail_on ? LIVE_CRIT : LIVE_WARN);
+}
+
+static int check_usage(const struct command *self, const struct diagnose_args *a)
+{
+	if (target_given(&a->in.target) == (a->in.operands > 0))
+		return command_error(
+			self,
+			a->in.operands
+				? "both a target and a recording: give one of them"
+				: "nothing to look at: give -p PID, -n NAME, -- CMD or FILE.db");
+	for (size_t i = 0; i < a->set.n; i++)
+		if (!strchr(a->set.item[i], '=') || *a->set.item[i] == '=')
+			return command_error(self, "--set can't be '%s': it takes NAME=VALUE",
+					     a->set.item[i]);
+	return COMMAND_OK;
+}
+
+static int run(const struct command *self, void *args)
+{
+	struct diagnose_args *a = args;
+	struct watch_options o = { .level = (enum weft_level)a->level,
+				   .max_overhead = a->max_overhead,
+				   .only = a->only,
+				   .ignore = a->ignore,
+				   .thresholds = a->set.n ? a->set.item : NULL,
+				   .child_log = a->format == FORMAT_JSON };
+	struct watch w;
+	int rc = check_usage(self, a);
+
+	if (rc == COMMAND_OK)
+		rc = a->in.operands ? watch_replay(&w, self, a->in.operand[0], 0, &o)
+				    : watch_open(&w, self, &a->in.target, &o);
+	if (rc != COMMAND_OK)
+		return rc;
+	rc = watch_it(&w, a);
+	watch_close(&w);
+	return rc;
+}
+
+const struct command diagnose_command = {
+	.name = "diagnose",
+	.summary = "Say what is wrong with a process or a recording",
+	.usage = "TARGET [--duration S] [OPTIONS]\nFILE.db [OPTIONS]",
+	.about =
+		"Watches for a while, prints findings as they appear, then the proof of each, what was\n"
+		"checked and what could not be seen. Exit code 0: all that was asked for was checked and\n"
+		"is clean; 1: findings; 2: error; 3: nothing found, but not everything could be checked.",
+	.examples = "weft diagnose -n orders-svc\n"
+		    "weft diagnose -p 4711 --only blocking-call --set blocking-ms=20\n"
+		    "weft diagnose run.db --format json --fail-on crit",
+	.options = options,
+	.takes = COMMAND_TAKES_TARGET | COMMAND_TAKES_FILE,
+	.max_operands = 1,
+	.args_size = sizeof(struct diagnose_args),
+	.run = run,
+};

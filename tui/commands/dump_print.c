@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "tui/commands/dump_print.h"
+
+#include <stdlib.h>
+
+#include "tui/format.h"
+#include "tui/names.h"
+
+#define LONG_POLL_NS 1000000u /* polls open longer than this show their stack */
+
+static uint64_t age_ns(const struct dump_print *p, const struct live_task *t, bool *at_least)
+{
+	*at_least = t->spawn_ns == LIVE_UNKNOWN;
+	if (*at_least)
+		return p->head.now_ns - p->head.attached_ns;
+	return p->head.now_ns > t->spawn_ns ? p->head.now_ns - t->spawn_ns : 0;
+}
+
+static bool in_long_poll(const struct live_task *t)
+{
+	return (t->state == LIVE_RUNNING || t->state == LIVE_BLOCKED) && t->open_ns > LONG_POLL_NS;
+}
+
+/* Owned; NULL = none is known. */
+static struct live_task_detail *detail_of(struct live *l, const struct live_task *t)
+{
+	struct live_task_detail *d = in_long_poll(t) ? malloc(sizeof(*d)) : NULL;
+
+	if (d && live_task_detail(l, t->id, d) != 0) {
+		free(d);
+		d = NULL;
+	}
+	return d;
+}
+
+/* ---- text ---- */
+
+static void text_begin(const struct dump_print *p)
+{
+	const struct live_header *h = &p->head;
+	char name[96];
+
+	format_clean(name, sizeof(name), h->info.comm);
+	fprintf(p->out, "%s[%u] %s %s x%u  %s  tasks %s: idle %s ready %s running %s blocked %s\n",
+		name, h->info.pid, names_runtime(h->runtime.kind),
+		names_flavour(h->runtime.flavour), h->workers, format_stamp(h->realtime_ns).s,
+		format_count(h->alive).s, format_count(h->idle).s, format_count(h->ready).s,
+		format_count(h->running).s, format_count(h->blocked).s);
+}
+
+static void text_stack(const struct dump_print *p, const struct live_task_detail *d, int indent)
+{
+	char text[512];
+
+	if (*d->syscall) {
+		format_clean(text, sizeof(text), d->syscall);
+		fprintf(p->out, "%*sin system call %s\n", indent, "", text);
+	}
+	for (uint32_t i = 0; i < d->nstack; i++) {
+		format_clean(text, sizeof(text), d->stack[i].text);
+		fprintf(p->out, "%*s%s %s\n", indent, "", d->stack[i].kernel ? "k" : "at", text);
+	}
+}
+
+static void text_task(const struct dump_print *p, const struct live_task *t,
+		      const struct live_task_detail *d)
+{
+	int indent = (int)(t->depth < 32 ? t->depth : 32) * 2;
+	char name[256], location[320];
+	bool at_least;
+	uint64_t age = age_ns(p, t, &at_least);
+
+	format_clean(name, sizeof(name), t->name);
+	format_clean(location, sizeof(location), t->location);
+	fprintf(p->out, "%*s%llu %s  %s", indent, "",
+		(unsigned long long)(t->native_id == LIVE_UNKNOWN ? t->id : t->native_id),
+		*name ? name : "?", names_task_state(t->state));
+	if (t->open_ns && t->open_ns != LIVE_UNKNOWN)
+		fprintf(p->out, " for %s", format_ns(t->open_ns).s);
+	else if (t->state == LIVE_IDLE && t->idle_ns != LIVE_UNKNOWN)
+		fprintf(p->out, " for %s", format_ns(t->idle_ns).s);
+	fprintf(p->out, "  age %s  polls %s  %s\n",
+		at_least ? format_at_least(age).s : format_age(age).s, format_count(t->polls).s,
+		*location ? location : "?");
+	if (d)
+		text_stack(p, d, indent + 8);
+}
+
+/* ---- json ---- */
+
+static void json_head(struct dump_print *p)
+{
+	const struct live_header *h = &p->head;
+	struct json *j = &p->json;
+
+	json_begin(j, NULL, '{');
+	json_integer(j, "schema", 1);
+	json_begin(j, "target", '{');
+	json_unsigned(j, "pid", h->info.pid);
+	json_text(j, "name", h->info.comm);
+	json_text(j, "runtime", names_runtime(h->runtime.kind));
+	json_text(j, "flavour", names_flavour(h->runtime.flavour));
+	json_unsigned(j, "workers", h->workers);
+	json_end(j, '}');
+	json_unsigned(j, "realtime_ns", h->realtime_ns);
+	json_begin(j, "tasks", '[');
+}
+
+static void json_task(struct dump_print *p, const struct live_task *t,
+		      const struct live_task_detail *d)
+{
+	struct json *j = &p->json;
+	bool at_least;
+	uint64_t age = age_ns(p, t, &at_least);
+
+	json_begin(j, NULL, '{');
+	json_unsigned(j, "task", t->id);
+	json_unsigned(j, "native_id", t->native_id);
+	json_unsigned(j, "parent", t->parent ? t->parent : LIVE_UNKNOWN);
+	json_integer(j, "process", t->process);
+	json_text(j, "name", t->name);
+	json_text(j, "location", *t->location ? t->location : NULL);
+	json_text(j, "state", names_task_state(t->state));
+	json_unsigned(j, "age_ns", age);
+	json_bool(j, "age_at_least", at_least);
+	json_unsigned(j, "polls", t->polls);
+	json_unsigned(j, "open_ns", t->open_ns);
+	json_unsigned(j, "idle_ns", t->idle_ns);
+	json_unsigned(j, "size", t->bytes ? t->bytes : LIVE_UNKNOWN);
+	json_unsigned(j, "worker", t->worker == UINT32_MAX ? LIVE_UNKNOWN : t->worker);
+	if (d) {
+		json_text(j, "syscall", *d->syscall ? d->syscall : NULL);
+		json_begin(j, "stack", '[');
+		for (uint32_t i = 0; i < d->nstack; i++)
+			json_text(j, NULL, d->stack[i].text);
+		json_end(j, ']');
+	}
+	json_end(j, '}');
+}
+
+static void json_tail(struct dump_print *p)
+{
+	json_end(&p->json, ']');
+	json_unsigned(&p->json, "count", p->tasks);
+	json_end(&p->json, '}');
+}
+
+/* ---- dot ---- */
+
+static void dot_quoted(FILE *out, const char *text)
+{
+	char clean[512];
+
+	format_clean(clean, sizeof(clean), text);
+	for (const char *c = clean; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			fputc('\\', out);
+		fputc(*c, out);
+	}
+}
+
+static void dot_task(const struct dump_print *p, const struct live_task *t)
+{
+	static const char *const fill[] = { [LIVE_IDLE] = "white",
+					    [LIVE_READY] = "lightyellow",
+					    [LIVE_RUNNING] = "palegreen",
+					    [LIVE_BLOCKED] = "salmon" };
+	unsigned long long id = t->id;
+
+	fprintf(p->out, "\tt%llu [label=\"%llu ", id, id);
+	dot_quoted(p->out, t->name);
+	fprintf(p->out, "\\n%s\", style=filled, fillcolor=%s];\n", names_task_state(t->state),
+		t->state <= LIVE_BLOCKED ? fill[t->state] : "gray");
+	if (t->parent)
+		fprintf(p->out, "\tt%llu -> t%llu;\n", (unsigned long long)t->parent, id);
+}
+
+/* ---- the three ---- */
+
+void dump_print_begin(struct dump_print *p, enum dump_print_format format, FILE *out,
+		      const struct live_header *head)
+{
+	*p = (struct dump_print){ .format = format, .out = out, .head = *head };
+	json_init(&p->json, out);
+	if (format == DUMP_PRINT_TEXT)
+		text_begin(p);
+	else if (format == DUMP_PRINT_JSON)
+		json_head(p);
+	else
+		fputs("digraph tasks {\n\trankdir=LR;\n\tnode [shape=box, fontname=monospace];\n",
+		      out);
+}
+
+void dump_print_task(struct dump_print *p, struct live *l, const struct live_task *t)
+{
+	struct live_task_detail *d = p->format == DUMP_PRINT_DOT ? NULL : detail_of(l, t);
+
+	p->tasks++;
+	if (p->format == DUMP_PRINT_TEXT)
+		text_task(p, t, d);
+	else if (p->format == DUMP_PRINT_JSON)
+		json_task(p, t, d);
+	else
+		dot_task(p, t);
+	free(d);
+}
+
+void dump_print_end(struct dump_print *p)
+{
+	if (p->format == DUMP_PRINT_JSON)
+		json_tail(p);
+	else if (p->format == DUMP_PRINT_DOT)
+		fputs("}\n", p->out);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* A census of tasks as text, JSON or a graph. Tasks are given in tree order: parents first. */
+#ifndef WEFT_DUMP_PRINT_H
+#define WEFT_DUMP_PRINT_H
+
+#include "collector/live.h"
+#include "tui/json.h"
+
+enum dump_print_format { DUMP_PRINT_TEXT, DUMP_PRINT_JSON, DUMP_PRINT_DOT, DUMP_PRINT_FORMATS };
+
+struct dump_print {
+	enum dump_print_format format;
+	FILE *out;
+	struct json json;
+	struct live_header head;
+	uint64_t tasks;
+};
+
+void dump_print_begin(struct dump_print *p, enum dump_print_format format, FILE *out,
+		      const struct live_header *head);
+void dump_print_task(struct dump_print *p, struct live *l, const struct live_task *t);
+void dump_print_end(struct dump_print *p);
+
+#endif

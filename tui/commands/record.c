@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tui/commands/commands.h"
+#include "tui/commands/user.h"
+#include "tui/commands/watch.h"
+#include "tui/format.h"
+
+struct record_args {
+	struct command_input in;
+	const char *output;
+	uint64_t duration_ns, max_bytes;
+	double max_overhead;
+	int level;
+	bool force;
+};
+
+#define FIELD(name) offsetof(struct record_args, name)
+static const struct command_option options[] = {
+	{ "output", 'o', COMMAND_TEXT, FIELD(output), "FILE.db",
+	  "the recording to write (needed)" },
+	{ "duration", 'd', COMMAND_DURATION, FIELD(duration_ns), "S", "stop after this time" },
+	{ "level", 'l', COMMAND_CHOICE, FIELD(level), WATCH_LEVELS,
+	  "how much is traced; auto follows --max-overhead" },
+	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
+	  "of the target's CPU that tracing may cost (5%)" },
+	{ "max-size", 0, COMMAND_SIZE, FIELD(max_bytes), "SIZE",
+	  "bound of the file; the oldest events go first" },
+	{ "force", 'f', COMMAND_FLAG, FIELD(force), NULL,
+	  "write over a file that is already there" },
+	{ 0 },
+};
+
+static int check_output(const struct command *self, const struct record_args *a)
+{
+	struct stat st;
+	int rc = COMMAND_OK;
+
+	if (!a->output)
+		return command_error(self, "no file to write: give -o FILE.db");
+	user_begin();
+	if (stat(a->output, &st) != 0)
+		rc = COMMAND_OK;
+	else if (!S_ISREG(st.st_mode))
+		rc = command_error(self, "can't write %s: it is not a plain file", a->output);
+	else if (!a->force)
+		rc = command_error(self,
+				   "can't write %s: it is already there; choose another name, or "
+				   "--force to write over it",
+				   a->output);
+	else if (unlink(a->output) != 0)
+		rc = command_error(self, "can't write over %s: %s", a->output, strerror(errno));
+	user_done();
+	return rc;
+}
+
+static void closing_line(const struct command *self, const struct record_args *a,
+			 const struct live_header *h, double seconds)
+{
+	struct stat st = { 0 };
+
+	(void)!stat(a->output, &st);
+	fprintf(stderr, "weft %s: %.1f s: produced %s = stored %s + lost %s + filtered %s",
+		self->name, seconds, format_count(h->produced).s, format_count(h->stored).s,
+		format_count(h->lost).s, format_count(h->filtered).s);
+	if (h->expired)
+		fprintf(stderr, " + expired %s", format_count(h->expired).s);
+	fprintf(stderr, "; %s, %s. Next: weft report %s\n", a->output,
+		format_bytes((double)st.st_size).s, a->output);
+}
+
+static int run(const struct command *self, void *args)
+{
+	struct record_args *a = args;
+	struct watch_options o = { .level = (enum weft_level)a->level,
+				   .max_overhead = a->max_overhead,
+				   .store_path = a->output,
+				   .max_bytes = a->max_bytes };
+	struct live_header h = { 0 };
+	struct watch w;
+	int rc = check_output(self, a);
+
+	if (rc == COMMAND_OK)
+		rc = watch_open(&w, self, &a->in.target, &o);
+	if (rc != COMMAND_OK)
+		return rc;
+	watch_catch_signals();
+	watch_run(&w, a->duration_ns, NULL, NULL);
+	rc = watch_stop(&w);
+	live_header(w.live, 0, &h);
+	watch_close(&w);
+	user_own_file(a->output);
+	closing_line(self, a, &h,
+		     (double)(h.now_ns - (h.attached_ns < h.now_ns ? h.attached_ns : 0)) / 1e9);
+	return rc == COMMAND_OK && w.has_child ? watch_child_code(&w) : rc;
+}
+
+const struct command record_command = {
+	.name = "record",
+	.summary = "Record what a process does into a file",
+	.usage = "TARGET -o FILE.db [--duration S] [--level LEVEL] [--max-size SIZE]",
+	.about =
+		"Writes all events to an SQLite file that weft report, query, diagnose and top read.\n"
+		"Ctrl-C stops cleanly. The file belongs to the invoking user, also under sudo.\n"
+		"With -- CMD it ends when CMD ends, with CMD's status; a CMD that still runs when\n"
+		"--duration is over is ended.",
+	.examples = "weft record -n orders-svc -o orders.db --duration 30s\n"
+		    "weft record -o test.db -- ./service --port 8080",
+	.options = options,
+	.takes = COMMAND_TAKES_TARGET | COMMAND_TAKES_FILE,
+	.args_size = sizeof(struct record_args),
+	.run = run,
+};
