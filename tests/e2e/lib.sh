@@ -198,3 +198,55 @@ clean_file() {
 	[ ! -e "$1-wal" ] || fail "$1-wal was left behind"
 	equal "integrity of $1" "$(sqlite3 -readonly "$1" 'PRAGMA integrity_check' | head -n 1)" ok
 }
+
+# ---------------------------------------------------------------- sick program and healthy twin
+
+# only_finding FILE ID NAME LOCATION: the document holds findings of this id on this subject and nothing else.
+only_finding() {
+	local file=$1 id=$2 name=$3 at=$4 n
+	n=$(findings "$file" "SELECT count(*) FROM f WHERE id = '$id' AND name = '$name' AND location = '$at'")
+	[ "$n" -ge 1 ] || { show_findings "$file"; fail "no $id on $name at $at among the findings above"; }
+	n=$(findings "$file" "SELECT count(*) FROM f WHERE severity <> 'info' AND NOT (id = '$id' AND name = '$name')")
+	[ "$n" = 0 ] || { show_findings "$file"; fail "$n findings beside $id on $name"; }
+}
+no_finding() {
+	local n
+	n=$(findings "$1" "SELECT count(*) FROM f")
+	[ "$n" = 0 ] || { show_findings "$1"; fail "$n findings on a healthy program"; }
+	equal "verdict on a healthy program" "$(json "$1" '$.verdict')" clean
+}
+
+# pair ID PROGRAM VARIANT SECONDS [DIAGNOSE_ARGS...]: both twins run and are watched side by side. The sick one has
+# just this finding, the healthy one has none. WEFT_BREAK=1 makes the sick one healthy: then the test must fail.
+pair() {
+	local id=$1 program=$2 variant=$3 seconds=$4 args sick well sick_pid well_pid
+	shift 4
+	args=(--seconds $((seconds + 30)))
+	[ "$variant" = - ] || args+=(--variant "$variant")
+	workload "$program.sick" "$program" "${args[@]}" ${WEFT_BREAK:+--healthy}
+	sick=$PID
+	workload "$program.well" "$program" "${args[@]}" --healthy
+	well=$PID
+	start diagnose.sick "$WEFT" diagnose -p "$sick" --duration "$seconds" --format json "$@"
+	sick_pid=$PID
+	start diagnose.well "$WEFT" diagnose -p "$well" --duration "$seconds" --format json "$@"
+	well_pid=$PID
+	join "$sick_pid" $((seconds + 20))
+	[ "$STATUS" -ne 2 ] || fail "weft diagnose: $(cat "$TMP_E2E/diagnose.sick.err")"
+	only_finding "$TMP_E2E/diagnose.sick.out" "$id" "$(about "$program.sick" task)" "$(about "$program.sick" at)"
+	equal "exit code on the sick program" "$STATUS" 1
+	join "$well_pid" 20
+	no_finding "$TMP_E2E/diagnose.well.out"
+	equal "exit code on the healthy program" "$STATUS" 0
+	stop "$sick" TERM
+	stop "$well" TERM
+}
+# stack_has FILE ID TEXT: a frame of the finding's stack contains the text.
+stack_has() {
+	local n
+	n=$(findings "$1" "SELECT count(*) FROM f, json_each(f.stack) s WHERE f.id = '$2' AND instr(s.value, '$3')")
+	[ "$n" -ge 1 ] || {
+		findings "$1" "SELECT id, stack FROM f" >&2
+		fail "no frame with '$3' in the stack of $2"
+	}
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# What tracing costs a service: CPU time of the server per request, traced at light and at normal against untraced.
+# Within a round the three take turns in changing order; ratios are taken by round. Also accounting.error: over
+# all recordings made here, how far produced is from stored + lost + filtered + expired.
+#   service.sh [--quick]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+BUILD=${BUILD:-build}
+WEFT=${WEFT:-$BUILD/weft}
+load=$BUILD/bench/load
+rounds=${WEFT_BENCH_ROUNDS:-9} seconds=2 warmup=0.3
+[ "${1-}" != --quick ] || rounds=2 seconds=0.5
+[ "$(id -u)" -eq 0 ] || { echo "needs root to trace"; exit 77; }
+
+work=$(mktemp -d)
+pids=()
+finish() {
+	local pid
+	for pid in ${pids[@]+"${pids[@]}"}; do kill -KILL "$pid" 2> /dev/null || true; done
+	rm -rf "$work"
+}
+trap finish EXIT
+
+wait_for() {
+	local i
+	for ((i = 0; i < 300; i++)); do
+		"$@" 2> /dev/null && return
+		sleep 0.05
+	done
+	return 1
+}
+
+# Sets server, port_echo, port_http.
+start_server() {
+	"$BUILD/examples/http_echo" > "$work/server.out" &
+	server=$!
+	pids+=("$server")
+	wait_for grep -q . "$work/server.out" || { echo "http_echo says no port" >&2; exit 1; }
+	port_echo=$(sed -n 's/.*echo[^0-9]*[0-9.]*:\([0-9]*\).*/\1/p' "$work/server.out" | head -n 1)
+	port_http=$(sed -n 's/.*http[^0-9]*[0-9.]*:\([0-9]*\).*/\1/p' "$work/server.out" | head -n 1)
+}
+
+recording() { [ "$(sqlite3 -readonly "$1" 'SELECT count(*) > 0 FROM chunk')" = 1 ]; }
+
+# one_run SERVICE MODE: prints the CPU us per request
+one_run() {
+	local service=$1 mode=$2 recorder= db=$work/$1.$2.db args=()
+	[ "$service" = echo ] || args=(--http --path /json)
+	local port=port_$service
+	if [ "$mode" != untraced ]; then
+		rm -f "$db"
+		"$WEFT" record -p "$server" -o "$db" --level "$mode" > /dev/null 2> "$work/record.err" &
+		recorder=$!
+		pids+=("$recorder")
+		wait_for recording "$db" || { cat "$work/record.err" >&2; return 1; }
+	fi
+	"$load" --port "${!port}" "${args[@]}" --pid "$server" --seconds "$seconds" --warmup "$warmup" > "$work/load.out"
+	if [ -n "$recorder" ]; then
+		kill -INT "$recorder"
+		wait "$recorder" || { cat "$work/record.err" >&2; return 1; }
+		account "$service" "$mode" "$db"
+	fi
+	sed -n 's/^cpu_us_per_request //p' "$work/load.out" > "$work/$service.$mode.last"
+	cat "$work/$service.$mode.last" >> "$work/$service.$mode"
+}
+
+account() {
+	"$WEFT" query "$3" "SELECT total(abs(produced - stored - lost - filtered - expired)), total(lost), total(produced)
+		FROM accounting" --format csv | tail -n 1 | tr ',' ' ' >> "$work/accounts"
+}
+
+# figure SERVICE MODE: median of the values, and of the ratios by round
+figure() {
+	paste "$work/$1.$2" "$work/$1.untraced" | awk -v name="service.$1.$2" '
+	function median(v, n,   i, j, t) {
+		for (i = 2; i <= n; i++) for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
+		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+	}
+	{ a[NR] = $1; b[NR] = $2; r[NR] = $1 / $2 }
+	END { m = median(r, NR); printf "%s %.4g us/request untraced %.4g %.4f %d %.4f %.4f\n", name, median(a, NR), median(b, NR), m, NR, r[1], r[NR] }'
+}
+
+modes=(untraced light normal)
+start_server
+for service in echo http; do
+	for ((r = 0; r < rounds; r++)); do
+		for ((m = 0; m < 3; m++)); do one_run $service "${modes[(m + r) % 3]}"; done
+	done
+	for mode in light normal; do figure $service $mode; done
+done
+awk '{ e += $1; l += $2; p += $3 } END { printf "accounting.error %d events\n", e; printf "over %d recordings: produced %d, lost %d\n", NR, p, l }' "$work/accounts"

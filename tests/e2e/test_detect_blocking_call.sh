@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# blocking-call: sleep, a mutex held elsewhere, a slow FIFO, each against its cure. The stack of the blocker is named.
+# timeout: 150
+. "$(dirname "$0")/lib.sh"
+need_root
+need "$WEFT"
+for variant in sleep mutex fifo; do
+	pair blocking-call blocking_call $variant 8 --only busy-loop,blocking-call
+	stack_has "$TMP_E2E/diagnose.sick.out" blocking-call "query_$variant"
+	stack_has "$TMP_E2E/diagnose.sick.out" blocking-call blocking_call.c
+	holds "harm to the tickers" "$(findings "$TMP_E2E/diagnose.sick.out" 'SELECT max(harm) FROM f') > 50"
+done

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes children while its tasks tick: fork, vfork, posix_spawn, raw clone, in turn, every 20 ms. The forked child
+ * works on with the runtime's memory for a while (stores that a probe would see) and must come to a good end.
+ * --variant exec: after 2 s it becomes another program (sleep), in the same pid.
+ *
+ * At the end: {"children":N,"ok":N,"signalled":N,"other":N}
+ */
+#include "tests/workloads/support/workload.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct fork_load {
+	WEFT_FRAME;
+	struct workload *w;
+	struct weft_yield yield;
+	struct weft_sleep pause;
+	unsigned i;
+};
+
+/* Many polls, so that batches fill and flush probes fire around each fork. */
+static weft_poll_t fork_load(struct weft_cx *cx, struct fork_load *f)
+{
+	weft_async_begin(f);
+	while (workload_on(f->w) && !weft_is_cancelled(cx)) {
+		for (f->i = 0; f->i < 200; f->i++)
+			weft_await(f, weft_yield(cx, &f->yield));
+		weft_await(f, weft_sleep(cx, &f->pause, 2 * MS));
+	}
+	weft_async_end(f, 0);
+}
+
+/*
+ * In the child no worker runs, but the code with the probes does: spawning (into a runtime that nobody drives) passes
+ * several sites.
+ */
+static void child_of_fork(struct workload *w)
+{
+	for (unsigned i = 0; i < 500; i++)
+		weft_spawn(w->rt, fork_load, ((struct fork_load){ .w = w }), .detach = true);
+	_exit(0);
+}
+
+static pid_t by_fork(struct workload *w)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child_of_fork(w);
+	return pid;
+}
+
+static pid_t by_clone(struct workload *w)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+	(void)w;
+	if (pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static pid_t by_vfork(struct workload *w)
+{
+	pid_t pid = vfork();
+
+	(void)w;
+	if (pid == 0) {
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+static pid_t by_posix_spawn(struct workload *w)
+{
+	char *argv[] = { "true", NULL };
+	pid_t pid;
+
+	(void)w;
+	return posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) ? -1 : pid;
+}
+
+struct tally {
+	unsigned children, ok, signalled, other;
+};
+
+static void make_child(struct workload *w, unsigned i, struct tally *t)
+{
+	static pid_t (*const ways[])(struct workload *) = { by_fork, by_vfork, by_posix_spawn,
+							    by_clone };
+	pid_t pid = ways[i % 4](w);
+	int status;
+
+	t->children++;
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		t->other++;
+	else if (WIFSIGNALED(status))
+		t->signalled++;
+	else if (WEXITSTATUS(status) == 0)
+		t->ok++;
+	else
+		t->other++;
+}
+
+int main(int argc, char **argv)
+{
+	static struct workload w;
+	struct tally t = { 0 };
+	uint64_t exec_at;
+
+	workload_begin(&w, argc, argv, "fork exec");
+	for (int i = 0; i < 8; i++)
+		workload_spawn(&w, fork_load, ((struct fork_load){ .w = &w }), .name = "fork_load");
+	workload_ready(&w, "fork_load", NULL);
+	exec_at = weft_now() + 2 * SECOND;
+	for (unsigned i = 0; workload_on(&w); i++) {
+		if (workload_is(&w, "exec") && weft_now() > exec_at)
+			execl("/bin/sleep", "sleep", "3", (char *)NULL);
+		if (!workload_is(&w, "exec"))
+			make_child(&w, i, &t);
+		workload_doze(20 * MS);
+	}
+	printf("{\"children\":%u,\"ok\":%u,\"signalled\":%u,\"other\":%u}\n", t.children, t.ok,
+	       t.signalled, t.other);
+	return workload_end(&w);
+}
