@@ -192,8 +192,8 @@ static int read_all(int fd, char **ret, size_t *ret_bytes)
 int proc_maps_read(pid_t pid, struct proc_maps **ret)
 {
 	auto_close int fd = -1;
-	char path[64], *text;
-	size_t bytes;
+	char path[64], *text = NULL;
+	size_t bytes = 0;
 	int rc;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
