@@ -11,6 +11,9 @@
 #define WEFT_MODEL_H
 
 #include "collector/live.h"
+#include "collector/model/process.h"
+#include "collector/model/stack.h"
+#include "collector/model/task.h"
 #include "collector/record.h"
 
 struct model;
@@ -24,5 +27,36 @@ void model_apply(struct model *m, struct record *r);
 void model_tick(struct model *m, uint64_t now_ns);
 uint64_t model_now(const struct model *m);
 uint64_t model_oddities(const struct model *m);
+
+/* Reading. Pointers stay good until the next model_apply or model_tick; NULL = there is none. */
+struct model_task *model_task(struct model *m, uint64_t id);
+struct model_task *model_task_each(
+	struct model *m, uint32_t *cursor); /* cursor from 0; alive and recently ended ones */
+const struct model_type *model_type(const struct model *m, uint32_t type);
+struct model_type *model_type_edit(struct model *m, uint32_t type);
+uint32_t model_types(const struct model *m);
+const struct model_process *model_process(const struct model *m, uint32_t process);
+uint32_t model_processes(const struct model *m);
+const struct model_lane *model_lane(const struct model *m, uint32_t process, uint32_t lane);
+const struct model_runtime *model_runtime(const struct model *m, uint32_t process,
+					  uint32_t runtime);
+const struct stack_store *model_stacks(const struct model *m);
+const struct weft_ev_session *model_session(const struct model *m); /* NULL = not seen */
+uint32_t model_tasks_alive(const struct model *m);
+uint64_t model_births(
+	const struct model *m); /* grows when a task is added or ends: a cached order is stale */
+
+/* Timers that fired and whose effect is known by now, one by one. */
+struct timer_fired;
+bool model_timer_next(struct model *m, struct timer_fired *ret);
+
+/* The open poll of a task. NULL = it is not being polled as far as is known. */
+const struct model_lane *model_task_lane(const struct model *m, const struct model_task *t);
+const char *model_task_name(const struct model *m, const struct model_task *t);
+const char *model_task_location(const struct model *m, const struct model_task *t);
+/* State with the lanes' part: RUNNING and BLOCKED. */
+enum live_task_state model_task_state(const struct model *m, const struct model_task *t);
+/* Are single polls and wakes of this process seen (level normal or higher)? */
+bool model_sees_polls(const struct model *m, uint32_t process);
 
 #endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Walks over all tasks of a process, read out of its memory: tasks that existed before the attach, and
+ * the truth about those whose events were lost. A walk is not atomic, so a task is only taken for
+ * gone when two complete walks in a row did not meet it.
+ */
+#include "collector/model/model_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void census_begin(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+
+	if (!p)
+		return;
+	p->walk++;
+	p->walk_ns = r->t_ns;
+	for (uint32_t i = 0; i < m->ntypes; i++)
+		if (m->types[i]->process == p->index)
+			m->types[i]->held_now = 0;
+}
+
+static void set_polls(struct model_process *p, struct model_task *t, uint32_t polls)
+{
+	uint64_t dt = p->walk_ns > p->walk_before_ns ? p->walk_ns - p->walk_before_ns : 0;
+
+	if (t->walk && (uint8_t)(t->walk + 1) == (uint8_t)p->walk && dt)
+		t->census_rate = (float)((double)(polls - t->census_polls) * 1e9 / (double)dt);
+	t->census_polls = polls;
+}
+
+static void set_name(struct model *m, struct model_task *t, const struct weft_ev_snapshot_task *e)
+{
+	size_t n = strnlen(e->name, sizeof(e->name));
+
+	if (!n || t->name || !strncmp(m->types[t->type]->name, e->name, n + 1))
+		return;
+	t->name = strndup(e->name, n);
+}
+
+static void set_state(struct model *m, struct model_task *t, const struct record *r,
+		      const struct weft_ev_snapshot_task *e)
+{
+	bool runnable = (e->state & WEFT_T_NOTIFIED) &&
+			!(e->state & (WEFT_T_RUNNING | WEFT_T_COMPLETE));
+	uint64_t age = e->wake_age_ns < r->t_ns ? e->wake_age_ns : 0;
+
+	if (e->state & WEFT_T_COMPLETE) {
+		t->flags |= MODEL_T_HELD;
+		m->types[t->type]->held_now++;
+	}
+	if (runnable && !t->ready_ns)
+		model_task_ready(m, t, r->t_ns - age ? r->t_ns - age : 1);
+	else if (!runnable && t->ready_ns && t->ready_ns + SECOND_NS < r->t_ns &&
+		 !model_sees_polls(m, t->process))
+		model_task_ready(m, t, 0);
+}
+
+/* Complete, and kept only by a handle: for us it has ended, its memory has not. */
+static void seen_ended(struct model *m, struct model_task *t, const struct weft_ev_snapshot_task *e)
+{
+	if (!(e->state & WEFT_T_COMPLETE))
+		return;
+	t->flags |= MODEL_T_HELD;
+	m->types[t->type]->held_now++;
+}
+
+void census_task(struct model *m, const struct record *r)
+{
+	const struct weft_ev_snapshot_task *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+	uint64_t id = e ? model_task_id(r->process, e->task) : 0;
+	struct model_task *t = id ? task_table_find(&m->tasks, id) : NULL;
+
+	if (!p || !id || (t && t->process != r->process)) {
+		m->oddities++;
+		return;
+	}
+	if (t && !task_alive(t)) {
+		seen_ended(m, t, e);
+		return;
+	}
+	if (!t && e->state & WEFT_T_COMPLETE) {
+		model_type_held(m, p, e->site);
+		return;
+	}
+	if (!t)
+		t = model_task_found(m, p, id, e->site);
+	if (!t)
+		return;
+	if (t->flags & MODEL_T_FOUND) {
+		model_task_retype(m, p, t, e->site);
+		t->parent = model_task_id(r->process, e->parent);
+		t->bytes = e->bytes;
+		model_task_runtime(m, p, t, e->runtime);
+		if (e->age_ns < r->t_ns)
+			t->spawn_ns = r->t_ns - e->age_ns;
+	}
+	set_polls(p, t, e->polls);
+	set_name(m, t, e);
+	set_state(m, t, r, e);
+	t->walk = (uint8_t)p->walk;
+	t->missed_walks = 0;
+}
+
+static void end_missing(struct model *m, struct model_process *p, uint64_t t_ns)
+{
+	struct model_task *t;
+	uint32_t cursor = 0;
+
+	while ((t = model_task_each(m, &cursor))) {
+		bool born_later = t->spawn_ns != LIVE_UNKNOWN && t->spawn_ns >= p->walk_ns;
+
+		if (t->process != p->index || !task_alive(t) || born_later ||
+		    t->walk == (uint8_t)p->walk)
+			continue;
+		if (t->poll_ns >= p->walk_ns || t->wake_ns >= p->walk_ns || t->missed_walks++ == 0)
+			continue;
+		p->ends++;
+		m->types[t->type]->ended += t->spawn_ns != LIVE_UNKNOWN &&
+					    !(t->flags & MODEL_T_FOUND);
+		model_task_finish(m, t, LIVE_DONE, t_ns);
+	}
+}
+
+void census_end(struct model *m, const struct record *r)
+{
+	const struct weft_ev_snapshot *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+
+	if (!p)
+		return;
+	for (uint32_t i = 0; i < m->ntypes; i++)
+		if (m->types[i]->process == p->index)
+			m->types[i]->held = m->types[i]->held_now;
+	p->walk_before_ns = p->walk_ns;
+	if (e->missed)
+		return;
+	p->walks++;
+	if (!e->torn)
+		end_missing(m, p, r->t_ns);
+}

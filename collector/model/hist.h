@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Histograms of durations in the buckets of live.h: LIVE_HIST of them, 4 per factor of 10, the
+ * first up to 1.78 us. Counters are 32 bits and stick at their maximum.
+ */
+#ifndef WEFT_MODEL_HIST_H
+#define WEFT_MODEL_HIST_H
+
+#include "collector/live.h"
+
+struct hist {
+	uint32_t n[LIVE_HIST];
+};
+
+/* For each power of two and its three next bits the bucket of the smallest value, and all bounds. */
+extern uint8_t hist_first[512];
+extern uint64_t hist_bounds[LIVE_HIST];
+void hist_setup(void); /* fills both; any number of times, from any thread */
+
+static inline unsigned hist_bucket(uint64_t ns)
+{
+	unsigned log = ns ? 63 - (unsigned)__builtin_clzll(ns) : 0;
+	unsigned i = hist_first[log * 8 + (log >= 3 ? (ns >> (log - 3)) & 7 : 0)];
+
+	while (i < LIVE_HIST - 1 && ns > hist_bounds[i])
+		i++;
+	return i;
+}
+
+static inline void hist_add(struct hist *h, uint64_t ns)
+{
+	uint32_t *n = &h->n[hist_bucket(ns)];
+
+	*n += *n != UINT32_MAX;
+}
+
+uint64_t hist_count(const struct hist *h);
+/* Upper bound of the bucket that holds the q-th part (0..1), at most max. LIVE_UNKNOWN of an empty one. */
+uint64_t hist_quantile(const struct hist *h, double q, uint64_t max);
+void hist_merge(struct hist *into, const struct hist *from);
+
+#endif

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/* Events that say how things are: processes, lanes, samples, levels, what can't be seen. */
+#include "collector/model/model_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void ends_text(char *text, size_t size)
+{
+	text[size - 1] = 0;
+}
+
+static void apply_process(struct model *m, const struct record *r)
+{
+	const struct weft_ev_process *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+
+	if (!p)
+		return;
+	p->info = *e;
+	ends_text(p->info.comm, sizeof(p->info.comm));
+	ends_text(p->info.exe, sizeof(p->info.exe));
+	ends_text(p->info.build_id, sizeof(p->info.build_id));
+	p->attached_ns = p->quiet_ns = r->t_ns;
+	p->known = true;
+}
+
+static void apply_session(struct model *m, const struct record *r)
+{
+	const struct weft_ev_session *e = model_payload(r, sizeof(*e));
+
+	if (!e)
+		return;
+	m->session = *e;
+	m->session_known = true;
+}
+
+static void apply_exit(struct model *m, const struct record *r)
+{
+	const struct weft_ev_exit *e = model_payload(r, sizeof(*e));
+	struct model_process *p = model_process_get(m, r->process);
+
+	if (!p)
+		return;
+	p->gone = true;
+	p->exit_code = e ? e->code : -1;
+	p->exit_signal = e ? e->signal : 0;
+}
+
+/* Another program in the same process: none of the old tasks lives on. */
+static void apply_exec(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+	const struct weft_ev_exec *e = model_payload(r, sizeof(*e));
+	struct model_task *t;
+	uint32_t cursor = 0;
+
+	if (!p)
+		return;
+	if (e)
+		snprintf(p->info.exe, sizeof(p->info.exe), "%.*s", (int)sizeof(e->exe) - 1, e->exe);
+	while ((t = model_task_each(m, &cursor))) {
+		if (t->process != r->process || !task_alive(t))
+			continue;
+		t->end_reason = WEFT_E_SHUTDOWN;
+		model_task_finish(m, t, LIVE_CANCELLED, r->t_ns);
+	}
+}
+
+static struct model_runtime *runtime_get(struct model *m, uint32_t process, uint32_t runtime)
+{
+	struct model_process *p = model_process_get(m, process);
+	uint16_t i = p ? model_runtime_index(p, runtime) : MODEL_NO_RUNTIME;
+
+	if (!p)
+		return NULL;
+	if (i != MODEL_NO_RUNTIME)
+		return &p->runtime[i];
+	if (p->nruntimes == WEFT_MAX_RUNTIMES) {
+		m->oddities++;
+		return NULL;
+	}
+	p->runtime[p->nruntimes].info.runtime = runtime;
+	return &p->runtime[p->nruntimes++];
+}
+
+static void apply_runtime(struct model *m, const struct record *r)
+{
+	const struct weft_ev_runtime *e = model_payload(r, sizeof(*e));
+	struct model_runtime *rt = e ? runtime_get(m, r->process, e->runtime) : NULL;
+
+	if (!rt)
+		return;
+	rt->info = *e;
+	ends_text(rt->info.version, sizeof(rt->info.version));
+	ends_text(rt->info.name, sizeof(rt->info.name));
+}
+
+static void apply_lane(struct model *m, const struct record *r)
+{
+	const struct weft_ev_lane *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+	struct model_lane *l = p ? model_lane_get(m, p, e->lane) : NULL;
+
+	if (!l)
+		return;
+	if (e->role == WEFT_LANE_DEAD || e->generation != l->generation)
+		l->open.task = 0;
+	l->role = e->role;
+	l->runtime = e->runtime;
+	l->worker = e->worker;
+	l->generation = e->generation;
+	l->tid = r->tid ? r->tid : e->ns_tid;
+	snprintf(l->name, sizeof(l->name), "%.*s", (int)sizeof(e->name) - 1, e->name);
+}
+
+static void apply_site(struct model *m, const struct record *r)
+{
+	const struct weft_ev_site *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+	struct model_site *s = p && e->site < WEFT_MAX_SITES ? model_site_get(m, p, e->site) : NULL;
+
+	if (!s)
+		return;
+	s->line = e->line;
+	s->kind = e->kind;
+	s->known = true;
+	snprintf(s->func, sizeof(s->func), "%.*s", (int)sizeof(e->func) - 1, e->func);
+	snprintf(s->name, sizeof(s->name), "%.*s", (int)sizeof(e->name) - 1, e->name);
+	snprintf(s->file, sizeof(s->file), "%.*s", (int)sizeof(e->file) - 1, e->file);
+	if (s->type != MODEL_NONE)
+		model_type_title(m->types[s->type], s);
+}
+
+/* ---- samples ---- */
+
+/* Tasks that have to wait for lane l: what is in its own queue, and all that are runnable when no worker of the runtime is free. */
+static uint64_t tasks_behind(const struct model_process *p, const struct model_lane *l,
+			     const struct weft_ev_lane_sample *s)
+{
+	uint16_t rt = model_runtime_index(p, l->runtime);
+	uint64_t ready, workers = 0;
+
+	for (uint32_t i = 0; i < p->nlanes; i++) {
+		const struct model_lane *o = p->lanes[i];
+
+		if (!o || o->role != WEFT_LANE_WORKER || o->runtime != l->runtime)
+			continue;
+		workers++;
+		if (o != l && lane_open_ns(o, o->sample_ns) < 10000000)
+			return s->local_depth;
+	}
+	if (rt == MODEL_NO_RUNTIME || !workers)
+		return s->local_depth;
+	ready = p->runtime[rt].ready / workers;
+	return ready > s->local_depth
+		       ? ready
+		       : s->local_depth + p->runtime[rt].gauge.inject_depth / workers;
+}
+
+/* At `light` short polls leave no record: a task seen in one stands for the time since the last sample. */
+static void count_sampled(struct model *m, struct model_task *t, const struct model_lane *l,
+			  uint64_t dt)
+{
+	struct model_second *now = &t->now;
+
+	task_roll(t, (uint32_t)(m->now_ns / SECOND_NS));
+	if (l->open.state == 2)
+		now->blocked += (uint32_t)dt;
+	else
+		now->busy += (uint32_t)dt;
+}
+
+static void apply_open(struct model *m, struct model_process *p, struct model_lane *l, uint64_t dt)
+{
+	struct model_task *t = task_table_find(&m->tasks, l->open.task);
+
+	if (!t)
+		t = model_task_found(m, p, l->open.task, MODEL_NONE);
+	if (!t || !task_alive(t) || t->process != p->index) {
+		l->open.task = 0;
+		return;
+	}
+	t->lane = (uint16_t)l->lane;
+	if (t->ready_ns && (l->open.start_ns == LIVE_UNKNOWN || t->ready_ns <= l->open.start_ns))
+		model_task_ready(m, t, 0);
+	if (!model_sees_polls(m, p->index) && lane_open_ns(l, l->sample_ns) < WEFT_LIGHT_POLL_NS &&
+	    dt < SECOND_NS)
+		count_sampled(m, t, l, dt);
+}
+
+static void apply_lane_sample(struct model *m, const struct record *r)
+{
+	const struct weft_ev_lane_sample *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+	struct model_lane *l = p ? model_lane_get(m, p, e->lane) : NULL;
+	struct weft_ev_lane_sample s;
+	uint64_t before;
+
+	if (!l)
+		return;
+	if (!l->tid)
+		l->tid = r->tid;
+	s = *e;
+	s.task = model_task_id(r->process, e->task);
+	if (s.open_ns != UINT64_MAX && s.open_ns >= 1ull << 62)
+		s.open_ns = UINT64_MAX;
+	before = l->sample_ns;
+	lane_sample(l, r->t_ns, &s, s.task ? tasks_behind(p, l, &s) : 0);
+	if (l->open.task)
+		apply_open(m, p, l, before && r->t_ns > before ? r->t_ns - before : 0);
+}
+
+static void apply_runtime_sample(struct model *m, const struct record *r)
+{
+	const struct weft_ev_runtime_sample *e = model_payload(r, sizeof(*e));
+	struct model_runtime *rt = e ? runtime_get(m, r->process, e->runtime) : NULL;
+
+	if (!rt)
+		return;
+	rt->gauge = *e;
+	rt->sample_ns = r->t_ns;
+}
+
+static void apply_process_sample(struct model *m, const struct record *r)
+{
+	const struct weft_ev_process_sample *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+
+	if (!p)
+		return;
+	p->sample = *e;
+	p->sample_ns = r->t_ns;
+	if (e->level && e->level <= WEFT_LEVEL_FULL)
+		p->level = e->level;
+}
+
+/* ---- levels, blind spots ---- */
+
+static void apply_level(struct model *m, const struct record *r)
+{
+	const struct weft_ev_level *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+
+	if (!p)
+		return;
+	if (e->level && e->level <= WEFT_LEVEL_FULL)
+		p->level = e->level;
+	p->level_auto = e->automatic;
+	p->quiet_ns = r->t_ns;
+}
+
+static void apply_cannot_see(struct model *m, const struct record *r)
+{
+	const struct weft_ev_cannot_see *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+	struct live_cannot_see row;
+
+	if (!p)
+		return;
+	snprintf(row.what, sizeof(row.what), "%.*s", (int)sizeof(e->what) - 1, e->what);
+	snprintf(row.why, sizeof(row.why), "%.*s", (int)sizeof(e->why) - 1, e->why);
+	for (uint32_t i = 0; i < p->ncannot_see; i++)
+		if (!strcmp(p->cannot_see[i].what, row.what)) {
+			p->cannot_see[i] = row;
+			return;
+		}
+	if (p->ncannot_see < MODEL_CANNOT_SEE)
+		p->cannot_see[p->ncannot_see++] = row;
+}
+
+/* ---- plain records that are no task's ---- */
+
+static void apply_worker(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+	struct model_lane *l = p ? model_lane_get(m, p, r->lane) : NULL;
+
+	if (!l)
+		return;
+	if (l->role == WEFT_LANE_FREE)
+		l->role = WEFT_LANE_WORKER;
+	l->worker = (uint32_t)r->a;
+	l->runtime = (uint32_t)r->b;
+	if (r->kind == WEFT_K_WORKER_START && !l->tid)
+		l->tid = r->tid ? r->tid : (uint32_t)r->c;
+	if (r->kind == WEFT_K_WORKER_UNPARK && r->c < 1ull << 50)
+		l->rec.parked += r->c;
+	if (r->kind == WEFT_K_WORKER_PARK) {
+		l->rec_parks++;
+		if (l->rec_parks > l->parks)
+			l->parks = l->rec_parks;
+	}
+}
+
+static void apply_steal(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+	struct model_lane *l = p ? model_lane_get(m, p, r->lane) : NULL;
+
+	if (!l)
+		return;
+	l->rec_steals++;
+	l->rec_stolen += r->c < 1u << 20 ? r->c : 0;
+	if (l->rec_steals > l->steals)
+		l->steals = l->rec_steals;
+	if (l->rec_stolen > l->stolen)
+		l->stolen = l->rec_stolen;
+}
+
+static void apply_timer(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+	struct model_task *t = r->task ? task_table_find(&m->tasks, r->task) : NULL;
+	struct timer_fired f = { .task = r->task,
+				 .timer = r->a,
+				 .deadline_ns = (int64_t)r->b,
+				 .fire_ns = r->t_ns,
+				 .poll_ns = UINT64_MAX };
+
+	if (!p)
+		return;
+	f.runtime = t && t->runtime < p->nruntimes ? p->runtime[t->runtime].info.runtime : 0;
+	timer_log_fire(&m->timers, &f);
+	if (t && task_alive(t))
+		t->flags |= MODEL_T_TIMER;
+}
+
+static void apply_offcpu(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+	struct model_lane *l = p ? model_lane_get(m, p, r->lane) : NULL;
+
+	if (!l || r->a >= 1ull << 50 || r->b >= 1ull << 50) {
+		m->oddities++;
+		return;
+	}
+	p->sees_offcpu = true;
+	lane_offcpu(l, r);
+}
+
+static void apply_stack(struct model *m, const struct record *r)
+{
+	const struct weft_ev_stack *e = model_payload(r, sizeof(*e));
+	struct record k = *r;
+
+	if (e && r->kind == WEFT_EV_STACK)
+		k.task = model_task_id(r->process, e->task);
+	m->oddities += !stack_store_apply(m->stacks, &k);
+}
+
+static void apply_lane_level(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+
+	if (p && r->a && r->a <= WEFT_LEVEL_FULL)
+		p->level = (uint32_t)r->a;
+}
+
+void model_session_apply(struct model *m, const struct record *r)
+{
+	static void (*const apply[WEFT_EV_KINDS])(struct model *, const struct record *) = {
+		[WEFT_K_WORKER_START] = apply_worker,
+		[WEFT_K_WORKER_STOP] = apply_worker,
+		[WEFT_K_WORKER_PARK] = apply_worker,
+		[WEFT_K_WORKER_UNPARK] = apply_worker,
+		[WEFT_K_STEAL] = apply_steal,
+		[WEFT_K_TIMER_FIRE] = apply_timer,
+		[WEFT_K_LEVEL] = apply_lane_level,
+		[WEFT_EV_SESSION] = apply_session,
+		[WEFT_EV_PROCESS] = apply_process,
+		[WEFT_EV_PROCESS_EXEC] = apply_exec,
+		[WEFT_EV_PROCESS_EXIT] = apply_exit,
+		[WEFT_EV_RUNTIME] = apply_runtime,
+		[WEFT_EV_LANE] = apply_lane,
+		[WEFT_EV_SITE] = apply_site,
+		[WEFT_EV_OFFCPU] = apply_offcpu,
+		[WEFT_EV_FRAME] = apply_stack,
+		[WEFT_EV_MODULE] = apply_stack,
+		[WEFT_EV_STACK] = apply_stack,
+		[WEFT_EV_LANE_SAMPLE] = apply_lane_sample,
+		[WEFT_EV_RUNTIME_SAMPLE] = apply_runtime_sample,
+		[WEFT_EV_PROCESS_SAMPLE] = apply_process_sample,
+		[WEFT_EV_LEVEL_SET] = apply_level,
+		[WEFT_EV_CANNOT_SEE] = apply_cannot_see,
+	};
+
+	if (r->kind < WEFT_EV_KINDS && apply[r->kind])
+		apply[r->kind](m, r);
+}

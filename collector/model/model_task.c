@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/model/model_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LONGEST_NS (1ull << 50) /* 13 days: a longer poll or delay is nonsense */
+#define HOT_AFTER  4u           /* polls and wakes */
+
+static uint32_t add_sat(uint32_t a, uint64_t b)
+{
+	return b < UINT32_MAX - a ? a + (uint32_t)b : UINT32_MAX;
+}
+
+void model_task_ready(struct model *m, struct model_task *t, uint64_t ready_ns)
+{
+	struct model_process *p = m->process[t->process];
+	int change = (ready_ns != 0) - (t->ready_ns != 0);
+
+	t->ready_ns = ready_ns;
+	t->state = ready_ns ? LIVE_READY : LIVE_IDLE;
+	p->ready += (uint32_t)change;
+	if (t->runtime < p->nruntimes)
+		p->runtime[t->runtime].ready += (uint64_t)(int64_t)change;
+}
+
+void model_task_runtime(struct model *m, struct model_process *p, struct model_task *t,
+			uint32_t runtime)
+{
+	uint64_t ready_ns = task_alive(t) ? t->ready_ns : 0;
+
+	if (!task_alive(t))
+		return;
+	model_task_ready(m, t, 0);
+	t->runtime = model_runtime_index(p, runtime);
+	if (ready_ns)
+		model_task_ready(m, t, ready_ns);
+}
+
+static struct model_task *task_new(struct model *m, struct model_process *p, uint64_t id,
+				   uint32_t site)
+{
+	struct model_type *type = model_type_get(m, p, site);
+	struct model_task *t = type ? task_table_add(&m->tasks, id) : NULL;
+
+	if (!t) {
+		m->oddities++;
+		return NULL;
+	}
+	t->process = (uint16_t)p->index;
+	t->runtime = p->nruntimes == 1 ? 0 : MODEL_NO_RUNTIME;
+	t->type = type->id;
+	type->alive++;
+	p->alive++;
+	m->births++;
+	return t;
+}
+
+/* A task that is seen without its birth. */
+struct model_task *model_task_found(struct model *m, struct model_process *p, uint64_t id,
+				    uint32_t site)
+{
+	struct model_task *t = task_new(m, p, id, site);
+
+	if (!t)
+		return NULL;
+	t->flags |= MODEL_T_FOUND;
+	m->types[t->type]->found++;
+	return t;
+}
+
+void model_task_retype(struct model *m, struct model_process *p, struct model_task *t,
+		       uint32_t site)
+{
+	struct model_type *type = model_type_get(m, p, site);
+
+	if (!type || type->id == t->type)
+		return;
+	m->types[t->type]->alive--;
+	type->alive++;
+	if (t->flags & MODEL_T_FOUND) {
+		m->types[t->type]->found--;
+		type->found++;
+	}
+	t->type = type->id;
+}
+
+/* Births are in order of ids: an unknown id in the middle has ended and been forgotten. */
+static bool may_be_alive(const struct model_process *p, uint64_t id)
+{
+	return p->first_spawn == UINT64_MAX || id < p->first_spawn || id > p->last_spawn;
+}
+
+static struct model_process *process_of(struct model *m, const struct record *r)
+{
+	if (!r->task) {
+		m->oddities++;
+		return NULL;
+	}
+	return model_process_get(m, r->process);
+}
+
+static struct model_task *task_of(struct model *m, const struct record *r)
+{
+	struct model_task *t = task_table_find(&m->tasks, r->task);
+
+	if (t && t->process != r->process) {
+		m->oddities++;
+		return NULL;
+	}
+	return t;
+}
+
+/* ---- birth and end ---- */
+
+void model_task_spawn(struct model *m, const struct record *r)
+{
+	struct model_process *p = process_of(m, r);
+	struct model_task *t = p ? task_of(m, r) : NULL;
+	uint32_t site = (uint32_t)r->b;
+
+	if (!p)
+		return;
+	if (t && (!task_alive(t) || !(t->flags & MODEL_T_FOUND))) {
+		if (task_alive(t)) {
+			m->oddities++;
+			return;
+		}
+		task_table_recycle(&m->tasks, t);
+		t->process = (uint16_t)p->index;
+		t->type = model_type_get(m, p, MODEL_NONE)->id;
+		m->types[t->type]->alive++;
+		p->alive++;
+	} else if (!t) {
+		t = task_new(m, p, r->task, site);
+	}
+	if (!t)
+		return;
+	if (t->flags & MODEL_T_FOUND)
+		m->types[t->type]->found--;
+	t->flags = (uint8_t)(t->flags & ~MODEL_T_FOUND);
+	model_task_retype(m, p, t, site);
+	t->parent = r->a;
+	t->bytes = (uint32_t)r->c;
+	t->spawn_ns = r->t_ns;
+	if (r->d >> 32 & WEFT_S_BLOCK_ON)
+		t->flags |= MODEL_T_BLOCK_ON;
+	if (r->d >> 32 & WEFT_S_DETACHED)
+		t->flags |= MODEL_T_DETACHED;
+	model_task_runtime(m, p, t, (uint32_t)r->d);
+	if (model_sees_polls(m, p->index) && !t->ready_ns && !t->polls)
+		model_task_ready(m, t, r->t_ns ? r->t_ns : 1);
+	p->spawns++;
+	m->types[t->type]->spawned++;
+	m->types[t->type]->bytes += t->bytes;
+	m->types[t->type]->runtime = (uint32_t)r->d;
+	if (p->first_spawn > r->task)
+		p->first_spawn = r->task;
+	if (p->last_spawn < r->task)
+		p->last_spawn = r->task;
+}
+
+void model_task_finish(struct model *m, struct model_task *t, enum live_task_state how,
+		       uint64_t t_ns)
+{
+	struct model_process *p = m->process[t->process];
+	struct model_type *type = m->types[t->type];
+	struct model_lane *l = p->lanes && t->lane < p->nlanes ? p->lanes[t->lane] : NULL;
+
+	model_task_ready(m, t, 0);
+	if (l && l->open.task == t->id)
+		l->open.task = 0;
+	type->alive--;
+	type->found -= (t->flags & MODEL_T_FOUND) != 0;
+	p->alive--;
+	if (t->spawn_ns != LIVE_UNKNOWN && t_ns >= t->spawn_ns)
+		hist_add(&type->life_hist, t_ns - t->spawn_ns);
+	m->births++;
+	task_table_end(&m->tasks, t, how, t_ns);
+}
+
+void model_task_end(struct model *m, const struct record *r)
+{
+	static const uint8_t how[] = { [0] = LIVE_DONE,
+				       [WEFT_E_DONE] = LIVE_DONE,
+				       [WEFT_E_CANCELLED] = LIVE_CANCELLED,
+				       [WEFT_E_ERROR] = LIVE_FAILED,
+				       [WEFT_E_SHUTDOWN] = LIVE_CANCELLED };
+	struct model_process *p = process_of(m, r);
+	struct model_task *t = p ? task_of(m, r) : NULL;
+
+	if (!p || !t || !task_alive(t))
+		return;
+	t->end_reason = (uint8_t)(r->b <= WEFT_E_SHUTDOWN ? r->b : 0);
+	p->ends++;
+	m->types[t->type]->ended++;
+	model_task_finish(m, t, (enum live_task_state)how[t->end_reason], r->t_ns);
+}
+
+void model_task_named(struct model *m, const struct record *r)
+{
+	const __u64 *w = model_payload(r, 2 * sizeof(*w));
+	struct model_process *p = process_of(m, r);
+	struct model_task *t = p ? task_of(m, r) : NULL;
+	uint32_t bytes;
+
+	if (!w || !t)
+		return;
+	bytes = w[0] >> 16 & 0xffff;
+	if (bytes > WEFT_NAME_MAX || !model_payload(r, 2 * sizeof(*w) + bytes)) {
+		m->oddities++;
+		return;
+	}
+	free(t->name);
+	t->name = strndup((const char *)(w + 2), bytes < 127 ? bytes : 127);
+}
+
+/* ---- polls ---- */
+
+/* Adds a poll's time to the seconds in which it fell. */
+static void count_second(struct model_task *t, uint64_t end_ns, uint64_t busy, uint64_t blocked)
+{
+	uint64_t second = end_ns / SECOND_NS, dur = busy + blocked, here, there;
+
+	if (second >= t->second || t->second > second + 2)
+		task_roll(t, (uint32_t)second);
+	t->now.polls++;
+	here = end_ns - second * SECOND_NS;
+	if (dur <= here) {
+		t->now.busy = add_sat(t->now.busy, busy);
+		t->now.blocked = add_sat(t->now.blocked, blocked);
+		return;
+	}
+	there = dur - here < SECOND_NS ? dur - here : SECOND_NS;
+	t->now.busy = add_sat(t->now.busy, (uint64_t)((double)busy / (double)dur * (double)here));
+	t->now.blocked =
+		add_sat(t->now.blocked, (uint64_t)((double)blocked / (double)dur * (double)here));
+	t->before.busy =
+		add_sat(t->before.busy, (uint64_t)((double)busy / (double)dur * (double)there));
+	t->before.blocked = add_sat(t->before.blocked,
+				    (uint64_t)((double)blocked / (double)dur * (double)there));
+}
+
+/* What the kernel (off-CPU records) or else the samples say of the poll [start, end] of task t. */
+static void split_poll(struct model_lane *l, struct lane_poll *k)
+{
+	const struct lane_open *o = &l->open;
+	uint64_t dur = k->end_ns - k->start_ns;
+	struct lane_off off;
+
+	k->syscall = -1;
+	if (lane_take_off(l, k->task, k->start_ns, k->end_ns, &off)) {
+		k->blocked_ns = off.blocked_ns;
+		k->runnable_ns = off.runnable_ns;
+		k->syscall = off.syscall;
+		k->seq = off.seq;
+		k->split = true;
+	}
+	if (o->task == k->task && o->sample_ns <= k->end_ns && o->seen_ns >= k->start_ns) {
+		k->behind_ns = o->behind_ns;
+		k->seq = o->seq;
+		if (!k->split) {
+			k->blocked_ns = o->blocked_ns < dur ? o->blocked_ns : dur;
+			k->runnable_ns = o->runq_ns < dur - k->blocked_ns ? o->runq_ns
+									  : dur - k->blocked_ns;
+			k->syscall = o->syscall;
+			k->sampled = true;
+		}
+	}
+	k->busy_ns = dur - k->blocked_ns - k->runnable_ns;
+}
+
+static uint64_t as_us(uint64_t ns)
+{
+	return ns / 1000 < UINT32_MAX ? ns / 1000 : UINT32_MAX;
+}
+
+static void count_delay(struct model_type *type, struct model_task *t, struct model_lane *l,
+			const struct record *r, uint64_t start)
+{
+	uint64_t delay = r->b;
+
+	if (delay == LIVE_UNKNOWN && t->ready_ns && t->ready_ns <= start)
+		delay = start - t->ready_ns;
+	if (delay >= LONGEST_NS)
+		return;
+	hist_add(&type->delay_hist, delay);
+	if (t->hot)
+		hist_add(&t->hot->delays, delay);
+	if (l->npolls && delay >= 1000)
+		lane_victim(l, start > delay ? start - delay : 0, start);
+}
+
+static void count_poll(struct model *m, struct model_task *t, struct model_lane *l,
+		       const struct lane_poll *k)
+{
+	struct model_process *p = m->process[t->process];
+	struct model_type *type = m->types[t->type];
+	uint64_t dur = k->end_ns - k->start_ns;
+
+	t->polls++;
+	t->busy_ns += k->busy_ns;
+	t->blocked_ns += k->blocked_ns;
+	t->runnable_ns += k->runnable_ns;
+	if (dur > t->poll_max_ns)
+		t->poll_max_ns = dur;
+	if (k->end_ns > t->poll_ns)
+		t->poll_ns = k->end_ns;
+	count_second(t, k->end_ns, k->busy_ns, k->blocked_ns);
+	if (t->hot || (t->polls + t->wakes >= HOT_AFTER && task_table_heat(&m->tasks, t)))
+		hist_add(&t->hot->polls, dur);
+	type->polls++;
+	type->busy_ns += k->busy_ns;
+	type->blocked_ns += k->blocked_ns;
+	type->runnable_ns += k->runnable_ns;
+	if (dur > type->poll_max_ns)
+		type->poll_max_ns = dur;
+	hist_add(&type->poll_hist, dur);
+	hist_add(&p->recent[0], dur);
+	p->seen_polls++;
+	l->rec_polls++;
+	l->rec.busy += k->busy_ns;
+	if (l->rec_polls > l->polls)
+		l->polls = l->rec_polls;
+}
+
+void model_task_poll(struct model *m, struct record *r)
+{
+	struct model_process *p = process_of(m, r);
+	struct model_lane *l = p ? model_lane_get(m, p, r->lane) : NULL;
+	struct model_task *t = p ? task_of(m, r) : NULL;
+	struct lane_poll k = { .task = r->task, .end_ns = r->t_ns };
+
+	r->d = 0;
+	if (!l || r->a >= LONGEST_NS) {
+		m->oddities++;
+		return;
+	}
+	k.start_ns = r->t_ns > r->a ? r->t_ns - r->a : 0;
+	split_poll(l, &k);
+	r->d = as_us(k.blocked_ns) << 32 | as_us(k.runnable_ns);
+	if (!t && may_be_alive(p, r->task))
+		t = model_task_found(m, p, r->task, MODEL_NONE);
+	if (!t)
+		return;
+	if (!task_alive(t) && !t->end_reason) {
+		task_table_revive(&m->tasks, t);
+		m->types[t->type]->alive++;
+		m->types[t->type]->found += (t->flags & MODEL_T_FOUND) != 0;
+		p->alive++;
+	}
+	t->lane = r->lane;
+	if (l->open.task == t->id && l->open.sample_ns <= r->t_ns) {
+		l->open.task = 0;
+		l->blocked = false;
+	}
+	if (t->flags & MODEL_T_TIMER) {
+		t->flags = (uint8_t)(t->flags & ~MODEL_T_TIMER);
+		timer_log_poll(&m->timers, t->id, k.start_ns);
+	}
+	count_delay(m->types[t->type], t, l, r, k.start_ns);
+	count_poll(m, t, l, &k);
+	if (r->a >= LANE_LONG_NS)
+		lane_long_poll(l, &k);
+	if (!task_alive(t))
+		return;
+	if (t->wake_ns > k.start_ns)
+		model_task_ready(m, t, t->wake_ns);
+	else if (t->ready_ns)
+		model_task_ready(m, t, 0);
+}
+
+/* ---- wakes ---- */
+
+/* The most frequent wakers stay: a newcomer takes over the place and the count of the rarest. */
+static void count_waker(struct model_hot *hot, const struct record *r)
+{
+	struct model_waker *w = NULL, *rarest = &hot->waker[0];
+
+	hot->dirty = true;
+	for (uint32_t i = 0; i < hot->nwakers; i++) {
+		if (hot->waker[i].task == r->a && hot->waker[i].kind == (uint32_t)r->b) {
+			w = &hot->waker[i];
+			w->count += w->count != UINT32_MAX;
+			w->last_ns = r->t_ns;
+			return;
+		}
+		if (hot->waker[i].count < rarest->count)
+			rarest = &hot->waker[i];
+	}
+	if (hot->nwakers < MODEL_WAKERS) {
+		w = &hot->waker[hot->nwakers++];
+		w->count = 0;
+	} else {
+		w = rarest;
+	}
+	*w = (struct model_waker){ .task = r->a,
+				   .kind = (uint32_t)r->b,
+				   .count = w->count + 1,
+				   .first_ns = r->t_ns,
+				   .last_ns = r->t_ns };
+}
+
+static void count_wake(struct model *m, struct model_task *t, const struct record *r)
+{
+	bool self = r->a && r->a == r->task;
+	uint64_t second = r->t_ns / SECOND_NS;
+
+	if (second > t->second)
+		task_roll(t, (uint32_t)second);
+	t->wakes++;
+	t->now.wakes++;
+	t->self_wakes += self;
+	t->now.self_wakes += self;
+	if (t->hot || (t->polls + t->wakes >= HOT_AFTER && task_table_heat(&m->tasks, t)))
+		count_waker(t->hot, r);
+	if (r->t_ns > t->wake_ns)
+		t->wake_ns = r->t_ns;
+}
+
+static void count_lane_wake(struct model_process *p, struct model_lane *l, bool self)
+{
+	p->seen_wakes++;
+	p->seen_self_wakes += self;
+	if (!l)
+		return;
+	l->rec_wakes++;
+	l->rec_self_wakes += self;
+	if (l->rec_wakes > l->wakes)
+		l->wakes = l->rec_wakes;
+	if (l->rec_self_wakes > l->self_wakes)
+		l->self_wakes = l->rec_self_wakes;
+}
+
+void model_task_wake(struct model *m, const struct record *r)
+{
+	struct model_process *p = process_of(m, r);
+	struct model_task *t = p ? task_of(m, r) : NULL;
+
+	if (!p)
+		return;
+	count_lane_wake(p, r->lane == WEFT_NO_LANE ? NULL : model_lane_get(m, p, r->lane),
+			r->a && r->a == r->task);
+	if (!t && p->first_spawn != UINT64_MAX && r->task < p->first_spawn)
+		t = model_task_found(m, p, r->task, MODEL_NONE);
+	if (!t || !task_alive(t))
+		return;
+	count_wake(m, t, r);
+	if (r->c && !t->ready_ns)
+		model_task_ready(m, t, r->t_ns ? r->t_ns : 1);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/model/model_internal.h"
+
+#define POINT_NS 100000000ull
+
+/* Numbers over all lanes; what samples and records both show is taken once (lane.c). */
+static struct model_point point_now(const struct model_process *p, uint64_t now_ns)
+{
+	struct model_point now = { .t_ns = now_ns,
+				   .spawns = p->spawns,
+				   .ends = p->ends,
+				   .alive = p->alive,
+				   .rss = p->sample.rss_bytes,
+				   .target_cpu = p->sample.cpu_user_ns + p->sample.cpu_sys_ns,
+				   .own_cost = p->sample.own_target_ns,
+				   .own_self = p->sample.own_self_ns };
+
+	for (uint32_t i = 0; i < p->nlanes; i++) {
+		const struct model_lane *l = p->lanes[i];
+
+		if (!l)
+			continue;
+		now.polls += l->polls;
+		now.wakes += l->wakes;
+		now.self_wakes += l->self_wakes;
+		now.steals += l->steals;
+	}
+	return now;
+}
+
+static void second_tick(struct model_process *p, uint64_t now_ns)
+{
+	uint64_t second = now_ns / SECOND_NS, slot = second / 5;
+
+	p->rss[second % MODEL_SECONDS] = p->sample.rss_bytes;
+	for (uint32_t i = 0; i < p->nruntimes; i++)
+		p->runtime[i].fds[second % MODEL_SECONDS] = p->runtime[i].gauge.fds;
+	if (slot != p->recent_slot) {
+		p->recent_slot = slot;
+		p->recent[1] = p->recent[0];
+		p->recent[0] = (struct hist){ 0 };
+	}
+	for (uint32_t i = 0; i < p->nlanes; i++)
+		if (p->lanes[i])
+			lane_tick(p->lanes[i], now_ns);
+}
+
+void process_tick(struct model_process *p, uint64_t now_ns, bool new_second)
+{
+	const struct model_point *last = p->npoints ? &p->point[(p->npoints - 1) % MODEL_POINTS]
+						    : NULL;
+
+	if (new_second)
+		second_tick(p, now_ns);
+	if (!last || now_ns >= last->t_ns + POINT_NS)
+		p->point[p->npoints++ % MODEL_POINTS] = point_now(p, now_ns);
+}
+
+/* The point nearest before `back_ns` ago, else the oldest kept. NULL = fewer than two. */
+static const struct model_point *point_before(const struct model_process *p, uint64_t now_ns,
+					      uint64_t back_ns)
+{
+	uint64_t n = p->npoints < MODEL_POINTS ? p->npoints : MODEL_POINTS;
+	const struct model_point *found = NULL;
+
+	for (uint64_t i = 2; i <= n; i++) {
+		found = &p->point[(p->npoints - i) % MODEL_POINTS];
+		if (found->t_ns + back_ns <= now_ns)
+			break;
+	}
+	return found;
+}
+
+static double per_second(uint64_t before, uint64_t after, uint64_t dt)
+{
+	return dt ? ((double)after - (double)before) * 1e9 / (double)dt : -1;
+}
+
+static double not_below_zero(double rate)
+{
+	return rate > 0 ? rate : 0;
+}
+
+void process_rates(const struct model_process *p, uint64_t now_ns, struct model_rates *ret)
+{
+	const struct model_point *a = point_before(p, now_ns, SECOND_NS),
+				 *b = point_before(p, now_ns, 10 * SECOND_NS), *z;
+	uint64_t dt, dt10, cpu;
+
+	*ret = (struct model_rates){ -1, -1, -1, -1, -1, 0, 0, 0, 0 };
+	if (!a || !b)
+		return;
+	z = &p->point[(p->npoints - 1) % MODEL_POINTS];
+	dt = z->t_ns - a->t_ns;
+	dt10 = z->t_ns - b->t_ns;
+	ret->polls = not_below_zero(per_second(a->polls, z->polls, dt));
+	ret->wakes = not_below_zero(per_second(a->wakes, z->wakes, dt));
+	ret->steals = not_below_zero(per_second(a->steals, z->steals, dt));
+	ret->spawns = not_below_zero(per_second(a->spawns, z->spawns, dt));
+	ret->ends = not_below_zero(per_second(a->ends, z->ends, dt));
+	ret->alive = per_second(b->alive, z->alive, dt10);
+	ret->rss = b->rss ? per_second(b->rss, z->rss, dt10) : 0;
+	cpu = z->target_cpu - b->target_cpu;
+	if (z->target_cpu > b->target_cpu && z->own_cost >= b->own_cost)
+		ret->own_cost = (double)(z->own_cost - b->own_cost) / (double)cpu;
+	ret->own_self = not_below_zero(per_second(b->own_self, z->own_self, dt10)) / 1e9;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* One traced process: its lanes, places, runtimes, gauges and rates. */
+#ifndef WEFT_MODEL_PROCESS_H
+#define WEFT_MODEL_PROCESS_H
+
+#include "collector/model/lane.h"
+#include "collector/model/type.h"
+
+#define MODEL_MAX_PROCESSES 4096u
+#define MODEL_POINTS        128u /* of the rate window, 10 a second */
+#define MODEL_CANNOT_SEE    32u
+
+struct model_site {
+	uint32_t line, kind;
+	uint32_t type; /* MODEL_NONE = none yet */
+	bool known;
+	char func[64], name[64], file[112];
+};
+
+/* Cumulative numbers as of one moment. */
+struct model_point {
+	uint64_t t_ns, polls, wakes, self_wakes, steals, spawns, ends, alive, rss, target_cpu,
+		own_cost, own_self;
+};
+
+struct model_runtime {
+	struct weft_ev_runtime info;
+	struct weft_ev_runtime_sample gauge;
+	uint64_t sample_ns;          /* of the gauge, 0 = none */
+	uint64_t ready;              /* tasks runnable */
+	uint32_t fds[MODEL_SECONDS]; /* [second % MODEL_SECONDS] */
+};
+
+struct model_process {
+	uint32_t index;
+	struct weft_ev_process info;
+	uint64_t attached_ns;
+	uint64_t quiet_ns; /* attach or change of level last disturbed the target */
+	bool known, gone;
+	int32_t exit_code, exit_signal;
+	uint32_t level; /* enum weft_level in force, 0 = not known yet */
+	bool level_auto;
+	struct model_lane **lanes;
+	uint32_t nlanes; /* upper bound of the used ones */
+	struct model_site *sites;
+	uint32_t nsites;
+	struct model_runtime runtime[WEFT_MAX_RUNTIMES];
+	uint32_t nruntimes;
+	uint32_t alive, ready;
+	uint64_t spawns, ends, seen_polls, seen_wakes, seen_self_wakes;
+	uint64_t first_spawn, last_spawn; /* ids */
+	struct hist recent[2];            /* poll durations of this and the last 5 s */
+	uint64_t recent_slot;
+	struct weft_ev_process_sample sample;
+	uint64_t sample_ns;
+	uint64_t rss[MODEL_SECONDS]; /* [second % MODEL_SECONDS], 0 = not seen */
+	struct model_point point[MODEL_POINTS];
+	uint64_t npoints;
+	bool sees_offcpu; /* off-CPU records came */
+	uint32_t walk;    /* number of the census under way or last done */
+	uint64_t walk_ns, walk_before_ns,
+		walks; /* when it and the one before began; complete ones */
+	struct live_cannot_see cannot_see[MODEL_CANNOT_SEE];
+	uint32_t ncannot_see;
+};
+
+/* Rates over the last second (alive and rss: 10 s), from the points. < 0 = not known. */
+struct model_rates {
+	double polls, wakes, steals, spawns, ends, alive, rss, own_cost, own_self;
+};
+void process_rates(const struct model_process *p, uint64_t now_ns, struct model_rates *ret);
+
+#endif
