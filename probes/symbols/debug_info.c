@@ -167,6 +167,23 @@ size_t debug_info_bytes(Elf *elf)
 	return sum;
 }
 
+/* libdw 0.188 takes strlen() of what .debug_line_str offsets point at: the section has to end in NUL. */
+static bool strings_end(Elf *elf)
+{
+	static const char *const names[] = { ".debug_str", ".debug_line_str" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		GElf_Shdr shdr;
+		Elf_Scn *section = elf_file_section(elf, names[i], &shdr);
+		Elf_Data *data = section ? elf_file_data(section, SIZE_MAX) : NULL;
+
+		if (section &&
+		    (!data || data->d_size == 0 || ((const char *)data->d_buf)[data->d_size - 1]))
+			return false;
+	}
+	return true;
+}
+
 /*
  * .gnu_debugaltlink (dwz): libdw would open whatever path the file names, so such a file is left alone; its
  * symbol table still gives names.
@@ -176,7 +193,7 @@ static bool is_usable(Elf *elf, size_t max_bytes)
 	size_t bytes = debug_info_bytes(elf);
 	GElf_Shdr shdr;
 
-	return bytes > 0 && bytes <= max_bytes &&
+	return bytes > 0 && bytes <= max_bytes && strings_end(elf) &&
 	       !elf_file_section(elf, ".gnu_debugaltlink", &shdr);
 }
 
