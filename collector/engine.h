@@ -10,6 +10,8 @@
 #ifndef WEFT_ENGINE_H
 #define WEFT_ENGINE_H
 
+#include <stdbool.h>
+
 #include "collector/record.h"
 #include "probes/session.h"
 
@@ -26,8 +28,17 @@ struct engine_consumer {
 	void *ctx;
 };
 
+/* What the engine calls of a session: the functions of probes/session.h, or a script's (tests, a helper process). */
+struct engine_session_ops {
+	int (*drain)(struct session *s, session_sink sink, void *ctx);
+	int (*finish)(struct session *s, session_sink sink, void *ctx);
+	int (*request)(struct session *s, const struct session_want *want);
+	bool (*alive)(const struct session *s);
+};
+
 struct engine_options {
 	struct session *session; /* borrowed; NULL = replay_path */
+	const struct engine_session_ops *session_ops; /* NULL = probes/session.h */
 	const char *replay_path;
 	double replay_speed;     /* 0 = as fast as it goes */
 	const char *store_path;  /* NULL = no store */
@@ -48,5 +59,10 @@ void engine_replay_control(struct engine *e, bool paused, double speed);
  * runs: what is on its way is not yet produced. */
 struct engine_account { uint32_t process; uint32_t kind; uint64_t produced, stored, lost, filtered, expired; };
 int engine_accounts(struct engine *e, struct engine_account *rows, size_t max);
+/* What does not add up, one line each; settled at the end. Returns how many there are. Any thread. */
+struct engine_account_error { uint32_t process, kind; char text[160]; };
+int engine_account_errors(struct engine *e, struct engine_account_error *rows, size_t max);
+/* "task-poll", "off-cpu", ...; "unsettled" for 0 (known to be missing, kind not yet known), NULL = no such kind. */
+const char *engine_kind_name(unsigned kind);
 
 #endif

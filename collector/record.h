@@ -44,6 +44,9 @@ enum record_flag {
  *   OFFCPU       t = back on CPU  a ns blocked  b ns runnable  c syscall (int64_t)  d poll_seq
  *   TASK_NAME, LABEL and session kinds: `ev` holds the flat event (for TASK_NAME and LABEL a synthetic one whose payload
  *                is the record from w1 on)
+ * SESSION, PROCESS, RUNTIME, LANE, SITE, MODULE and FRAME come ahead of their time, as soon as they are known: their t_ns is
+ * then that of the records around them, ev->time_ns the true one. Payloads in ev are long enough for their struct, and
+ * their text fields end with NUL.
  */
 struct record {
 	uint64_t t_ns;

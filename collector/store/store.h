@@ -18,6 +18,9 @@ int store_open(const char *path, uint64_t max_bytes, struct store **ret);
 int store_close(struct store *s); /* last chunk, checkpoint TRUNCATE, journal_mode=DELETE: one file. First error met */
 const char *store_error(const struct store *s);
 
+/* Time passed: closes a chunk that has been open long enough. */
+void store_tick(struct store *s, uint64_t now_ns);
+
 /* Any record: events go into columns, session events into the chunk's flat part, so that a replay sees them all. */
 void store_put(struct store *s, const struct record *r);
 
