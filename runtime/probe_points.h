@@ -67,7 +67,7 @@ enum weft_level { WEFT_LEVEL_OFF, WEFT_LEVEL_LIGHT, WEFT_LEVEL_NORMAL, WEFT_LEVE
  *  TASK_POLL      w1 task    w2 ticks polled:48 | result:8 << 48 (enum weft_result) | flags:8 << 56
  *                 w3 ticks from made-runnable to this poll:48 (all ones = not known)
  *                 the stamp is the poll's END; one record per poll, written at its end
- *  TASK_WAKE      w1 task    w2 waking task:48 or 0 | kind:8 << 48 (enum weft_waker) | flags:8 << 56 (1 = made runnable,
+ *  TASK_WAKE      w1 task    w2 waking task:48 or 0 | kind:8 << 48 (enum weft_waker_kind) | flags:8 << 56 (1 = made runnable,
  *                 0 = was already notified or running)
  *  TASK_END       w1 task    w2 by task:48 or 0 | reason:8 << 48 (enum weft_end)
  *  HANDLE_DROP    w1 task    w2 by task:48 or 0 | what:8 << 48 (enum weft_drop)
@@ -128,7 +128,7 @@ enum weft_kind {
 enum weft_flavour { WEFT_F_MULTI_THREAD = 1, WEFT_F_CURRENT_THREAD, WEFT_F_REACTOR_POOL, WEFT_F_EXECUTOR };
 enum weft_park { WEFT_PARK_DRIVER = 1, WEFT_PARK_FUTEX = 2 };
 enum weft_result { WEFT_R_PENDING = 0, WEFT_R_READY = 1, WEFT_R_CANCELLED = 2, WEFT_R_ERROR = 3 };
-enum weft_waker { WEFT_W_TASK = 1, WEFT_W_TIMER, WEFT_W_IO, WEFT_W_FOREIGN, WEFT_W_JOB, WEFT_W_SPAWN, WEFT_W_RUNTIME };
+enum weft_waker_kind { WEFT_W_TASK = 1, WEFT_W_TIMER, WEFT_W_IO, WEFT_W_FOREIGN, WEFT_W_JOB, WEFT_W_SPAWN, WEFT_W_RUNTIME };
 enum weft_end { WEFT_E_DONE = 1, WEFT_E_CANCELLED, WEFT_E_ERROR, WEFT_E_SHUTDOWN };
 enum weft_drop { WEFT_D_DETACH = 1, WEFT_D_CANCEL, WEFT_D_COMPLETE };
 enum weft_spawn_flag { WEFT_S_DETACHED = 1, WEFT_S_LOCAL = 2, WEFT_S_BLOCK_ON = 4, WEFT_S_NAMED = 8 };

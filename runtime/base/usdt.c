@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/base/usdt.h"
+
+#if !defined(WEFT_NO_PROBES) && defined(__x86_64__)
+
+/*
+ * One block of semaphores in list order, 8-byte aligned: the list begins with the three flush
+ * points, so one 64-bit load at weft_sema_word tests them together.
+ */
+#define X(c_name, name, arguments)            \
+	".globl weft_sema_" #c_name "\n"      \
+	".hidden weft_sema_" #c_name "\n"     \
+	".type weft_sema_" #c_name ", object\n" \
+	".size weft_sema_" #c_name ", 2\n"    \
+	"weft_sema_" #c_name ": .short 0\n"
+
+__asm__(".pushsection .probes,\"aw\",@progbits\n"
+	".balign 8\n"
+	".globl weft_sema_word\n"
+	".hidden weft_sema_word\n"
+	".type weft_sema_word, object\n"
+	".size weft_sema_word, 8\n"
+	"weft_sema_word:\n" WEFT_USDT_POINTS(X) ".balign 8\n"
+	".popsection\n");
+#undef X
+
+void weft_usdt_clear(void)
+{
+#define X(c_name, name, arguments) __atomic_store_n(&weft_sema_##c_name, 0, __ATOMIC_RELAXED);
+	WEFT_USDT_POINTS(X)
+#undef X
+}
+
+#else
+typedef int weft_usdt_empty;
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a runtime is, and the table a flavour fills in.
+ *
+ * Everything outside executor/ (tasks, wakers, timers, IO, pool) is the same for all flavours and
+ * calls them only through struct weft_executor_ops. A flavour is one file plus one line in the
+ * list in executor.c.
+ */
+#ifndef WEFT_RUNTIME_EXECUTOR_H
+#define WEFT_RUNTIME_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/blocking/pool.h"
+#include "runtime/io/driver.h"
+#include "runtime/task.h"
+#include "runtime/time/timer_wheel.h"
+
+#define WEFT_BUDGET 128u /* as Tokio's */
+
+struct weft_executor_ops {
+	uint32_t flavour; /* enum weft_flavour */
+	const char *name;
+	int (*start)(struct weft_runtime *rt);
+	/* Makes a task run whose notification the caller owns. Any thread. kind: enum weft_waker_kind. */
+	void (*schedule)(struct weft_runtime *rt, struct weft_task *task, unsigned kind);
+	/* A chain through task->next, first to last; `n` of them. */
+	void (*schedule_batch)(struct weft_runtime *rt, struct weft_task *first, unsigned n);
+	/* Asks the threads to stop and waits; -ETIMEDOUT leaves them running. */
+	int (*stop)(struct weft_runtime *rt, uint64_t deadline_ns);
+	void (*free)(struct weft_runtime *rt);
+};
+
+struct weft_runtime {
+	const struct weft_executor_ops *ops;
+	void *executor; /* the flavour's own state */
+	struct weft_runtime_entry *entry;
+	uint32_t id;
+	bool entry_heap;
+	bool io, time;
+	uint32_t workers, inject_interval, driver_interval;
+	uint32_t state; /* enum weft_runtime_state, atomic */
+	uint32_t block_on; /* threads inside weft_block_on, atomic */
+	struct weft_driver driver;
+	struct weft_timer_wheel wheel;
+	struct weft_pool pool;
+	char name[16];
+};
+
+enum weft_runtime_state { WEFT_RT_RUNNING, WEFT_RT_STOPPING, WEFT_RT_STOPPED, WEFT_RT_STUCK };
+
+/*
+ * What the calling thread is doing. A worker sets `worker` and `cx` for its whole life, block_on
+ * for its duration, the pool and foreign threads never.
+ */
+struct weft_thread {
+	struct weft_runtime *rt;
+	struct weft_cx *cx; /* cx->task: the task being polled, NULL between polls */
+	void *worker;	    /* the executor's; NULL outside its threads */
+	uint64_t task_id;   /* of cx->task, 0 = none */
+};
+
+#pragma GCC visibility push(hidden)
+extern __thread struct weft_thread weft_thread __attribute__((tls_model("initial-exec")));
+
+const struct weft_executor_ops *weft_executor_find(uint32_t flavour);
+extern const struct weft_executor_ops weft_multi_thread_ops;
+#pragma GCC visibility pop
+
+static inline bool weft_runtime_running(const struct weft_runtime *rt)
+{
+	return __atomic_load_n(&rt->state, __ATOMIC_ACQUIRE) == WEFT_RT_RUNNING;
+}
+
+#endif

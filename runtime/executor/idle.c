@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/executor/idle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define UNPARKED (1u << 16)
+#define SEARCHING_MASK (UNPARKED - 1)
+
+int weft_idle_init(struct weft_idle *idle, uint32_t workers)
+{
+	idle->sleepers = calloc(workers, sizeof(*idle->sleepers));
+	if (!idle->sleepers)
+		return -ENOMEM;
+	pthread_mutex_init(&idle->lock, NULL);
+	idle->workers = workers;
+	idle->state = workers * UNPARKED;
+	return 0;
+}
+
+void weft_idle_done(struct weft_idle *idle)
+{
+	pthread_mutex_destroy(&idle->lock);
+	free(idle->sleepers);
+}
+
+static bool wanted(struct weft_idle *idle)
+{
+	uint32_t state = __atomic_load_n(&idle->state, __ATOMIC_SEQ_CST);
+
+	return (state & SEARCHING_MASK) == 0 && state / UNPARKED < idle->workers;
+}
+
+int weft_idle_pick(struct weft_idle *idle)
+{
+	int worker = -1;
+
+	if (!wanted(idle))
+		return -1;
+	pthread_mutex_lock(&idle->lock);
+	if (wanted(idle) && idle->count) {
+		worker = idle->sleepers[--idle->count];
+		__atomic_fetch_add(&idle->state, UNPARKED + 1, __ATOMIC_SEQ_CST);
+	}
+	pthread_mutex_unlock(&idle->lock);
+	return worker;
+}
+
+bool weft_idle_park(struct weft_idle *idle, uint32_t worker, bool searching)
+{
+	uint32_t old;
+
+	pthread_mutex_lock(&idle->lock);
+	old = __atomic_fetch_sub(&idle->state, UNPARKED + searching, __ATOMIC_SEQ_CST);
+	idle->sleepers[idle->count++] = (uint16_t)worker;
+	pthread_mutex_unlock(&idle->lock);
+	return searching && (old & SEARCHING_MASK) == 1;
+}
+
+static int find(const struct weft_idle *idle, uint32_t worker)
+{
+	for (uint32_t i = 0; i < idle->count; i++)
+		if (idle->sleepers[i] == worker)
+			return (int)i;
+	return -1;
+}
+
+bool weft_idle_unpark(struct weft_idle *idle, uint32_t worker)
+{
+	int at;
+
+	pthread_mutex_lock(&idle->lock);
+	at = find(idle, worker);
+	if (at >= 0) {
+		idle->sleepers[at] = idle->sleepers[--idle->count];
+		__atomic_fetch_add(&idle->state, UNPARKED, __ATOMIC_SEQ_CST);
+	}
+	pthread_mutex_unlock(&idle->lock);
+	return at >= 0;
+}
+
+bool weft_idle_parked(struct weft_idle *idle, uint32_t worker)
+{
+	bool parked;
+
+	pthread_mutex_lock(&idle->lock);
+	parked = find(idle, worker) >= 0;
+	pthread_mutex_unlock(&idle->lock);
+	return parked;
+}
+
+bool weft_idle_search(struct weft_idle *idle)
+{
+	uint32_t state = __atomic_load_n(&idle->state, __ATOMIC_SEQ_CST);
+
+	if (2 * (state & SEARCHING_MASK) >= idle->workers)
+		return false;
+	__atomic_fetch_add(&idle->state, 1, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+bool weft_idle_search_end(struct weft_idle *idle)
+{
+	return (__atomic_fetch_sub(&idle->state, 1, __ATOMIC_SEQ_CST) & SEARCHING_MASK) == 1;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who sleeps and who searches (Tokio, runtime/scheduler/multi_thread/idle.rs).
+ *
+ * One word: unparked workers << 16 | searching workers. Rules that keep wake-ups from being lost:
+ *  - whoever makes a task runnable stores it first and then loads the word (both seq_cst);
+ *  - a worker that parks changes the word first and, if it was the last searcher, looks at all
+ *    queues once more (both seq_cst);
+ *  - a woken worker counts as searching, and the last one to stop searching wakes another, so one wake-up at a
+ *    time spreads as far as there is work.
+ * At most half of the workers search at once.
+ */
+#ifndef WEFT_RUNTIME_IDLE_H
+#define WEFT_RUNTIME_IDLE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct weft_idle {
+	uint32_t state;
+	uint32_t workers;
+	pthread_mutex_t lock; /* sleepers */
+	uint32_t count;
+	uint16_t *sleepers; /* stack of worker indices */
+};
+
+#pragma GCC visibility push(hidden)
+int weft_idle_init(struct weft_idle *idle, uint32_t workers);
+void weft_idle_done(struct weft_idle *idle);
+
+/* A sleeper to wake, already counted as unparked and searching; -1 = none needed. */
+int weft_idle_pick(struct weft_idle *idle);
+/* True: the caller was the last searcher and has to look at all queues again. */
+bool weft_idle_park(struct weft_idle *idle, uint32_t worker, bool searching);
+/* The worker found work by itself. False: somebody had picked it, so it is counted as searching. */
+bool weft_idle_unpark(struct weft_idle *idle, uint32_t worker);
+/* Still among the sleepers: nobody picked it. */
+bool weft_idle_parked(struct weft_idle *idle, uint32_t worker);
+bool weft_idle_search(struct weft_idle *idle);	    /* may it search? then it is counted */
+bool weft_idle_search_end(struct weft_idle *idle); /* true: it was the last one */
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/futex.h"
+#include "runtime/executor/executor.h"
+#include "runtime/trace.h"
+
+#define MAX_WORKERS 256u
+#define DEFAULT_INTERVAL 61u /* as Tokio's: prime, so that it doesn't beat with the program's own cycles */
+#define DEFAULT_BLOCKING 512u
+#define DEFAULT_KEEP_ALIVE_NS 10000000000ull
+
+static uint32_t default_workers(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 1;
+	return (uint32_t)CPU_COUNT(&set);
+}
+
+static uint32_t pick(uint32_t wanted, uint32_t otherwise)
+{
+	return wanted ? wanted : otherwise;
+}
+
+/* Takes what the caller's header knew; the rest is default. */
+static int config_read(const struct weft_config *from, struct weft_config *to)
+{
+	size_t n = from ? from->size : 0;
+
+	memset(to, 0, sizeof(*to));
+	if (from && n == 0)
+		n = sizeof(*to);
+	memcpy(to, from ? from : to, n < sizeof(*to) ? n : sizeof(*to));
+	to->flavour = pick(to->flavour, WEFT_MULTI_THREAD);
+	to->workers = pick(to->workers, default_workers());
+	to->max_blocking = pick(to->max_blocking, DEFAULT_BLOCKING);
+	to->inject_interval = pick(to->inject_interval, DEFAULT_INTERVAL);
+	to->driver_interval = pick(to->driver_interval, DEFAULT_INTERVAL);
+	if (!to->keep_alive_ns)
+		to->keep_alive_ns = DEFAULT_KEEP_ALIVE_NS;
+	if (!to->name)
+		to->name = "weft";
+	return to->workers > MAX_WORKERS ? -EINVAL : 0;
+}
+
+static void entry_fill(struct weft_runtime *rt, const struct weft_config *config)
+{
+	struct weft_runtime_entry *entry = rt->entry;
+
+	strncpy(entry->name, config->name, sizeof(entry->name) - 1);
+	WEFT_SET(entry->flavour, rt->ops->flavour);
+	WEFT_SET(entry->workers, rt->workers);
+	WEFT_SET(entry->driver_worker, UINT32_MAX);
+}
+
+static int open_parts(struct weft_runtime *rt, const struct weft_config *config)
+{
+	int rc;
+
+	weft_trace_init();
+	rt->entry = weft_trace_runtime_open(&rt->id, &rt->entry_heap);
+	if (!rt->entry)
+		return -ENOMEM;
+	entry_fill(rt, config);
+	rc = weft_driver_init(&rt->driver);
+	if (rc) {
+		weft_trace_runtime_close(rt->entry, rt->entry_heap);
+		return rc;
+	}
+	weft_timer_wheel_init(&rt->wheel, weft_clock_ns());
+	weft_pool_init(&rt->pool, config->max_blocking, config->keep_alive_ns);
+	return 0;
+}
+
+static void close_parts(struct weft_runtime *rt)
+{
+	weft_pool_done(&rt->pool);
+	weft_timer_wheel_done(&rt->wheel);
+	weft_driver_done(&rt->driver);
+	weft_trace_runtime_close(rt->entry, rt->entry_heap);
+	free(rt);
+}
+
+int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret)
+{
+	struct weft_config c;
+	struct weft_runtime *rt;
+	int rc = config_read(config, &c);
+
+	if (rc)
+		return rc;
+	if (!weft_executor_find(c.flavour))
+		return -ENOTSUP;
+	rt = calloc(1, sizeof(*rt));
+	if (!rt)
+		return -ENOMEM;
+	rt->ops = weft_executor_find(c.flavour);
+	rt->workers = c.workers;
+	rt->inject_interval = c.inject_interval;
+	rt->driver_interval = c.driver_interval;
+	rt->io = !c.no_io;
+	rt->time = !c.no_time;
+	strncpy(rt->name, c.name, sizeof(rt->name) - 1);
+	rc = open_parts(rt, &c);
+	if (rc) {
+		free(rt);
+		return rc;
+	}
+	WEFT_EMIT(RUNTIME_START, rt->id | (uint64_t)c.flavour << 32 | (uint64_t)c.workers << 48, 0, 0);
+	rc = rt->ops->start(rt);
+	if (rc)
+		close_parts(rt);
+	else
+		*ret = rt;
+	return rc;
+}
+
+struct walk {
+	struct weft_runtime *rt;
+	struct weft_cx *cx; /* NULL: abort the tasks of weft_block_on(), which end on their own threads */
+};
+
+static void end_slot(struct weft_task *task, const struct walk *walk)
+{
+	if (!__atomic_load_n(&task->head.id, __ATOMIC_ACQUIRE) || !weft_task_try_ref(task))
+		return;
+	/* With the reference held the slot can't change hands. */
+	if (task->rt == walk->rt && !(weft_task_state(task) & WEFT_T_COMPLETE)) {
+		bool block_on = task->flags & WEFT_S_BLOCK_ON;
+
+		if (block_on && !walk->cx)
+			weft_task_abort(task);
+		else if (!block_on && walk->cx)
+			weft_task_shutdown(walk->cx, task);
+	}
+	weft_task_unref(task);
+}
+
+static void end_slab(const struct weft_slab *slab, void *arg)
+{
+	for (uint32_t i = 0; i < slab->slots; i++)
+		end_slot((struct weft_task *)(uintptr_t)(slab->address + (uint64_t)i * slab->slot_bytes), arg);
+}
+
+/* The workers are gone: this thread runs the tasks' last polls. */
+static void end_tasks(struct weft_runtime *rt)
+{
+	struct weft_cx cx = { .runtime = rt };
+	struct walk walk = { rt, &cx };
+	struct weft_thread saved = weft_thread;
+	struct weft_trace_role role = { WEFT_LANE_FOREIGN, rt->id, UINT32_MAX };
+
+	weft_trace_thread_begin(&role, NULL);
+	weft_thread = (struct weft_thread){ rt, &cx, NULL, 0 };
+	weft_trace_each_slab(end_slab, &walk);
+	weft_thread = saved;
+}
+
+static int wait_block_on(struct weft_runtime *rt, uint64_t deadline_ns)
+{
+	struct walk walk = { rt, NULL };
+	uint32_t n;
+
+	while ((n = __atomic_load_n(&rt->block_on, __ATOMIC_ACQUIRE))) {
+		uint64_t now = weft_clock_ns();
+
+		if (now >= deadline_ns)
+			return -ETIMEDOUT;
+		weft_trace_each_slab(end_slab, &walk);
+		weft_futex_wait(&rt->block_on, n, deadline_ns - now);
+	}
+	return 0;
+}
+
+int weft_runtime_shutdown(struct weft_runtime *rt, uint64_t timeout_ns)
+{
+	uint64_t now = weft_clock_ns(), deadline = timeout_ns < UINT64_MAX / 4 ? now + timeout_ns : UINT64_MAX / 4;
+	uint32_t running = WEFT_RT_RUNNING;
+	int rc;
+
+	if (weft_thread.rt == rt)
+		return -EDEADLK;
+	if (!__atomic_compare_exchange_n(&rt->state, &running, WEFT_RT_STOPPING, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
+		return running == WEFT_RT_STUCK ? -ETIMEDOUT : 0;
+	rc = rt->ops->stop(rt, deadline);
+	if (rc == 0)
+		rc = wait_block_on(rt, deadline);
+	if (rc == 0) {
+		end_tasks(rt);
+		rc = weft_pool_stop(rt, deadline);
+	}
+	WEFT_EMIT(RUNTIME_STOP, rt->id, 0, 0);
+	weft_trace_flush();
+	__atomic_store_n(&rt->state, rc ? WEFT_RT_STUCK : WEFT_RT_STOPPED, __ATOMIC_RELEASE);
+	return rc;
+}
+
+struct weft_runtime *weft_runtime_free(struct weft_runtime *rt)
+{
+	if (!rt || weft_runtime_shutdown(rt, DEFAULT_KEEP_ALIVE_NS))
+		return NULL;
+	rt->ops->free(rt);
+	close_parts(rt);
+	return NULL;
+}
+
+struct weft_runtime *weft_runtime_current(void)
+{
+	return weft_thread.rt;
+}
+
+void weft_runtime_stats(const struct weft_runtime *rt, struct weft_runtime_stats *ret)
+{
+	const struct weft_runtime_entry *entry = rt->entry;
+
+	*ret = (struct weft_runtime_stats){
+		.alive = __atomic_load_n(&entry->alive, __ATOMIC_RELAXED),
+		.timers = __atomic_load_n(&rt->wheel.armed, __ATOMIC_RELAXED),
+		.inject_depth = __atomic_load_n(&entry->inject_depth, __ATOMIC_RELAXED),
+		.pool_queue = __atomic_load_n(&entry->pool_queue, __ATOMIC_RELAXED),
+		.workers = entry->workers,
+		.pool_threads = __atomic_load_n(&entry->pool_threads, __ATOMIC_RELAXED),
+		.pool_busy = __atomic_load_n(&entry->pool_busy, __ATOMIC_RELAXED),
+		.fds = __atomic_load_n(&entry->fds, __ATOMIC_RELAXED),
+	};
+}
+
+int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site, const struct weft_spawn_options *options,
+		  weft_task_fn *fn, const struct weft_frame_bytes *frame)
+{
+	struct weft_spawn spawn = { rt ? rt : weft_thread.rt, site, options->name, fn, frame, 0 };
+	struct weft_task *task;
+	int rc;
+
+	if (!spawn.rt)
+		return -EINVAL;
+	if (!weft_runtime_running(spawn.rt)) {
+		weft_misuse(WEFT_M_AFTER_SHUTDOWN, weft_thread.cx ? weft_thread.cx->task : NULL);
+		return -ESHUTDOWN;
+	}
+	if (options->detach || !options->join)
+		spawn.flags = WEFT_S_DETACHED;
+	rc = weft_task_new(&spawn, &task);
+	if (rc)
+		return rc;
+	if (!(spawn.flags & WEFT_S_DETACHED))
+		*options->join = (struct weft_join *)task;
+	weft_task_schedule(task, WEFT_W_SPAWN);
+	return 0;
+}
+
+/* Polls on this thread; between polls it sleeps on the task's own futex word. */
+static int drive(struct weft_runtime *rt, struct weft_task *task)
+{
+	struct weft_cx cx = { .runtime = rt };
+	enum weft_task_next next;
+
+	weft_thread = (struct weft_thread){ rt, &cx, NULL, 0 };
+	while ((next = weft_task_poll(&cx, task)) != WEFT_TASK_ENDED) {
+		if (next == WEFT_TASK_AGAIN)
+			continue;
+		weft_trace_park();
+		/* Acquire: pairs with the release store of the waker, which owns the notification and passes it on. */
+		while (!__atomic_exchange_n(&task->wake_word, 0, __ATOMIC_ACQUIRE))
+			weft_futex_wait(&task->wake_word, 0, UINT64_MAX);
+	}
+	weft_thread = (struct weft_thread){ NULL, NULL, NULL, 0 };
+	return task->rc;
+}
+
+int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_fn *fn, void *frame, size_t bytes)
+{
+	struct weft_frame_bytes copy = { frame, bytes };
+	struct weft_spawn spawn = { rt, site, NULL, fn, &copy, WEFT_S_BLOCK_ON };
+	struct weft_trace_role role = { WEFT_LANE_FOREIGN, rt->id, UINT32_MAX };
+	struct weft_task *task;
+	int rc;
+
+	if (weft_thread.cx) {
+		weft_misuse(WEFT_M_NESTED_BLOCK_ON, weft_thread.cx->task);
+		return -EDEADLK;
+	}
+	__atomic_fetch_add(&rt->block_on, 1, __ATOMIC_ACQ_REL);
+	rc = weft_runtime_running(rt) ? 0 : -ESHUTDOWN;
+	if (rc)
+		weft_misuse(WEFT_M_AFTER_SHUTDOWN, NULL);
+	else
+		rc = weft_task_new(&spawn, &task);
+	if (rc == 0) {
+		weft_trace_thread_begin(&role, NULL);
+		rc = drive(rt, task);
+		memcpy(frame, task->frame, bytes);
+		weft_task_unref(task);
+	}
+	__atomic_fetch_sub(&rt->block_on, 1, __ATOMIC_ACQ_REL);
+	weft_futex_wake(&rt->block_on, 1);
+	return rc;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/trace_buffer.h"
+
+#ifndef WEFT_NO_PROBES
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/trace_map.h"
+
+__thread struct weft_trace_thread weft_trace_thread __attribute__((tls_model("initial-exec")));
+
+static const uint8_t kind_words[WEFT_MAX_KINDS] = {
+#define X(name, code, text, level, words) [code] = words,
+	WEFT_WIRE_EVENTS(X)
+#undef X
+};
+
+static const uint8_t kind_level[WEFT_MAX_KINDS] = {
+#define X(name, code, text, level, words) [code] = level,
+	WEFT_WIRE_EVENTS(X)
+#undef X
+};
+
+static struct weft_lane no_lane; /* out of memory as well: status words that nobody reads */
+
+#define FIRST_KIND WEFT_K_RUNTIME_START
+#define LAST_KIND WEFT_K_LABEL
+
+static uint64_t commit_word(uint32_t seq, uint32_t head)
+{
+	return (uint64_t)seq << 32 | head;
+}
+
+/*
+ * Opens batch t->seq: base counts, commit word, then the page. A reader that copied the old page sees `seq` move
+ * (seqlock order, Boehm 2012): base counts before the release store of commit, page stores after it.
+ */
+static void batch_open(struct weft_trace_thread *t, uint32_t level)
+{
+	struct weft_batch *batch = t->batch;
+
+	__atomic_store_n(&t->lane->commit, commit_word(t->seq, sizeof(*batch)), __ATOMIC_RELEASE);
+	arch_store_fence();
+	WEFT_SET(batch->magic, WEFT_BATCH_MAGIC);
+	WEFT_SET(batch->lane, (uint16_t)t->lane->index);
+	WEFT_SET(batch->abi, (uint16_t)WEFT_ABI_VERSION);
+	WEFT_SET(batch->seq, t->seq);
+	WEFT_SET(batch->level, level);
+	WEFT_SET(batch->emitted, t->total);
+	WEFT_SET(batch->first_stamp, weft_clock_stamp());
+	t->head = sizeof(*batch);
+}
+
+/* Own function: exactly one site per flush point, and the argument registers are free. */
+static __attribute__((noinline)) void fire_flush(struct weft_trace_thread *t, uint32_t level)
+{
+	uint64_t page = (uint64_t)(uintptr_t)t->batch, id = t->lane->index | (uint64_t)t->seq << 32;
+	uint64_t stamp = weft_clock_stamp();
+
+	if (level == WEFT_LEVEL_FULL)
+		weft_usdt_flush_full(page, t->head, id, stamp);
+	else if (level == WEFT_LEVEL_NORMAL)
+		weft_usdt_flush_normal(page, t->head, id, stamp);
+	else if (level == WEFT_LEVEL_LIGHT)
+		weft_usdt_flush_light(page, t->head, id, stamp);
+}
+
+static void batch_flush(struct weft_trace_thread *t)
+{
+	uint32_t level = weft_trace_level(weft_trace_up());
+	__u64 *base = t->lane->emitted[t->seq & 1], *next = t->lane->emitted[(t->seq + 1) & 1];
+
+	fire_flush(t, level);
+	for (unsigned k = FIRST_KIND; k <= LAST_KIND; k++) {
+		WEFT_SET(next[k], base[k] + t->count[k]);
+		t->total += t->count[k];
+		t->count[k] = 0;
+	}
+	t->seq++;
+	batch_open(t, level);
+}
+
+void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w, unsigned words)
+{
+	uint64_t *to;
+
+	if (__builtin_expect(t->head + words * 8 > WEFT_BATCH_BYTES, 0))
+		batch_flush(t);
+	to = (uint64_t *)(void *)((char *)t->batch + t->head);
+	WEFT_SET(to[0], WEFT_WORD0(kind, stamp));
+	for (unsigned i = 1; i < words; i++)
+		WEFT_SET(to[i], w[i - 1]);
+	t->head += words * 8;
+	t->count[kind]++;
+	/* Release: the words before the head that covers them. */
+	__atomic_store_n(&t->lane->commit, commit_word(t->seq, t->head), __ATOMIC_RELEASE);
+}
+
+/* Continues the lane's counts and seq, whoever had it before. */
+static bool lane_take(struct weft_trace_thread *t)
+{
+	struct weft_lane *old = t->lane, *lane = weft_map_lane_claim(&t->role);
+	uint64_t commit;
+
+	if (!lane)
+		return false;
+	t->lane = lane;
+	t->batch = (struct weft_batch *)(void *)((char *)lane + WEFT_PAGE);
+	commit = __atomic_load_n(&lane->commit, __ATOMIC_RELAXED);
+	t->seq = (uint32_t)(commit >> 32);
+	t->head = (uint32_t)commit;
+	t->level = WEFT_LEVEL_OFF;
+	memset(t->count, 0, sizeof(t->count));
+	t->total = 0;
+	for (unsigned k = FIRST_KIND; k <= LAST_KIND; k++)
+		t->total += lane->emitted[t->seq & 1][k];
+	if (t->head)
+		weft_map_recount(t->batch, t->head, t->count);
+	else
+		batch_open(t, WEFT_LEVEL_OFF);
+	weft_map_lane_publish(lane);
+	if (t->heap)
+		free(old);
+	t->heap = 0;
+	return true;
+}
+
+/* Another thread took all lanes, or there is no mapping: the events are produced and lost. */
+static void lane_missing(struct weft_trace_thread *t)
+{
+	struct weft_map_header *header = weft_map_header();
+
+	if (!header)
+		return;
+	if (!t->lost) {
+		t->lost = 1;
+		__atomic_fetch_add(&header->lost_lanes, 1, __ATOMIC_RELAXED);
+	}
+	__atomic_fetch_add(&header->lost_events, 1, __ATOMIC_RELAXED);
+}
+
+static bool enter_slow(struct weft_trace_thread *t, uint32_t level)
+{
+	uint64_t w = level;
+
+	if (!*weft_trace_gate) {
+		weft_trace_init();
+		if (!*weft_trace_gate)
+			return false;
+	}
+	if (!t->batch && (t->tries++ % 1024 != 0 || !lane_take(t))) {
+		lane_missing(t);
+		return false;
+	}
+	if (t->level != level) {
+		weft_map_rate();
+		t->level = level;
+		weft_trace_put(t, WEFT_K_LEVEL, weft_clock_stamp(), &w, kind_words[WEFT_K_LEVEL]);
+	}
+	return true;
+}
+
+struct weft_trace_thread *weft_trace_enter(uint32_t *level)
+{
+	struct weft_trace_thread *t = &weft_trace_thread;
+
+	*level = weft_trace_level(weft_trace_up());
+	if (__builtin_expect(!*weft_trace_gate || t->level != *level || !t->batch, 0)) {
+		if (*level == WEFT_LEVEL_OFF || !enter_slow(t, *level))
+			return NULL;
+	}
+	return t;
+}
+
+void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3, uint64_t w4)
+{
+	uint64_t w[4] = { w1, w2, w3, w4 };
+	uint32_t level;
+	struct weft_trace_thread *t = weft_trace_enter(&level);
+
+	if (!t)
+		return;
+	if (kind_level[kind] > level)
+		WEFT_ADD(t->lane->filtered[kind], 1);
+	else
+		weft_trace_put(t, kind, stamp, w, kind_words[kind]);
+}
+
+void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text, uint32_t bytes)
+{
+	uint64_t w[2 + (2 * WEFT_NAME_MAX + 8) / 8] = { 0 };
+	uint32_t level, words = 3 + (bytes + 7) / 8;
+	struct weft_trace_thread *t = weft_trace_enter(&level);
+
+	if (!t || bytes > 2 * WEFT_NAME_MAX)
+		return;
+	w[0] = w1 | words * 8;
+	w[1] = task;
+	memcpy(&w[2], text, bytes);
+	weft_trace_put(t, kind, weft_clock_stamp(), w, words);
+}
+
+void weft_trace_flush(void)
+{
+	struct weft_trace_thread *t = &weft_trace_thread;
+
+	if (t->batch && *weft_trace_gate && t->head > sizeof(struct weft_batch) && weft_trace_on())
+		batch_flush(t);
+}
+
+void weft_trace_thread_begin(const struct weft_trace_role *role, const char *name)
+{
+	struct weft_trace_thread *t = &weft_trace_thread;
+
+	t->role = *role;
+	if (name)
+		pthread_setname_np(pthread_self(), name);
+	if (t->lane)
+		return;
+	weft_trace_init();
+	if (*weft_trace_gate && lane_take(t))
+		return;
+	t->lane = calloc(1, sizeof(*t->lane)); /* status words of a thread that nobody can see */
+	t->heap = t->lane != NULL;
+	if (!t->lane)
+		t->lane = &no_lane;
+}
+
+void weft_trace_thread_end(void)
+{
+	struct weft_trace_thread *t = &weft_trace_thread;
+
+	weft_trace_flush();
+	if (t->batch) {
+		if (*weft_trace_gate)
+			weft_map_lane_release(t->lane);
+	} else if (t->heap) {
+		free(t->lane);
+	}
+	memset(t, 0, sizeof(*t));
+}
+
+#else
+typedef int weft_trace_buffer_empty;
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The writer's side of the wire format: lanes, batches, the mapping and its tables.
+ *
+ * A lane belongs to the thread that claimed it and is written by that thread only. Claims, the
+ * site table and the slab table are under one lock and off the hot path.
+ */
+#ifndef WEFT_RUNTIME_TRACE_BUFFER_H
+#define WEFT_RUNTIME_TRACE_BUFFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/usdt.h"
+#include "runtime/probe_points.h"
+
+struct weft_site;
+
+#pragma GCC visibility push(hidden)
+
+/* Tables exist with and without a mapping: ids must not depend on whether memfd_create worked. */
+/* Index in the site table; 0 = the table is full. name: becomes the site's default task name; NULL = as it is. */
+uint32_t weft_trace_site(struct weft_site *site, const char *name);
+const struct weft_site *weft_trace_site_get(uint32_t index);
+void weft_trace_slab(const void *address, uint32_t slot_bytes, uint32_t slots);
+void weft_trace_slab_missed(void);
+/* Calls fn for each registered slab; new ones may or may not be seen. */
+void weft_trace_each_slab(void (*fn)(const struct weft_slab *slab, void *arg), void *arg);
+
+/* Entry of the mapping for a runtime, or a private one when there is no mapping or no free entry. NULL: no memory. */
+struct weft_runtime_entry *weft_trace_runtime_open(uint32_t *ret_id, bool *ret_heap);
+void weft_trace_runtime_close(struct weft_runtime_entry *entry, bool heap);
+
+/* Idempotent; called by the first runtime and by the first thread that emits. */
+void weft_trace_init(void);
+
+/* The calling thread's identity, before it emits for the first time. */
+struct weft_trace_role {
+	uint32_t role, runtime, worker;
+};
+void weft_trace_thread_begin(const struct weft_trace_role *role, const char *name);
+void weft_trace_thread_end(void); /* flushes and gives the lane back */
+
+#ifndef WEFT_NO_PROBES
+
+/*
+ * Per-thread writer state. `lane` is never NULL after weft_trace_thread_begin(): without a mapping
+ * it is a private page, so that the scheduler stores its status words without a branch.
+ */
+struct weft_trace_thread {
+	struct weft_lane *lane;
+	struct weft_batch *batch; /* NULL: no lane in the mapping */
+	uint32_t head, seq;	  /* of the open batch; mirrors lane->commit */
+	uint32_t level;		  /* of the newest record */
+	uint16_t lost;		  /* 1: counted in lost_lanes */
+	uint16_t heap;		  /* 1: `lane` is a private page of this thread */
+	uint64_t total;		  /* records of this lane before the open batch */
+	struct weft_trace_role role;
+	uint32_t tries;
+	uint16_t count[WEFT_MAX_KINDS]; /* in the open batch */
+};
+extern __thread struct weft_trace_thread weft_trace_thread __attribute__((tls_model("initial-exec")));
+
+/*
+ * One private page that a forked child reads as zero (MADV_WIPEONFORK), whatever made the child:
+ * word 0 is 1 in the process that owns the mapping. Points to a zero word before weft_trace_init().
+ */
+extern const uint32_t *weft_trace_gate;
+
+/* The three flush semaphores in one load; 0 = nobody traces. */
+static inline uint64_t weft_trace_up(void)
+{
+	return __atomic_load_n(&weft_sema_word, __ATOMIC_RELAXED) << 16;
+}
+
+static inline bool weft_trace_on(void)
+{
+	return __builtin_expect(weft_trace_up() != 0, 0);
+}
+
+/* Highest semaphore up. The shift in weft_trace_up() leaves full, normal, light in the upper three 16-bit fields. */
+static inline uint32_t weft_trace_level(uint64_t up)
+{
+	if (up >> 48)
+		return WEFT_LEVEL_FULL;
+	if (up >> 32)
+		return WEFT_LEVEL_NORMAL;
+	return up ? WEFT_LEVEL_LIGHT : WEFT_LEVEL_OFF;
+}
+
+/*
+ * Prepares the thread for a record: gate, lane, LEVEL record when the level moved. NULL: nothing may be written.
+ * *level is what is in force. Call only while weft_trace_on().
+ */
+struct weft_trace_thread *weft_trace_enter(uint32_t *level);
+
+/* Writes a record of `words` words with word 0 made from kind and stamp; `w` are the words from w1 on. */
+void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w, unsigned words);
+
+/* enter + level filter + put. The stamp must have been taken just before. */
+void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3, uint64_t w4);
+/* Variable-size record: w1's low 16 bits are set here; text = two strings behind each other. */
+void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text, uint32_t bytes);
+
+/* Hands the open batch to whoever attached; nothing when it is empty. */
+void weft_trace_flush(void);
+/* At park: only a batch that is at least half full is worth a probe hit. */
+static inline void weft_trace_park(void)
+{
+	if (weft_trace_on() && weft_trace_thread.head >= WEFT_BATCH_BYTES / 2)
+		weft_trace_flush();
+}
+
+/* One load per field, one writer: plain stores that readers may not see torn. */
+#define WEFT_SET(lvalue, value) __atomic_store_n(&(lvalue), (value), __ATOMIC_RELAXED)
+#define WEFT_ADD(lvalue, value) WEFT_SET(lvalue, (lvalue) + (value))
+
+#else
+static inline bool weft_trace_on(void)
+{
+	return false;
+}
+static inline void weft_trace_flush(void)
+{
+}
+static inline void weft_trace_park(void)
+{
+}
+#endif
+
+#pragma GCC visibility pop
+
+#endif
