@@ -10,12 +10,13 @@ on_exit "umount '$TMP_E2E/small'"
 
 workload flood flood --seconds 40
 target=$PID
-record small/full -p "$target" --level normal || true
+DB=$TMP_E2E/small/full.db
+start full "$WEFT" record -p "$target" --level normal -o "$DB" --duration 20
 recorder=$PID
 join "$recorder" 30
 [ "$STATUS" -ne 0 ] || fail "weft record says nothing is wrong although the disk was full"
 holds "not killed by a signal" "$STATUS < 128"
-says "$TMP_E2E/small/full.err" -i 'space\|disk' || fail "the message names no disk: $(cat "$TMP_E2E/small/full.err")"
+grep -qi 'space\|disk\|full' "$TMP_E2E/full.err" || fail "the message names no disk: $(cat "$TMP_E2E/full.err")"
 running "$target" || fail "the target did not survive"
 stop "$target"
 
