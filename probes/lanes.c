@@ -279,7 +279,7 @@ void lanes_tail(struct lanes *l, const struct lanes_out *out)
 	}
 }
 
-static void add_lane_counts(struct lanes *l, uint32_t i, uint64_t *emitted, uint64_t *filtered)
+static void add_lane_counts(struct lanes *l, uint32_t i, __u64 *emitted, __u64 *filtered)
 {
 	const struct lane *lane = &l->lane[i];
 	const struct lane_copy *c = lane->cut;
@@ -296,7 +296,7 @@ static void add_lane_counts(struct lanes *l, uint32_t i, uint64_t *emitted, uint
 	}
 }
 
-void lanes_counts(struct lanes *l, uint64_t *emitted, uint64_t *filtered)
+void lanes_counts(struct lanes *l, __u64 *emitted, __u64 *filtered)
 {
 	memset(emitted, 0, WEFT_MAX_KINDS * sizeof(*emitted));
 	memset(filtered, 0, WEFT_MAX_KINDS * sizeof(*filtered));

@@ -57,7 +57,7 @@ int lanes_cut(struct lanes *l);
 void lanes_tail(struct lanes *l, const struct lanes_out *out);
 
 /* Since base, up to the cut if there is one; fills both arrays of WEFT_MAX_KINDS. */
-void lanes_counts(struct lanes *l, uint64_t *emitted, uint64_t *filtered);
+void lanes_counts(struct lanes *l, __u64 *emitted, __u64 *filtered);
 
 /* Status page now (at the cut after lanes_cut), and what it was at the base (zeroes without one). */
 bool lanes_status(const struct lanes *l, uint32_t lane, struct weft_lane *ret);

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The level of each process. Automatic: starts at light, rises to normal while the estimated cost there
+ * stays under max_overhead of the target's CPU time, falls back when the real one does not.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "probes/session_internal.h"
+
+#define WINDOW 10              /* seconds */
+#define EVENT_NS 15.0          /* one record in the runtime, measured */
+#define SWITCH_NS 200.0        /* one context switch under the scheduler's programs, measured */
+#define RISE_SHARE 0.8         /* of the allowed overhead */
+#define IDLE_SHARE 0.01        /* a target's CPU is taken for at least this share of a core */
+#define REST_SECONDS 30        /* after a fall */
+
+struct level_second {
+	uint64_t cpu_ns;
+	double cost_ns, normal_ns; /* at the level in force; if it were normal */
+};
+
+struct level_window {
+	struct level_second second[WINDOW];
+	unsigned filled, at, rest;
+	bool primed;
+	struct source_load load;
+	uint64_t hits, cpu_ns;
+};
+
+static const char *const level_names[] = { "off", "light", "normal", "full" };
+
+static void tell(struct process *p, bool automatic, const char *why)
+{
+	struct weft_ev_level e = { .level = p->level, .automatic = automatic };
+
+	session_text(e.why, sizeof(e.why), why);
+	session_emit(p->session, (struct weft_ev){ .kind = WEFT_EV_LEVEL_SET, .process = p->index,
+						   .tid = (uint32_t)p->pid, .time_ns = clock_pair_now_ns() },
+		     &e, sizeof(e));
+}
+
+static int set(struct process *p, enum weft_level level, bool automatic, const char *why)
+{
+	struct session *s = p->session;
+	int err = 0;
+
+	if (!p->runtime || level == p->level)
+		return 0;
+	if (p->runtime->level)
+		err = p->runtime->level(s->source_state[process_source_id(p->runtime)], p, level);
+	if (err)
+		return err;
+	p->level = level;
+	for (unsigned i = 0; sources[i]; i++)
+		if (sources[i] != p->runtime && sources[i]->level && s->source_state[i])
+			sources[i]->level(s->source_state[i], p, level);
+	tell(p, automatic, why);
+	return 0;
+}
+
+static int set_asked(struct process *p, enum weft_level level)
+{
+	int err = set(p, level, false, "asked for");
+
+	if (err != -ENOTSUP)
+		return err;
+	session_cannot_see(p->session, p->index, level_names[level],
+			   "this kernel has no usable uprobe_multi links: level light only; Linux 6.10 or newer has them");
+	return set(p, WEFT_LEVEL_LIGHT, false, "the kernel allows no more");
+}
+
+int session_level_start(struct process *p)
+{
+	if (!p->window)
+		p->window = calloc(1, sizeof(*p->window));
+	if (!p->window)
+		return session_fail(p->session, -ENOMEM, "out of memory");
+	if (p->session->level)
+		return set_asked(p, p->session->level);
+	return set(p, WEFT_LEVEL_LIGHT, true, "automatic: the cost is measured first");
+}
+
+int session_level_want(struct session *s, enum weft_level level)
+{
+	int err = 0;
+
+	if (level > WEFT_LEVEL_FULL)
+		return session_fail(s, -EINVAL, "no such level: %u", level);
+	s->level = level;
+	for (struct process *p = s->processes; p && !err; p = p->next)
+		if (p->state != PROCESS_ENDED && p->runtime && level)
+			err = set_asked(p, level);
+	return err;
+}
+
+/* ---- automatic ---- */
+
+static bool read_load(struct process *p, struct source_load *load)
+{
+	struct session *s = p->session;
+
+	return p->runtime && p->runtime->load &&
+	       p->runtime->load(s->source_state[process_source_id(p->runtime)], p, load);
+}
+
+static void add_second(struct process *p, struct level_window *w)
+{
+	struct session *s = p->session;
+	uint64_t hits = __atomic_load_n(&s->follow->entry[p->follow].hits, __ATOMIC_RELAXED);
+	struct level_second *now = &w->second[w->at];
+	struct source_load load;
+	double events, switches, normal;
+
+	if (!read_load(p, &load))
+		return;
+	events = (double)(load.events - w->load.events);
+	switches = (double)(load.switches - w->load.switches);
+	normal = (double)(load.normal_events - w->load.normal_events);
+	now->cpu_ns = p->cpu_ns - w->cpu_ns;
+	now->cost_ns = (double)(hits - w->hits) * s->hit_ns + events * EVENT_NS +
+		       (p->level > WEFT_LEVEL_LIGHT ? switches * SWITCH_NS : 0);
+	now->normal_ns = (double)(load.normal_bytes - w->load.normal_bytes) / WEFT_BATCH_BYTES * s->hit_ns +
+			 normal * EVENT_NS + switches * SWITCH_NS;
+	if (w->primed) {
+		p->target_ns += (uint64_t)now->cost_ns;
+		w->at = (w->at + 1) % WINDOW;
+		w->filled += w->filled < WINDOW;
+	}
+	w->primed = true;
+	w->load = load;
+	w->hits = hits;
+	w->cpu_ns = p->cpu_ns;
+}
+
+static void shares(const struct level_window *w, double *now, double *normal)
+{
+	double cpu = 0, cost = 0, would = 0;
+
+	for (unsigned i = 0; i < w->filled; i++) {
+		cpu += (double)w->second[i].cpu_ns;
+		cost += w->second[i].cost_ns;
+		would += w->second[i].normal_ns;
+	}
+	if (cpu < w->filled * IDLE_SHARE * 1e9)
+		cpu = w->filled * IDLE_SHARE * 1e9;
+	*now = cpu > 0 ? cost / cpu : 0;
+	*normal = cpu > 0 ? would / cpu : 0;
+}
+
+static void decide(struct process *p, struct level_window *w)
+{
+	const double allowed = p->session->options.max_overhead;
+	double now, normal;
+	char why[112];
+
+	if (w->rest > 0)
+		w->rest--;
+	if (!w->filled)
+		return;
+	shares(w, &now, &normal);
+	if (p->level == WEFT_LEVEL_LIGHT && !w->rest && normal < allowed * RISE_SHARE) {
+		snprintf(why, sizeof(why), "automatic: normal costs about %.1f %% of its CPU, %.1f %% are allowed",
+			 normal * 100, allowed * 100);
+		set(p, WEFT_LEVEL_NORMAL, true, why);
+		w->filled = w->at = 0;
+	} else if (p->level == WEFT_LEVEL_NORMAL && w->filled >= 3 && now > allowed) {
+		snprintf(why, sizeof(why), "automatic: normal costs %.1f %% of its CPU, %.1f %% are allowed", now * 100,
+			 allowed * 100);
+		set(p, WEFT_LEVEL_LIGHT, true, why);
+		w->filled = w->at = 0;
+		w->rest = REST_SECONDS;
+	}
+}
+
+void session_level_second(struct process *p)
+{
+	if (!p->window)
+		return;
+	add_second(p, p->window);
+	if (!p->session->level)
+		decide(p, p->window);
+}

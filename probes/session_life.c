@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Fork, exec and exit. The ring tells them in order with everything else; a pidfd tells an end that the
+ * ring could not (programs missing, ring full). A process that has ended is finished only after
+ * the ring was read to its end, so nothing of it comes later.
+ */
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "probes/session_internal.h"
+
+static struct weft_ev event(const struct process *p, uint16_t kind, uint64_t time_ns)
+{
+	return (struct weft_ev){ .kind = kind, .process = p->index, .tid = (uint32_t)p->pid, .time_ns = time_ns };
+}
+
+static void on_fork(struct session *s, struct process *p, const struct weft_ev *ev)
+{
+	const struct weft_raw_fork *r = (const struct weft_raw_fork *)(const void *)ev;
+	struct weft_ev_fork e = { .child = r->child };
+
+	if (p->state != PROCESS_LIVE)
+		return;
+	session_emit(s, event(p, WEFT_EV_PROCESS_FORK, ev->time_ns), &e, sizeof(e));
+	if (!p->fork_said)
+		session_cannot_see(s, p->index, "forked child",
+				   "process %u is a fork of %d without exec: its runtime does not write; attach to it by pid "
+				   "once it runs one of its own", r->child, p->pid);
+	p->fork_said = true;
+}
+
+static void on_exit_record(struct process *p, const struct weft_ev *ev)
+{
+	const struct weft_raw_exit *r = (const struct weft_raw_exit *)(const void *)ev;
+
+	p->exit = (struct weft_ev_exit){ .code = WIFEXITED(r->code) ? WEXITSTATUS(r->code) : -1,
+					 .signal = WIFSIGNALED(r->code) ? WTERMSIG(r->code) : 0,
+					 .core = WIFSIGNALED(r->code) && WCOREDUMP(r->code) };
+	p->exit_known = true;
+	p->exit_ns = ev->time_ns;
+	p->gone = true;
+}
+
+void session_life_record(struct session *s, const struct weft_ev *ev, size_t bytes)
+{
+	struct process *p = process_of_pid(s, (pid_t)ev->tid);
+
+	if (ev->kind == WEFT_RAW_EXEC) {
+		if (p && p->state != PROCESS_SPAWNED)
+			p->replaced = true;
+		session_spawn_exec(s, p, (pid_t)ev->tid);
+	} else if (ev->kind == WEFT_RAW_FORK && p && bytes >= sizeof(struct weft_raw_fork)) {
+		on_fork(s, p, ev);
+	} else if (ev->kind == WEFT_RAW_EXIT && p && bytes >= sizeof(struct weft_raw_exit)) {
+		on_exit_record(p, ev);
+	}
+}
+
+void session_life_check(struct session *s)
+{
+	for (struct process *p = s->processes; p; p = p->next) {
+		struct pollfd poll_fd = { .fd = p->pidfd, .events = POLLIN };
+
+		if (p->state != PROCESS_ENDED && !p->gone && poll(&poll_fd, 1, 0) > 0)
+			p->gone = true;
+	}
+}
+
+#define EACH_SOURCE(p, op)                                                                \
+	for (unsigned source_i = 0; sources[source_i]; source_i++)                        \
+		if (sources[source_i]->op && (p)->session->source_state[source_i])        \
+	sources[source_i]->op((p)->session->source_state[source_i], (p), dead)
+
+void session_life_end(struct process *p, bool dead)
+{
+	struct session *s = p->session;
+
+	p->dead = dead;
+	if (p->state == PROCESS_LIVE) {
+		EACH_SOURCE(p, cut);
+		session_read_ring(s);
+		EACH_SOURCE(p, tail);
+	}
+	process_detach(p);
+}
+
+static void end_by_exit(struct process *p)
+{
+	bool told = p->announced;
+
+	session_life_end(p, true);
+	if (!p->exit_known)
+		p->exit = (struct weft_ev_exit){ .code = -1 };
+	if (told)
+		session_emit(p->session, event(p, WEFT_EV_PROCESS_EXIT, p->exit_known ? p->exit_ns : p->session->now_ns),
+			     &p->exit, sizeof(p->exit));
+}
+
+static void end_by_exec(struct process *p)
+{
+	struct weft_ev_exec e = { 0 };
+	struct weft_ev ev = event(p, WEFT_EV_PROCESS_EXEC, p->session->now_ns);
+	bool told = p->announced;
+
+	session_life_end(p, true);
+	process_exe(p->pid, e.exe, sizeof(e.exe));
+	ev.flags = WEFT_EVF_LAST;
+	if (told)
+		session_emit(p->session, ev, &e, sizeof(e));
+	session_spawn_next_image(p);
+}
+
+void session_life_settle(struct session *s)
+{
+	for (struct process *p = s->processes; p; p = p->next) {
+		if (p->state == PROCESS_ENDED)
+			continue;
+		if (p->replaced)
+			end_by_exec(p);
+		else if (p->gone)
+			end_by_exit(p);
+	}
+	session_spawn_retry(s);
+}

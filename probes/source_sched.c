@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Kernel truth: off-CPU intervals inside polls, life of processes, stacks. The switch programs cost every
+ * context switch of the machine some 0.1 us, so they are attached only while a process is above `light`.
+ */
+#include "probes/source_sched.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "probes/session_internal.h"
+#include "sched.skel.h"
+
+struct sched_state {
+	struct session *session;
+	struct sched_bpf *skel;
+	struct weft_slot *slots; /* shared with the programs */
+	struct process *owner[WEFT_SLOT_MAX]; /* NULL = free */
+	bool switching; /* the switch programs are attached */
+};
+
+static struct sched_state *of(const struct session *s)
+{
+	return s->source_state[SOURCE_SCHED];
+}
+
+/* ---- programs ---- */
+
+static int load(struct sched_state *state)
+{
+	struct session *s = state->session;
+
+	state->skel = sched_bpf__open();
+	if (!state->skel)
+		return -errno;
+	bpf_map__reuse_fd(state->skel->maps.ring, s->ring_fd);
+	bpf_map__reuse_fd(state->skel->maps.follow, s->follow_fd);
+	bpf_program__set_autoload(state->skel->progs.thread_stack, s->features.iter_task);
+	bpf_program__set_autoload(state->skel->progs.cpu_sample, s->features.perf_clock);
+	return sched_bpf__load(state->skel);
+}
+
+static int attach_one(struct bpf_program *prog, struct bpf_link **ret)
+{
+	struct bpf_link *link = bpf_program__attach(prog);
+
+	if (!link)
+		return -errno;
+	*ret = link;
+	return 0;
+}
+
+static int attach_life(struct sched_state *state)
+{
+	struct sched_bpf *k = state->skel;
+	int err = attach_one(k->progs.sched_process_fork, &k->links.sched_process_fork);
+
+	if (!err)
+		err = attach_one(k->progs.sched_process_exec, &k->links.sched_process_exec);
+	if (!err)
+		err = attach_one(k->progs.sched_process_exit, &k->links.sched_process_exit);
+	return err;
+}
+
+static void *map_shared(struct bpf_map *map, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void sched_close(void *ctx)
+{
+	struct sched_state *state = ctx;
+
+	if (state->slots)
+		munmap(state->slots, sizeof(*state->slots) * WEFT_SLOT_MAX);
+	sched_bpf__destroy(state->skel);
+	free(state);
+}
+
+static int sched_open(struct session *s, void **ret_state)
+{
+	struct sched_state *state;
+	int err = s->features.tp_btf ? 0 : -ENOTSUP;
+
+	state = err ? NULL : calloc(1, sizeof(*state));
+	if (state) {
+		state->session = s;
+		err = load(state);
+		if (!err)
+			err = attach_life(state);
+		if (!err)
+			state->slots = map_shared(state->skel->maps.slots, sizeof(*state->slots) * WEFT_SLOT_MAX);
+		if (!err && !state->slots)
+			err = -ENOMEM;
+	} else if (!err) {
+		err = -ENOMEM;
+	}
+	if (err) {
+		session_cannot_see(s, WEFT_EV_ALL, "scheduler",
+				   "its programs could not be loaded (%s): no off-CPU times, stacks, exit codes, no following of exec",
+				   strerror(-err));
+		if (state)
+			sched_close(state);
+		s->features.tp_btf = false;
+		return err;
+	}
+	*ret_state = state;
+	return 0;
+}
+
+static void detach_link(struct bpf_link **link)
+{
+	bpf_link__destroy(*link);
+	*link = NULL;
+}
+
+static void set_switching(struct sched_state *state, bool on)
+{
+	struct sched_bpf *k = state->skel;
+
+	if (on == state->switching)
+		return;
+	state->switching = on;
+	if (on && (attach_one(k->progs.sched_waking, &k->links.sched_waking) ||
+		   attach_one(k->progs.sched_switch, &k->links.sched_switch))) {
+		session_cannot_see(state->session, WEFT_EV_ALL, "off-CPU times", "the switch programs could not be attached");
+		on = false;
+	}
+	if (!on) {
+		detach_link(&k->links.sched_switch);
+		detach_link(&k->links.sched_waking);
+	}
+}
+
+static int sched_level(void *ctx, struct process *p, enum weft_level level)
+{
+	struct sched_state *state = ctx;
+	bool wanted = level > WEFT_LEVEL_LIGHT;
+
+	for (struct process *other = state->session->processes; other; other = other->next)
+		wanted |= other != p && other->state != PROCESS_ENDED && other->level > WEFT_LEVEL_LIGHT;
+	set_switching(state, wanted);
+	return 0;
+}
+
+/* ---- threads ---- */
+
+static int slot_of(const struct sched_state *state, const struct process *p, uint32_t lane)
+{
+	for (int i = 0; i < (int)WEFT_SLOT_MAX; i++)
+		if (state->owner[i] == p && state->slots[i].lane == lane)
+			return i;
+	return -1;
+}
+
+static void sched_thread_end(void *ctx, struct process *p, uint32_t lane)
+{
+	struct sched_state *state = ctx;
+	int i = slot_of(state, p, lane);
+
+	if (i < 0)
+		return;
+	bpf_map_delete_elem(bpf_map__fd(state->skel->maps.threads), &state->slots[i].tid);
+	state->owner[i] = NULL;
+	state->slots[i].off_ns = 0;
+}
+
+static void sched_thread_begin(void *ctx, struct process *p, uint32_t lane, uint32_t tid, uint64_t address)
+{
+	struct sched_state *state = ctx;
+	uint32_t i = 0;
+
+	sched_thread_end(ctx, p, lane);
+	while (i < WEFT_SLOT_MAX && state->owner[i])
+		i++;
+	if (i == WEFT_SLOT_MAX)
+		return;
+	state->owner[i] = p;
+	state->slots[i] = (struct weft_slot){ .address = address, .tid = tid, .process = p->index, .lane = lane };
+	bpf_map_update_elem(bpf_map__fd(state->skel->maps.threads), &tid, &i, BPF_ANY);
+}
+
+static void sched_detach(void *ctx, struct process *p)
+{
+	struct sched_state *state = ctx;
+
+	for (uint32_t i = 0; i < WEFT_SLOT_MAX; i++)
+		if (state->owner[i] == p)
+			sched_thread_end(ctx, p, state->slots[i].lane);
+}
+
+static void sched_off_cpu(void *ctx, struct process *p, uint32_t lane, struct weft_ev_lane_sample *sample)
+{
+	struct sched_state *state = ctx;
+	int i = state->switching ? slot_of(state, p, lane) : -1;
+	struct weft_slot slot;
+
+	if (i < 0 || !sample->task)
+		return;
+	slot = state->slots[i];
+	sample->off_cpu = !slot.off_ns ? 0 : slot.wake_ns || !slot.prev_state ? 1 : 2;
+	if (slot.off_ns)
+		sample->syscall = slot.syscall;
+}
+
+/* ---- the ring ---- */
+
+static bool sched_record(void *ctx, struct process *p, const struct weft_ev *ev, size_t bytes)
+{
+	struct sched_state *state = ctx;
+	struct session *s = state->session;
+
+	(void)bytes;
+	if (ev->kind != WEFT_EV_OFFCPU)
+		return false;
+	if (p->state != PROCESS_LIVE || p->replaced)
+		return true;
+	s->sink(s->sink_ctx, ev);
+	s->delivered++;
+	return true;
+}
+
+static void sched_second(void *ctx, struct process *p)
+{
+	struct sched_state *state = ctx;
+	struct weft_ev_lost *lost = &state->session->lost;
+
+	(void)p;
+	lost->produced[WEFT_EV_OFFCPU - 128] = state->skel->bss->offcpu_made;
+	lost->lost[WEFT_EV_OFFCPU - 128] = state->skel->bss->offcpu_lost;
+}
+
+void source_sched_tree(struct session *s, pid_t pid)
+{
+	struct sched_state *state = of(s);
+	uint32_t key = (uint32_t)pid;
+
+	if (state)
+		bpf_map_update_elem(bpf_map__fd(state->skel->maps.tree), &key, &key, BPF_ANY);
+}
+
+void source_sched_pause(struct session *s)
+{
+	(void)s;
+}
+
+const struct source source_sched = {
+	.name = "sched",
+	.open = sched_open,
+	.close = sched_close,
+	.detach = sched_detach,
+	.level = sched_level,
+	.record = sched_record,
+	.second = sched_second,
+	.off_cpu = sched_off_cpu,
+	.thread_begin = sched_thread_begin,
+	.thread_end = sched_thread_end,
+};

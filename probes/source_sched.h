@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What the session asks of the scheduler's source beside the ops of source.h. */
+#ifndef WEFT_SOURCE_SCHED_H
+#define WEFT_SOURCE_SCHED_H
+
+#include <sys/types.h>
+
+struct session;
+
+/* Follow the descendants of this process, which the session is about to start. */
+void source_sched_tree(struct session *s, pid_t pid);
+
+/* Ends the helper thread; it starts again at need, with the rights that the session has then. */
+void source_sched_pause(struct session *s);
+
+#endif
