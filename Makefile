@@ -277,8 +277,8 @@ $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/replay/%.o $(call obj,$(support_src)
 $(BUILD)/tests/stress/%: $(BUILD)/obj/tests/stress/%.o $(lib_runtime)
 	$(call link,tests/stress/$*.c,$(LIBS_runtime) -lm)
 
-$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(lib_runtime)
-	$(call link,,$(LIBS_runtime) -lm)
+$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/helpers/%.o $(lib_probes) $(lib_runtime)
+	$(call link,,$(LIBS_probes) $(LIBS_runtime) -lm)
 
 # With SAN=fuzz the fuzzer brings main(); otherwise the program replays its seeds.
 fuzz_main := $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/scripts/fuzz_replay.o)
