@@ -33,8 +33,10 @@ static void second_tick(struct model_process *p, uint64_t now_ns)
 	uint64_t second = now_ns / SECOND_NS, slot = second / 5;
 
 	p->rss[second % MODEL_SECONDS] = p->sample.rss_bytes;
-	for (uint32_t i = 0; i < p->nruntimes; i++)
+	for (uint32_t i = 0; i < p->nruntimes; i++) {
 		p->runtime[i].fds[second % MODEL_SECONDS] = p->runtime[i].gauge.fds;
+		p->runtime[i].timers[second % MODEL_SECONDS] = (uint32_t)p->runtime[i].gauge.timers;
+	}
 	if (slot != p->recent_slot) {
 		p->recent_slot = slot;
 		p->recent[1] = p->recent[0];

@@ -26,9 +26,9 @@ struct model_point {
 struct model_runtime {
 	struct weft_ev_runtime info;
 	struct weft_ev_runtime_sample gauge;
-	uint64_t sample_ns;          /* of the gauge, 0 = none */
-	uint64_t ready;              /* tasks runnable */
-	uint32_t fds[MODEL_SECONDS]; /* [second % MODEL_SECONDS] */
+	uint64_t sample_ns;                                 /* of the gauge, 0 = none */
+	uint64_t ready;                                     /* tasks runnable */
+	uint32_t fds[MODEL_SECONDS], timers[MODEL_SECONDS]; /* [second % MODEL_SECONDS] */
 };
 
 struct model_process {

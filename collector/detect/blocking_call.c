@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blocking-call: a poll that is off the CPU because it waits for the kernel, not for a CPU. Judged while it
+ * lasts (samples prove how much of the open poll was neither on the CPU nor waiting for one) and when it has ended (the
+ * kernel's off-CPU records). The place is the task's type: many tasks of one type that block are one finding.
+ */
+#include "collector/detect/advice.h"
+#include "collector/detect/detector.h"
+#include "probes/symbols/resolver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WARN_MS, CRIT_MS, SHORT_MS, SHORT_TIMES, FAULT_FACTOR };
+
+static const struct detector_option options[] = {
+	[WARN_MS] = { "blocking.warn_ms", 10, "ms", "blocked inside one poll: warn" },
+	[CRIT_MS] = { "blocking.crit_ms", 50, "ms", "blocked inside one poll: crit" },
+	[SHORT_MS] = { "blocking.short_ms", 1, "ms",
+		       "shorter blocks count when others were delayed" },
+	[SHORT_TIMES] = { "blocking.short_times", 3, "times", "so many of them within 10 s: warn" },
+	[FAULT_FACTOR] = { "blocking.fault_factor", 5, "",
+			   "blocks without a system call (page faults) need so many times more" },
+	{ NULL, 0, NULL, NULL },
+};
+
+#define PLACES    128u
+#define RECENT    16u
+#define RECENT_NS 10000000000ull
+#define SETTLE_NS 100000000ull
+
+/* What is known of one type in one process. */
+struct place {
+	uint32_t process, type;
+	bool used, raised;
+	uint64_t last_ns, first_ns;
+	uint64_t when[RECENT]; /* ends of blocks with victims, [count % RECENT] */
+	uint64_t count, times, total_ns, worst_ns, worst_task, worst_seq;
+	uint64_t harm_ns, victims, worst_wait_ns;
+	int32_t syscall;
+	enum live_severity severity;
+	bool split;
+};
+
+struct state {
+	struct detect_cursor *cursor;
+	struct place place[PLACES];
+};
+
+static struct place *place_of(struct state *s, uint32_t process, uint32_t type)
+{
+	struct place *oldest = &s->place[0];
+
+	for (uint32_t i = 0; i < PLACES; i++) {
+		struct place *p = &s->place[i];
+
+		if (p->used && p->process == process && p->type == type)
+			return p;
+		if (!p->used || (oldest->used && p->last_ns < oldest->last_ns))
+			oldest = p;
+	}
+	*oldest = (struct place){ .process = process, .type = type, .used = true, .syscall = -1 };
+	return oldest;
+}
+
+/* ---- causes ---- */
+
+static bool stack_has(const struct detect_run *run, const struct model_stack *k, const char *text)
+{
+	for (uint32_t i = 0; k && i < k->nframes; i++) {
+		const struct model_frame *f =
+			stack_store_frame(model_stacks(run->model), k->frame[i]);
+
+		if (f && strstr(f->func, text))
+			return true;
+	}
+	return false;
+}
+
+static bool is_one_of(const char *name, const char *list)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = strstr(list, name); p; p = strstr(p + 1, name))
+		if ((p == list || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
+			return true;
+	return false;
+}
+
+static enum advice advice_for(const struct detect_run *run, int32_t syscall,
+			      const struct model_stack *k)
+{
+	const char *name = syscall >= 0 ? resolver_syscall_name(syscall) : "";
+
+	if (stack_has(run, k, "getaddrinfo") || stack_has(run, k, "gethostby"))
+		return ADVICE_DNS;
+	if (is_one_of(name, "futex"))
+		return stack_has(run, k, "pthread_join") || stack_has(run, k, "pthread_clockjoin")
+			       ? ADVICE_JOIN
+			       : ADVICE_LOCK;
+	if (is_one_of(name, "nanosleep clock_nanosleep pause"))
+		return ADVICE_SLEEP;
+	if (is_one_of(name, "wait4 waitid"))
+		return ADVICE_CHILD;
+	if (is_one_of(
+		    name,
+		    "connect accept accept4 recvfrom recvmsg sendto sendmsg poll ppoll select pselect6 epoll_wait epoll_pwait"))
+		return ADVICE_NET;
+	if (is_one_of(
+		    name,
+		    "read write pread64 pwrite64 readv writev preadv pwritev open openat fsync fdatasync sync_file_range flock "
+		    "fcntl stat newfstatat statx getdents64 unlink unlinkat rename renameat2 mkdir mkdirat ftruncate fallocate "
+		    "sendfile copy_file_range splice io_uring_enter"))
+		return ADVICE_FILE;
+	return syscall < 0 ? ADVICE_FAULT : ADVICE_BLOCK;
+}
+
+/* The end of a path says more than its beginning. */
+static const char *file_end(const char *file, size_t n)
+{
+	size_t len = strlen(file);
+
+	return len > n ? file + len - n : file;
+}
+
+static void cause_text(const struct detect_run *run, int32_t syscall, const struct model_stack *k,
+		       char *text, size_t size)
+{
+	const struct model_frame *f = k ? stack_store_culprit(model_stacks(run->model), k) : NULL;
+	const char *name = syscall >= 0 ? resolver_syscall_name(syscall)
+			   : k          ? "a page fault"
+					: "the kernel";
+
+	if (f && f->line)
+		snprintf(text, size, "%.18s in %.28s at %.28s:%u", name, f->func,
+			 file_end(f->file, 28), f->line);
+	else if (f)
+		snprintf(text, size, "%.20s in %.60s", name, f->func);
+	else
+		snprintf(text, size, "%.20s inside a poll", name);
+}
+
+/* ---- raising ---- */
+
+static const struct model_stack *blocker_stack(const struct detect_run *run, uint64_t task,
+					       uint64_t seq)
+{
+	const struct stack_store *s = model_stacks(run->model);
+	const struct model_stack *k = stack_store_last(s, task, WEFT_STACK_BLOCKED, seq);
+
+	if (!k)
+		k = stack_store_last(s, task, WEFT_STACK_ASKED, seq);
+	if (!k)
+		k = stack_store_last(s, task, WEFT_STACK_BLOCKED, LIVE_UNKNOWN);
+	return k;
+}
+
+/* open_blocked_ns: of a poll that still lasts, 0 = none does. */
+static void raise_place(struct detect_run *run, const struct place *p, uint64_t open_blocked_ns,
+			uint64_t open_harm_ns)
+{
+	struct model_task *t = model_task(run->model, p->worst_task);
+	const struct model_stack *k = blocker_stack(run, p->worst_task, p->worst_seq);
+	int32_t syscall = p->syscall < 0 && k ? k->syscall : p->syscall;
+	uint64_t harm = p->harm_ns + open_harm_ns;
+	struct detect_subject subject;
+	struct live_finding *f;
+	char cause[96], text[24];
+
+	if (!t)
+		return;
+	subject = detect_subject_task(run->model, t);
+	cause_text(run, syscall, k, cause, sizeof(cause));
+	f = detect_raise(run, &subject,
+			 &(struct detect_verdict){ .cause = cause,
+						   .severity = p->severity,
+						   .confidence = (p->split ? 0.97f : 0.9f) -
+								 (k ? 0 : 0.1f),
+						   .harm_task_ms = (double)harm / 1e6,
+						   .first_ns = p->first_ns });
+	if (!f)
+		return;
+	if (open_blocked_ns)
+		detect_evidence(f, (double)open_blocked_ns / 1e6, "ms",
+				"blocked for %s in the poll that is open now",
+				detect_duration(open_blocked_ns, text));
+	detect_evidence(f, (double)p->worst_ns / 1e6, "ms",
+			"longest block inside one poll: %s, off the CPU and not waiting for one",
+			detect_duration(p->worst_ns, text));
+	detect_evidence(f, (double)p->times, "times", "so many polls that blocked, %s together",
+			detect_duration(p->total_ns, text));
+	if (syscall >= 0)
+		detect_evidence(f, syscall, "syscall", "in system call %s",
+				resolver_syscall_name(syscall));
+	if (p->victims)
+		detect_evidence(f, (double)p->victims, "tasks",
+				"delayed behind it; the worst one waited %s",
+				detect_duration(p->worst_wait_ns, text));
+	if (open_harm_ns)
+		detect_evidence(f, (double)open_harm_ns / 1e6, "task-ms",
+				"runnable tasks are waiting behind it now");
+	detect_stack(run, f, k);
+	detect_advice(f, "%s",
+		      advice_text(advice_for(run, syscall, k),
+				  detect_runtime_kind(run->model, p->process, MODEL_NONE)));
+}
+
+static double threshold_ns(const struct detect_run *run, int option, int32_t syscall,
+			   const struct model_stack *k)
+{
+	bool fault = syscall < 0 && !(k && k->syscall >= 0);
+
+	return run->value[option] * 1e6 * (fault ? run->value[FAULT_FACTOR] : 1);
+}
+
+static void keep_worst(struct place *p, uint64_t blocked_ns, uint64_t task, uint64_t seq,
+		       int32_t syscall)
+{
+	if (blocked_ns < p->worst_ns)
+		return;
+	p->worst_ns = blocked_ns;
+	p->worst_task = task;
+	p->worst_seq = seq;
+	if (syscall >= 0)
+		p->syscall = syscall;
+}
+
+static void worsen(struct place *p, const struct detect_run *run, double blocked_ns, double crit_ns)
+{
+	enum live_severity severity = blocked_ns >= crit_ns ? LIVE_CRIT : LIVE_WARN;
+
+	if (!p->raised || severity > p->severity)
+		p->severity = severity;
+	p->raised = true;
+	p->last_ns = run->now_ns;
+}
+
+/* ---- polls that have ended ---- */
+
+static uint64_t recent_blocks(const struct place *p, uint64_t now_ns)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < RECENT; i++)
+		n += p->when[i] && p->when[i] + RECENT_NS > now_ns;
+	return n;
+}
+
+static void ended(struct detect_run *run, const struct model_lane *l, const struct lane_poll *poll)
+{
+	struct state *s = run->state;
+	struct model_task *t = model_task(run->model, poll->task);
+	const struct model_stack *k =
+		t ? stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, poll->seq)
+		  : NULL;
+	double blocked = (double)poll->blocked_ns;
+	struct place *p;
+	bool enough;
+
+	if (!t || blocked < run->value[SHORT_MS] * 1e6)
+		return;
+	if (detect_disturbed(run, l->process, poll->start_ns) && poll->blocked_ns < 200000000)
+		return;
+	p = place_of(s, l->process, t->type);
+	p->times++;
+	p->total_ns += poll->blocked_ns;
+	p->harm_ns += poll->harm_ns > poll->behind_ns ? poll->harm_ns : poll->behind_ns;
+	p->victims += poll->victims;
+	p->worst_wait_ns = poll->worst_ns > p->worst_wait_ns ? poll->worst_ns : p->worst_wait_ns;
+	p->split |= poll->split;
+	p->last_ns = run->now_ns;
+	p->first_ns = p->first_ns ? p->first_ns : poll->start_ns;
+	keep_worst(p, poll->blocked_ns, t->id, poll->seq, poll->syscall);
+	if (poll->victims || poll->behind_ns)
+		p->when[p->count++ % RECENT] = poll->end_ns;
+	enough = blocked >= threshold_ns(run, WARN_MS, poll->syscall, k);
+	if (!enough && (double)recent_blocks(p, run->now_ns) < run->value[SHORT_TIMES])
+		return;
+	worsen(p, run, blocked, threshold_ns(run, CRIT_MS, poll->syscall, k));
+	raise_place(run, p, 0, 0);
+}
+
+/* ---- polls that last ---- */
+
+static void lasting(struct detect_run *run, const struct model_lane *l)
+{
+	const struct lane_open *o = &l->open;
+	struct model_task *t = o->task ? model_task(run->model, o->task) : NULL;
+	const struct model_stack *k;
+	struct place *p;
+
+	if (!t || (double)o->blocked_ns < run->value[WARN_MS] * 1e6 || !o->off_cpu ||
+	    o->off_cpu * 4 < o->samples)
+		return;
+	k = stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, o->seq);
+	if (!k)
+		detect_want(run, l, SESSION_WANT_STACK);
+	if ((double)o->blocked_ns < threshold_ns(run, WARN_MS, o->syscall, k))
+		return;
+	if (detect_disturbed(run, l->process, o->start_ns == LIVE_UNKNOWN ? 0 : o->start_ns) &&
+	    o->blocked_ns < 200000000)
+		return;
+	p = place_of(run->state, l->process, t->type);
+	p->first_ns = p->first_ns                   ? p->first_ns
+		      : o->start_ns == LIVE_UNKNOWN ? o->seen_ns
+						    : o->start_ns;
+	keep_worst(p, o->blocked_ns, t->id, o->seq, o->syscall);
+	worsen(p, run, (double)o->blocked_ns, threshold_ns(run, CRIT_MS, o->syscall, k));
+	raise_place(run, p, o->blocked_ns, o->behind_ns);
+}
+
+static void tick(struct detect_run *run)
+{
+	struct state *s = run->state;
+
+	detect_each_long_poll(run, &s->cursor, SETTLE_NS, ended);
+	detect_each_worker(run, lasting);
+	for (uint32_t i = 0; run->new_second && i < PLACES; i++)
+		if (s->place[i].used && s->place[i].last_ns + 60000000000ull < run->now_ns)
+			s->place[i].used = false;
+}
+
+static void done(void *state)
+{
+	struct state *s = state;
+
+	detect_cursor_free(s->cursor);
+}
+
+static bool blind(const struct detect_run *run, char *why, size_t size)
+{
+	bool seen = false, split = false;
+
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		for (uint32_t k = 0; p && k < p->nlanes; k++)
+			seen |= p->lanes[k] && p->lanes[k]->sample_ns;
+		split |= p && (p->sees_offcpu || model_sees_polls(run->model, i));
+	}
+	if (!seen && !split)
+		snprintf(why, size, "no worker was seen at work");
+	else if (!split)
+		snprintf(why, size,
+			 "level light: blocks shorter than 50 ms are met by chance only");
+	return !seen && !split;
+}
+
+const struct detector blocking_call_detector = {
+	.id = "blocking-call",
+	.symptom = SYMPTOM_BLOCKING_CALL,
+	.options = options,
+	.state_bytes = sizeof(struct state),
+	.hold_ns = 3000000000ull,
+	.tick = tick,
+	.done = done,
+	.blind = blind,
+};
