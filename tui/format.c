@@ -93,14 +93,15 @@ struct format_text format_short(double n)
 
 	if (!isfinite(n))
 		return not_known();
-	if (n == 0)
-		return (struct format_text){ "0" };
 	while (fabs(n) >= 999.5 && i + 1 < sizeof(units) / sizeof(*units)) {
 		n /= 1000;
 		i++;
 	}
-	snprintf(t.s, sizeof(t.s), "%.*f%s", fabs(n) < 9.95 || (i && fabs(n) < 99.95) ? 1 : 0, n,
-		 units[i]);
+	if (i == 0 && n == rint(n))
+		snprintf(t.s, sizeof(t.s), "%.0f", n);
+	else
+		snprintf(t.s, sizeof(t.s), "%.*f%s",
+			 fabs(n) < 9.95 || (i && fabs(n) < 99.95) ? 1 : 0, n, units[i]);
 	return t;
 }
 

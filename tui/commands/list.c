@@ -5,6 +5,7 @@
 
 #include "probes/session.h"
 #include "tui/commands/commands.h"
+#include "tui/commands/list.h"
 #include "tui/format.h"
 #include "tui/json.h"
 #include "tui/names.h"
@@ -92,7 +93,7 @@ static void json_row(void *ctx, const struct session_process *p)
 
 /* ---- table ---- */
 
-static void user_name(uid_t uid, char *buf, size_t size)
+void list_user(uid_t uid, char *buf, size_t size)
 {
 	const struct passwd *pw = getpwuid(uid);
 
@@ -102,7 +103,7 @@ static void user_name(uid_t uid, char *buf, size_t size)
 		snprintf(buf, size, "%u", (unsigned)uid);
 }
 
-static void runtimes_text(const struct session_process *p, char *buf, size_t size)
+void list_runtimes(const struct session_process *p, char *buf, size_t size)
 {
 	size_t len = 0;
 
@@ -128,12 +129,12 @@ static void table_row(void *ctx, const struct session_process *p)
 	if ((*rows)++ == 0)
 		printf("%8s  %-10s %-18s %-28s %-18s %s\n", "PID", "USER", "NAME", "RUNTIME",
 		       "BUILD", "CAN SEE");
-	user_name(p->uid, user, sizeof(user));
+	list_user(p->uid, user, sizeof(user));
 	format_clean(name, sizeof(name), p->comm);
 	format_clean(build, sizeof(build), p->build);
 	format_clean(can, sizeof(can), p->can_see);
 	format_clean(cannot, sizeof(cannot), p->cannot_see);
-	runtimes_text(p, runtimes, sizeof(runtimes));
+	list_runtimes(p, runtimes, sizeof(runtimes));
 	printf("%8d  %-10s %-18s %-28s %-18s %s\n", (int)p->pid, user, name, runtimes, build, can);
 	if (*cannot)
 		printf("%8s  not: %s\n", "", cannot);

@@ -36,11 +36,17 @@ bool watch_asked_to_stop(void)
 
 /* ---- open ---- */
 
-static int session_failed(const struct watch *w, const char *doing)
+static int failed(struct watch *w, const char *why)
+{
+	snprintf(w->error, sizeof(w->error), "%s", why);
+	return w->quiet ? COMMAND_FAILED : command_error(w->self, "%s", why);
+}
+
+static int session_failed(struct watch *w, const char *doing)
 {
 	const char *why = session_error(w->session);
 
-	return command_error(w->self, "%s", why && *why ? why : doing);
+	return failed(w, why && *why ? why : doing);
 }
 
 static int open_session(struct watch *w, const struct command_target *target,
@@ -49,7 +55,6 @@ static int open_session(struct watch *w, const struct command_target *target,
 	struct session_options so = {
 		.level = o->level,
 		.max_overhead = o->max_overhead,
-		.census_ms = o->no_census ? ~0u : 0,
 	};
 
 	if (!target->as_root && !user_invoking(&so.run_as_uid, &so.run_as_gid))
@@ -105,7 +110,7 @@ static int open_live(struct watch *w, const struct live_options *lo)
 	if (live_open(lo, &w->live) == 0)
 		return COMMAND_OK;
 	why = live_error(NULL);
-	return command_error(w->self, "%s", why && *why ? why : "the engine can't be started");
+	return failed(w, why && *why ? why : "the engine can't be started");
 }
 
 static struct live_options live_options(const struct watch_options *o)
@@ -123,7 +128,7 @@ int watch_open(struct watch *w, const struct command *self, const struct command
 	struct live_options lo = live_options(o);
 	int rc;
 
-	*w = (struct watch){ .self = self };
+	*w = (struct watch){ .self = self, .quiet = o->quiet };
 	if (!target_given(target))
 		return command_error(
 			self, "no target: give -p PID, -n NAME, --unit UNIT, --container ID or "
@@ -147,7 +152,7 @@ int watch_replay(struct watch *w, const struct command *self, const char *path, 
 	struct live_options lo = live_options(o);
 	int rc;
 
-	*w = (struct watch){ .self = self };
+	*w = (struct watch){ .self = self, .quiet = o->quiet };
 	lo.replay_path = path;
 	lo.replay_speed = speed;
 	user_begin();

@@ -17,7 +17,7 @@ struct watch_options {
 	const char *only, *ignore;
 	const char *const *thresholds;
 	bool child_log; /* output of -- CMD goes to a log, whose name is in watch.log */
-	bool no_census; /* only on request */
+	bool quiet;     /* why it failed is told in watch.error only */
 };
 
 struct watch {
@@ -27,7 +27,8 @@ struct watch {
 	pid_t child;      /* of -- CMD; 0 = none or already waited for */
 	int child_status; /* as from waitpid, once child is 0 */
 	bool has_child;
-	char log[256];
+	bool quiet;
+	char log[256], error[512];
 };
 
 #define WATCH_LEVELS "auto|light|normal|full" /* in the order of enum weft_level */

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* One task: what it is, what it does, how long its polls took, who wakes it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tui/format.h"
+#include "tui/names.h"
+#include "tui/screens/screens.h"
+#include "tui/widgets/histogram.h"
+#include "tui/widgets/lines.h"
+
+struct details {
+	struct lines lines;
+	struct live_task_detail d;
+	uint64_t task;
+	bool known, gone;
+	struct live_finding finding; /* about this task; key 0 = none */
+};
+
+static void *details_open(struct view *v, uint64_t arg)
+{
+	struct details *s = calloc(1, sizeof(*s));
+
+	(void)v;
+	if (s)
+		s->task = arg;
+	return s;
+}
+
+static void details_close(void *state)
+{
+	struct details *s = state;
+
+	lines_done(&s->lines);
+	free(s);
+}
+
+static void find_finding(struct details *s, const struct view *v)
+{
+	s->finding.key = 0;
+	for (uint32_t i = 0; i < v->tops && !s->finding.key; i++)
+		if (strcmp(v->top[i].subject_kind, "task") == 0 &&
+		    (v->top[i].subject_id == s->d.task.native_id ||
+		     v->top[i].subject_id == s->task))
+			s->finding = v->top[i];
+}
+
+static void details_refresh(void *state, struct view *v, int height)
+{
+	struct details *s = state;
+
+	(void)height;
+	s->gone = live_task_detail(v->live, s->task, &s->d) != 0;
+	s->known |= !s->gone;
+	find_finding(s, v);
+}
+
+/* ---- the lines ---- */
+
+static void add_head(struct details *s, const struct view *v)
+{
+	const struct live_task *t = &s->d.task;
+	uint64_t id = t->native_id == LIVE_UNKNOWN || !t->native_id ? t->id : t->native_id;
+
+	lines_add(&s->lines, ROLE_TITLE, "task %llu  %s", (unsigned long long)id,
+		  *t->name ? t->name : "?");
+	if (t->spawn_ns == LIVE_UNKNOWN)
+		lines_label(&s->lines, "spawned", ROLE_TEXT,
+			    "%s  ? (before the attach, more than %s ago)",
+			    *t->location ? t->location : "?",
+			    format_age(v->head.now_ns - v->head.attached_ns).s);
+	else
+		lines_label(&s->lines, "spawned", ROLE_TEXT, "%s  %s ago%s%s%s%s",
+			    *t->location ? t->location : "?",
+			    format_age(v->head.now_ns > t->spawn_ns ? v->head.now_ns - t->spawn_ns
+								    : 0)
+				    .s,
+			    *s->d.spawn_func ? " in " : "", s->d.spawn_func,
+			    t->parent ? " by " : "",
+			    t->parent ? (*s->d.parent_name ? s->d.parent_name : "task ?") : "");
+	if (t->bytes)
+		lines_label(&s->lines, "size", ROLE_TEXT, "%s", format_bytes(t->bytes).s);
+}
+
+static void add_state(struct details *s)
+{
+	const struct live_task *t = &s->d.task;
+	char where[48] = "";
+
+	if (t->worker != UINT32_MAX)
+		snprintf(where, sizeof(where), t->open_ns ? " on W%u" : ", last on W%u", t->worker);
+	if (t->state == LIVE_BLOCKED)
+		lines_label(&s->lines, "state", ROLE_STATE_BLOCKED,
+			    "blocked inside a poll for %s%s%s%s", format_ns(t->open_ns).s, where,
+			    *s->d.syscall ? " in " : "", s->d.syscall);
+	else if (t->open_ns)
+		lines_label(&s->lines, "state", ROLE_STATE_RUN, "in a poll for %s%s",
+			    format_ns(t->open_ns).s, where);
+	else
+		lines_label(&s->lines, "state", ROLE_TEXT, "%s for %s%s",
+			    names_task_state(t->state), format_ns(t->idle_ns).s, where);
+}
+
+static void add_stack(struct details *s)
+{
+	for (uint32_t i = 0; i < s->d.nstack && i < 48; i++) {
+		const struct live_frame *f = &s->d.stack[i];
+
+		lines_label(&s->lines, i ? "" : "stack", f->kernel ? ROLE_KERNEL : ROLE_TEXT,
+			    "%s%s", f->kernel ? "k:" : "", f->text);
+	}
+	if (s->d.nstack)
+		lines_label(&s->lines, "", ROLE_DIM, "(taken %s ago: %s)",
+			    format_ns(s->d.stack_ns).s, *s->d.stack_why ? s->d.stack_why : "?");
+}
+
+static void add_histogram(struct details *s, bool ascii, const uint64_t *hist)
+{
+	char text[HISTOGRAM_TEXT];
+
+	histogram_text(hist, ascii, text);
+	lines_label(&s->lines, "", ROLE_DIM, "%s", histogram_axis());
+	lines_label(&s->lines, "", ROLE_BAR_BUSY, "%s", text);
+}
+
+static void add_polls(struct details *s, bool ascii)
+{
+	const struct live_task *t = &s->d.task;
+
+	lines_label(&s->lines, "polls", ROLE_TEXT, "%s  %s/s  p50 %s  p90 %s  p99 %s  max %s",
+		    format_count(t->polls).s, format_short(t->polls_s).s,
+		    format_ns(s->d.poll_p50_ns).s, format_ns(s->d.poll_p90_ns).s,
+		    format_ns(t->poll_p99_ns).s, format_ns(t->poll_max_ns).s);
+	add_histogram(s, ascii, s->d.poll_hist);
+	lines_label(&s->lines, "time", ROLE_TEXT, "on CPU %s  blocked %s  waiting for a CPU %s",
+		    format_ns(t->busy_ns).s, format_ns(t->blocked_ns).s,
+		    format_ns(t->runnable_ns).s);
+	lines_label(&s->lines, "delay", ROLE_TEXT, "from wake to poll: p50 %s  p99 %s",
+		    format_ns(s->d.delay_p50_ns).s, format_ns(t->delay_p99_ns).s);
+	add_histogram(s, ascii, s->d.delay_hist);
+}
+
+static void add_wakers(struct details *s)
+{
+	const struct live_task *t = &s->d.task;
+	uint64_t wakes = t->wakes ? t->wakes : 1;
+
+	lines_label(&s->lines, "woken", ROLE_TEXT, "%s times  by itself %s (%s %%)",
+		    format_count(t->wakes).s, format_count(t->self_wakes).s,
+		    format_percent((double)t->self_wakes / (double)wakes).s);
+	for (uint32_t i = 0; i < s->d.nwakers && i < 8; i++) {
+		const struct live_waker *w = &s->d.wakers[i];
+
+		lines_label(&s->lines, "", ROLE_TEXT, "by %-8s %-30.60s %s (%s %%)",
+			    names_waker(w->kind), w->name, format_count(w->count).s,
+			    format_percent((double)w->count / (double)wakes).s);
+	}
+}
+
+static void add_advice(struct details *s, int width)
+{
+	const struct live_finding *f = &s->finding;
+
+	if (!f->key)
+		return;
+	lines_label(&s->lines, "finding", ROLE_CRIT, "%s: %s", f->id, f->cause);
+	if (f->harm_task_ms > 0)
+		lines_label(&s->lines, "harm", ROLE_TEXT,
+			    "other tasks waited %s task-ms because of it",
+			    format_short(f->harm_task_ms).s);
+	lines_wrap(&s->lines, "advice", ROLE_TEXT, width, f->advice);
+}
+
+static void build(struct details *s, const struct view *v, int width)
+{
+	lines_reset(&s->lines);
+	if (!s->known) {
+		lines_add(&s->lines, ROLE_DIM, "This task is not known (any more).");
+		return;
+	}
+	add_head(s, v);
+	if (s->gone)
+		lines_label(&s->lines, "", ROLE_WARN,
+			    "it has ended and been forgotten; this is what was last seen");
+	add_state(s);
+	add_advice(s, width);
+	add_stack(s);
+	add_polls(s, v->ascii);
+	add_wakers(s);
+}
+
+static void details_draw(void *state, const struct view *v, struct canvas *c, int y, int height)
+{
+	struct details *s = state;
+
+	build(s, v, c->width - 2);
+	lines_draw(&s->lines, c, y, height);
+}
+
+static struct intent details_act(void *state, struct view *v, const struct screen_input *in)
+{
+	struct details *s = state;
+
+	(void)v;
+	if (in->action == ACTION_BACK)
+		return (struct intent){ .kind = INTENT_BACK };
+	return (struct intent){ .kind = lines_act(&s->lines, in->action) ? INTENT_DONE
+									 : INTENT_IGNORED };
+}
+
+const struct screen_ops details_screen = {
+	.context = IN_DETAILS,
+	.open = details_open,
+	.close = details_close,
+	.refresh = details_refresh,
+	.draw = details_draw,
+	.act = details_act,
+};

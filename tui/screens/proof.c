@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* One finding: its proof in full, or (screen `note`) as six lines for a chat. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "probes/base/cleanup.h"
+#include "tui/screens/screens.h"
+#include "tui/widgets/lines.h"
+
+#define SEARCHED 128
+
+struct proof {
+	struct lines lines;
+	struct live_finding finding; /* as last seen; key 0 = never */
+	uint64_t key;
+	bool brief;
+};
+
+static void *open_as(uint64_t key, bool brief)
+{
+	struct proof *s = calloc(1, sizeof(*s));
+
+	if (s) {
+		s->key = key;
+		s->brief = brief;
+	}
+	return s;
+}
+
+static void *proof_open(struct view *v, uint64_t arg)
+{
+	(void)v;
+	return open_as(arg, false);
+}
+
+static void *note_open(struct view *v, uint64_t arg)
+{
+	(void)v;
+	return open_as(arg, true);
+}
+
+static void proof_close(void *state)
+{
+	struct proof *s = state;
+
+	lines_done(&s->lines);
+	free(s);
+}
+
+static void find(struct proof *s, struct view *v)
+{
+	auto_free struct live_finding *rows = calloc(SEARCHED, sizeof(*rows));
+	int n = rows ? live_findings(v->live, rows, 0, SEARCHED) : 0;
+
+	for (int i = 0; i < n && i < SEARCHED; i++)
+		if (rows[i].key == s->key)
+			s->finding = rows[i];
+}
+
+/* The words come from the collector, so that screen, report and chat say the same. */
+static char *text_of(const struct proof *s)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	live_finding_text(&s->finding, s->brief, f);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static enum theme_role line_role(const char *line, bool first)
+{
+	if (first)
+		return ROLE_TITLE;
+	return strstr(line, "k:") == line ? ROLE_KERNEL : ROLE_TEXT;
+}
+
+static void proof_refresh(void *state, struct view *v, int height)
+{
+	struct proof *s = state;
+	auto_free char *text = NULL;
+	char *save = NULL;
+
+	(void)height;
+	find(s, v);
+	lines_reset(&s->lines);
+	if (!s->finding.key) {
+		lines_add(&s->lines, ROLE_DIM, "This finding is no longer known.");
+		return;
+	}
+	text = text_of(s);
+	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save))
+		lines_add(&s->lines, line_role(line, s->lines.n == 0), "%s", line);
+	if (s->finding.resolved)
+		lines_add(&s->lines, ROLE_GOOD, "resolved");
+}
+
+static void proof_draw(void *state, const struct view *v, struct canvas *c, int y, int height)
+{
+	struct proof *s = state;
+
+	(void)v;
+	lines_draw(&s->lines, c, y, height);
+}
+
+static struct intent proof_act(void *state, struct view *v, const struct screen_input *in)
+{
+	struct proof *s = state;
+
+	(void)v;
+	if (in->action == ACTION_BACK)
+		return (struct intent){ .kind = INTENT_BACK };
+	if (in->action == ACTION_CHAT)
+		return (struct intent){ .kind = INTENT_OPEN,
+					.screen = &proof_note_screen,
+					.arg = s->key };
+	return (struct intent){ .kind = lines_act(&s->lines, in->action) ? INTENT_DONE
+									 : INTENT_IGNORED };
+}
+
+const struct screen_ops proof_screen = {
+	.context = IN_PROOF,
+	.open = proof_open,
+	.close = proof_close,
+	.refresh = proof_refresh,
+	.draw = proof_draw,
+	.act = proof_act,
+};
+
+/* No header and no frame around it: what one marks with the mouse is just the lines. */
+const struct screen_ops proof_note_screen = {
+	.context = IN_NOTE,
+	.bare = true,
+	.open = note_open,
+	.close = proof_close,
+	.refresh = proof_refresh,
+	.draw = proof_draw,
+	.act = proof_act,
+};
