@@ -72,7 +72,7 @@ struct weft_raw_stack {
 	__u32 state;        /* the kernel's task state; 0 = running or runnable */
 	__u32 kernel_bytes; /* of `kernel` */
 	__u32 stack_bytes;  /* of `stack`, which begins at the stack pointer */
-	__u64 task, poll_seq; /* SAMPLE only: the poll that was open */
+	__u64 task, poll_seq, poll_start; /* SAMPLE only: the poll that was open, its start stamp */
 	__u64 kernel[WEFT_KERNEL_FRAMES];
 	__u8 stack[WEFT_STACK_COPY];
 };

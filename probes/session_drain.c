@@ -108,6 +108,7 @@ static void announce(struct session *s)
 		if (!p->announced && p->state == PROCESS_LIVE) {
 			process_announce(p);
 			emit_clock(p);
+			EACH_SOURCE(p, started);
 		}
 }
 

@@ -49,6 +49,8 @@ struct source {
 	int (*level)(void *state, struct process *p, enum weft_level level);
 	bool (*load)(void *state, struct process *p, struct source_load *ret);
 
+	void (*started)(void *state, struct process *p); /* its runtime was found; first drain that sees it live */
+
 	/* One round of draining: look, then the ring's records, then settle (only if the ring was read to its end). */
 	void (*look)(void *state, struct process *p);
 	bool (*record)(void *state, struct process *p, const struct weft_ev *ev, size_t bytes); /* true: was its own */

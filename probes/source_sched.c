@@ -12,16 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "probes/session_internal.h"
+#include "probes/source_sched_internal.h"
 #include "sched.skel.h"
-
-struct sched_state {
-	struct session *session;
-	struct sched_bpf *skel;
-	struct weft_slot *slots; /* shared with the programs */
-	struct process *owner[WEFT_SLOT_MAX]; /* NULL = free */
-	bool switching; /* the switch programs are attached */
-};
 
 static struct sched_state *of(const struct session *s)
 {
@@ -77,29 +69,44 @@ static void sched_close(void *ctx)
 {
 	struct sched_state *state = ctx;
 
+	for (uint32_t i = 0; i < state->slots_used; i++)
+		sched_stacks_stop(&state->thread[i]);
+	unwinder_free(state->unwinder);
+	stack_capture_free(state->capture);
 	if (state->slots)
 		munmap(state->slots, sizeof(*state->slots) * WEFT_SLOT_MAX);
 	sched_bpf__destroy(state->skel);
 	free(state);
 }
 
+static int open_parts(struct sched_state *state)
+{
+	const struct kernel_features *f = &state->session->features;
+	int err = load(state);
+
+	if (!err)
+		err = attach_life(state);
+	if (err)
+		return err;
+	state->slots = map_shared(state->skel->maps.slots, sizeof(*state->slots) * WEFT_SLOT_MAX);
+	if (!state->slots)
+		return -ENOMEM;
+	err = stack_capture_new(state->skel, f->iter_task, f->perf_clock, &state->capture);
+	return err ? err : unwinder_new(&state->unwinder);
+}
+
 static int sched_open(struct session *s, void **ret_state)
 {
-	struct sched_state *state;
 	int err = s->features.tp_btf ? 0 : -ENOTSUP;
+	struct sched_state *state = err ? NULL : calloc(1, sizeof(*state));
 
-	state = err ? NULL : calloc(1, sizeof(*state));
+	if (!state && !err)
+		err = -ENOMEM;
 	if (state) {
 		state->session = s;
-		err = load(state);
-		if (!err)
-			err = attach_life(state);
-		if (!err)
-			state->slots = map_shared(state->skel->maps.slots, sizeof(*state->slots) * WEFT_SLOT_MAX);
-		if (!err && !state->slots)
-			err = -ENOMEM;
-	} else if (!err) {
-		err = -ENOMEM;
+		for (uint32_t i = 0; i < WEFT_SLOT_MAX; i++)
+			state->thread[i].sample_fd = -1;
+		err = open_parts(state);
 	}
 	if (err) {
 		session_cannot_see(s, WEFT_EV_ALL, "scheduler",
@@ -110,6 +117,10 @@ static int sched_open(struct session *s, void **ret_state)
 		s->features.tp_btf = false;
 		return err;
 	}
+	if (!s->features.iter_task)
+		session_cannot_see(s, WEFT_EV_ALL, "stacks of blocked polls", "this kernel has no sleepable task iterator (5.18)");
+	if (!s->features.perf_clock)
+		session_cannot_see(s, WEFT_EV_ALL, "stacks of computing polls", "perf cpu-clock events are not allowed here");
 	*ret_state = state;
 	return 0;
 }
@@ -153,8 +164,8 @@ static int sched_level(void *ctx, struct process *p, enum weft_level level)
 
 static int slot_of(const struct sched_state *state, const struct process *p, uint32_t lane)
 {
-	for (int i = 0; i < (int)WEFT_SLOT_MAX; i++)
-		if (state->owner[i] == p && state->slots[i].lane == lane)
+	for (int i = 0; i < (int)state->slots_used; i++)
+		if (state->thread[i].owner == p && state->slots[i].lane == lane)
 			return i;
 	return -1;
 }
@@ -167,7 +178,8 @@ static void sched_thread_end(void *ctx, struct process *p, uint32_t lane)
 	if (i < 0)
 		return;
 	bpf_map_delete_elem(bpf_map__fd(state->skel->maps.threads), &state->slots[i].tid);
-	state->owner[i] = NULL;
+	sched_stacks_stop(&state->thread[i]);
+	state->thread[i] = (struct sched_thread){ .sample_fd = -1 };
 	state->slots[i].off_ns = 0;
 }
 
@@ -177,11 +189,13 @@ static void sched_thread_begin(void *ctx, struct process *p, uint32_t lane, uint
 	uint32_t i = 0;
 
 	sched_thread_end(ctx, p, lane);
-	while (i < WEFT_SLOT_MAX && state->owner[i])
+	while (i < WEFT_SLOT_MAX && state->thread[i].owner)
 		i++;
 	if (i == WEFT_SLOT_MAX)
 		return;
-	state->owner[i] = p;
+	if (i == state->slots_used)
+		state->slots_used++;
+	state->thread[i] = (struct sched_thread){ .owner = p, .sample_fd = -1 };
 	state->slots[i] = (struct weft_slot){ .address = address, .tid = tid, .process = p->index, .lane = lane };
 	bpf_map_update_elem(bpf_map__fd(state->skel->maps.threads), &tid, &i, BPF_ANY);
 }
@@ -190,8 +204,8 @@ static void sched_detach(void *ctx, struct process *p)
 {
 	struct sched_state *state = ctx;
 
-	for (uint32_t i = 0; i < WEFT_SLOT_MAX; i++)
-		if (state->owner[i] == p)
+	for (uint32_t i = 0; i < state->slots_used; i++)
+		if (state->thread[i].owner == p)
 			sched_thread_end(ctx, p, state->slots[i].lane);
 }
 
@@ -216,11 +230,15 @@ static bool sched_record(void *ctx, struct process *p, const struct weft_ev *ev,
 	struct sched_state *state = ctx;
 	struct session *s = state->session;
 
-	(void)bytes;
-	if (ev->kind != WEFT_EV_OFFCPU)
+	if (ev->kind != WEFT_EV_OFFCPU && ev->kind != WEFT_RAW_SAMPLE)
 		return false;
 	if (p->state != PROCESS_LIVE || p->replaced)
 		return true;
+	if (ev->kind == WEFT_RAW_SAMPLE) {
+		if (bytes >= sizeof(struct weft_raw_sample))
+			sched_stacks_sample(state, p, (const struct weft_raw_sample *)(const void *)ev);
+		return true;
+	}
 	s->sink(s->sink_ctx, ev);
 	s->delivered++;
 	return true;
@@ -236,6 +254,46 @@ static void sched_second(void *ctx, struct process *p)
 	lost->lost[WEFT_EV_OFFCPU - 128] = state->skel->bss->offcpu_lost;
 }
 
+static void emit(void *ctx, struct weft_ev ev, const void *payload, size_t bytes)
+{
+	session_emit(ctx, ev, payload, bytes);
+}
+
+static void sched_settle(void *ctx, struct process *p)
+{
+	struct sched_state *state = ctx;
+
+	sched_stacks_settle(state, p);
+	unwinder_deliver(state->unwinder, emit, state->session);
+}
+
+/* What is left of the stacks goes out before the process ends. */
+static void sched_tail(void *ctx, struct process *p, bool dead)
+{
+	struct sched_state *state = ctx;
+
+	(void)p;
+	(void)dead;
+	unwinder_pause(state->unwinder);
+	unwinder_deliver(state->unwinder, emit, state->session);
+}
+
+static bool sched_oldest(void *ctx, struct process *p, uint64_t *ret_ns)
+{
+	(void)p;
+	return sched_stacks_oldest(ctx, ret_ns);
+}
+
+static int sched_want(void *ctx, struct process *p, const struct session_want *want)
+{
+	return sched_stacks_want(ctx, p, want);
+}
+
+static void sched_started(void *ctx, struct process *p)
+{
+	sched_stacks_begin(ctx, p);
+}
+
 void source_sched_tree(struct session *s, pid_t pid)
 {
 	struct sched_state *state = of(s);
@@ -247,7 +305,10 @@ void source_sched_tree(struct session *s, pid_t pid)
 
 void source_sched_pause(struct session *s)
 {
-	(void)s;
+	struct sched_state *state = of(s);
+
+	if (state)
+		unwinder_pause(state->unwinder);
 }
 
 const struct source source_sched = {
@@ -257,7 +318,12 @@ const struct source source_sched = {
 	.detach = sched_detach,
 	.level = sched_level,
 	.record = sched_record,
+	.started = sched_started,
+	.settle = sched_settle,
 	.second = sched_second,
+	.oldest = sched_oldest,
+	.tail = sched_tail,
+	.want = sched_want,
 	.off_cpu = sched_off_cpu,
 	.thread_begin = sched_thread_begin,
 	.thread_end = sched_thread_end,

@@ -43,7 +43,7 @@ struct {
 	__type(value, struct weft_raw_stack);
 } found SEC(".maps");
 
-__u64 offcpu_made, offcpu_lost, sample_made, sample_lost, life_lost;
+__u64 offcpu_made, offcpu_lost, sample_made, sample_lost, life_lost, stacks_found;
 int wanted_tid; /* of the thread iterator */
 
 static __always_inline struct weft_follow_entry *followed(__u32 tgid)
@@ -299,6 +299,7 @@ int thread_stack(struct bpf_iter__task *ctx)
 	n = bpf_get_task_stack(task, out->kernel, sizeof(out->kernel), 0);
 	out->kernel_bytes = n > 0 ? n : 0;
 	copy_stack_of(out, task);
+	stacks_found++;
 	return 0;
 }
 
@@ -329,6 +330,7 @@ static __always_inline void fill_sample(struct weft_raw_sample *r, struct bpf_pe
 	r->stack.state = STATE_RUNNING;
 	r->stack.task = now->task;
 	r->stack.poll_seq = now->poll_seq;
+	r->stack.poll_start = now->poll_start;
 	n = bpf_get_stack(ctx, r->stack.kernel, sizeof(r->stack.kernel), 0);
 	r->stack.kernel_bytes = n > 0 ? n : 0;
 	copy_own_stack(&r->stack);
