@@ -32,21 +32,20 @@ void weft_trace_spawn(struct weft_task *task, const struct weft_site *site)
  */
 void weft_trace_wake(struct weft_task *task, unsigned kind, bool runnable)
 {
-	uint64_t by = weft_thread.task_id, stamp;
-	uint64_t id = task->head.id;
+	uint64_t by = weft_thread.task_id, id = task->head.id;
+	uint64_t stamp = weft_trace_level(weft_trace_up()) > WEFT_LEVEL_LIGHT ? weft_clock_stamp() : 0;
 	uint32_t level;
-	struct weft_trace_thread *t = weft_trace_enter(&level);
+	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
 
 	if (!t)
 		return;
 	WEFT_ADD(t->lane->wakes, 1);
 	if (by == id)
 		WEFT_ADD(t->lane->self_wakes, 1);
-	if (level < WEFT_LEVEL_NORMAL) {
+	if (level < WEFT_LEVEL_NORMAL || !stamp) {
 		WEFT_ADD(t->lane->filtered[WEFT_K_TASK_WAKE], 1);
 		return;
 	}
-	stamp = weft_clock_stamp();
 	if (runnable)
 		WEFT_SET(task->head.wake_stamp, stamp);
 	weft_trace_put(t, WEFT_K_TASK_WAKE, stamp,
@@ -81,7 +80,7 @@ void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, ui
 {
 	uint64_t stamp = weft_clock_stamp(), ticks = stamp - start, result;
 	uint32_t level;
-	struct weft_trace_thread *t = weft_trace_enter(&level);
+	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
 
 	if (!t)
 		return;

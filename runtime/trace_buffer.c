@@ -37,7 +37,7 @@ static uint64_t commit_word(uint32_t seq, uint32_t head)
  * Opens batch t->seq: base counts, commit word, then the page. A reader that copied the old page sees `seq` move
  * (seqlock order, Boehm 2012): base counts before the release store of commit, page stores after it.
  */
-static void batch_open(struct weft_trace_thread *t, uint32_t level)
+static void batch_open(struct weft_trace_thread *t, uint32_t level, uint64_t stamp)
 {
 	struct weft_batch *batch = t->batch;
 
@@ -49,7 +49,7 @@ static void batch_open(struct weft_trace_thread *t, uint32_t level)
 	WEFT_SET(batch->seq, t->seq);
 	WEFT_SET(batch->level, level);
 	WEFT_SET(batch->emitted, t->total);
-	WEFT_SET(batch->first_stamp, weft_clock_stamp());
+	WEFT_SET(batch->first_stamp, stamp);
 	t->head = sizeof(*batch);
 }
 
@@ -67,7 +67,8 @@ static __attribute__((noinline)) void fire_flush(struct weft_trace_thread *t, ui
 		weft_usdt_flush_light(page, t->head, id, stamp);
 }
 
-static void batch_flush(struct weft_trace_thread *t)
+/* stamp: of the record that didn't fit, so that no record is older than its batch. */
+static void batch_flush(struct weft_trace_thread *t, uint64_t stamp)
 {
 	uint32_t level = weft_trace_level(weft_trace_up());
 	__u64 *base = t->lane->emitted[t->seq & 1], *next = t->lane->emitted[(t->seq + 1) & 1];
@@ -79,7 +80,7 @@ static void batch_flush(struct weft_trace_thread *t)
 		t->count[k] = 0;
 	}
 	t->seq++;
-	batch_open(t, level);
+	batch_open(t, level, stamp);
 }
 
 void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w, unsigned words)
@@ -87,7 +88,7 @@ void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, 
 	uint64_t *to;
 
 	if (__builtin_expect(t->head + words * 8 > WEFT_BATCH_BYTES, 0))
-		batch_flush(t);
+		batch_flush(t, stamp);
 	to = (uint64_t *)(void *)((char *)t->batch + t->head);
 	WEFT_SET(to[0], WEFT_WORD0(kind, stamp));
 	for (unsigned i = 1; i < words; i++)
@@ -119,7 +120,7 @@ static bool lane_take(struct weft_trace_thread *t)
 	if (t->head)
 		weft_map_recount(t->batch, t->head, t->count);
 	else
-		batch_open(t, WEFT_LEVEL_OFF);
+		batch_open(t, WEFT_LEVEL_OFF, lane->start_stamp);
 	weft_map_lane_publish(lane);
 	if (t->heap)
 		free(old);
@@ -141,7 +142,7 @@ static void lane_missing(struct weft_trace_thread *t)
 	__atomic_fetch_add(&header->lost_events, 1, __ATOMIC_RELAXED);
 }
 
-static bool enter_slow(struct weft_trace_thread *t, uint32_t level)
+static bool enter_slow(struct weft_trace_thread *t, uint32_t level, uint64_t stamp)
 {
 	uint64_t w = level;
 
@@ -157,18 +158,18 @@ static bool enter_slow(struct weft_trace_thread *t, uint32_t level)
 	if (t->level != level) {
 		weft_map_rate();
 		t->level = level;
-		weft_trace_put(t, WEFT_K_LEVEL, weft_clock_stamp(), &w, kind_words[WEFT_K_LEVEL]);
+		weft_trace_put(t, WEFT_K_LEVEL, stamp ? stamp : weft_clock_stamp(), &w, kind_words[WEFT_K_LEVEL]);
 	}
 	return true;
 }
 
-struct weft_trace_thread *weft_trace_enter(uint32_t *level)
+struct weft_trace_thread *weft_trace_enter(uint64_t stamp, uint32_t *level)
 {
 	struct weft_trace_thread *t = &weft_trace_thread;
 
 	*level = weft_trace_level(weft_trace_up());
 	if (__builtin_expect(!*weft_trace_gate || t->level != *level || !t->batch, 0)) {
-		if (*level == WEFT_LEVEL_OFF || !enter_slow(t, *level))
+		if (*level == WEFT_LEVEL_OFF || !enter_slow(t, *level, stamp))
 			return NULL;
 	}
 	return t;
@@ -178,7 +179,7 @@ void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, ui
 {
 	uint64_t w[4] = { w1, w2, w3, w4 };
 	uint32_t level;
-	struct weft_trace_thread *t = weft_trace_enter(&level);
+	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
 
 	if (!t)
 		return;
@@ -192,14 +193,15 @@ void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char 
 {
 	uint64_t w[2 + (2 * WEFT_NAME_MAX + 8) / 8] = { 0 };
 	uint32_t level, words = 3 + (bytes + 7) / 8;
-	struct weft_trace_thread *t = weft_trace_enter(&level);
+	uint64_t stamp = weft_clock_stamp();
+	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
 
 	if (!t || bytes > 2 * WEFT_NAME_MAX)
 		return;
 	w[0] = w1 | words * 8;
 	w[1] = task;
 	memcpy(&w[2], text, bytes);
-	weft_trace_put(t, kind, weft_clock_stamp(), w, words);
+	weft_trace_put(t, kind, stamp, w, words);
 }
 
 void weft_trace_flush(void)
@@ -207,7 +209,7 @@ void weft_trace_flush(void)
 	struct weft_trace_thread *t = &weft_trace_thread;
 
 	if (t->batch && *weft_trace_gate && t->head > sizeof(struct weft_batch) && weft_trace_on())
-		batch_flush(t);
+		batch_flush(t, weft_clock_stamp());
 }
 
 void weft_trace_thread_begin(const struct weft_trace_role *role, const char *name)

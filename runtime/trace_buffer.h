@@ -91,9 +91,10 @@ static inline uint32_t weft_trace_level(uint64_t up)
 
 /*
  * Prepares the thread for a record: gate, lane, LEVEL record when the level moved. NULL: nothing may be written.
- * *level is what is in force. Call only while weft_trace_on().
+ * *level is what is in force. stamp: of the record to come (0 = not taken yet); a lane's records are in stamp order. Call only while
+ * weft_trace_on().
  */
-struct weft_trace_thread *weft_trace_enter(uint32_t *level);
+struct weft_trace_thread *weft_trace_enter(uint64_t stamp, uint32_t *level);
 
 /* Writes a record of `words` words with word 0 made from kind and stamp; `w` are the words from w1 on. */
 void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w, unsigned words);
