@@ -19,7 +19,7 @@ struct elf_module {
 	bool debug_tried, cfi_tried, info_tried;
 	struct symbol_table *symbols;
 	struct debug_info *info;
-	Dwarf_CFI *cfi;
+	struct eh_frame *cfi;
 };
 
 static struct elf_module *alloc(int fd, const char *path, const char *debug_dir)
@@ -85,8 +85,7 @@ struct elf_module *elf_module_free(struct elf_module *m)
 		return NULL;
 	debug_info_free(m->info);
 	symbol_table_free(m->symbols);
-	if (m->cfi)
-		dwarf_cfi_end(m->cfi);
+	eh_frame_free(m->cfi);
 	elf_file_done(&m->debug);
 	elf_file_done(&m->elf);
 	if (m->debug_fd >= 0)
@@ -164,11 +163,12 @@ size_t elf_module_frames(struct elf_module *m, uint64_t address, struct debug_fr
 	return m->info ? debug_info_find(m->info, address, ret, max) : 0;
 }
 
-Dwarf_CFI *elf_module_cfi(struct elf_module *m)
+const struct eh_frame *elf_module_eh_frame(struct elf_module *m)
 {
 	if (!m->cfi_tried) {
 		m->cfi_tried = true;
-		m->cfi = dwarf_getcfi_elf(m->elf);
+		if (eh_frame_new(m->elf, &m->cfi) < 0)
+			m->cfi = NULL;
 	}
 	return m->cfi;
 }

@@ -6,12 +6,12 @@
 #ifndef WEFT_ELF_MODULE_H
 #define WEFT_ELF_MODULE_H
 
-#include <elfutils/libdw.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "probes/symbols/debug_info.h"
+#include "probes/symbols/eh_frame.h"
 
 #define ELF_MODULE_MAX_DEBUG (512u << 20) /* a file with more DWARF than this gives no lines */
 
@@ -34,6 +34,6 @@ const char *elf_module_symbol(struct elf_module *m, uint64_t address, uint64_t *
 /* As debug_info_find; 0 where there is no DWARF. */
 size_t elf_module_frames(struct elf_module *m, uint64_t address, struct debug_frame *ret,
 			 size_t max);
-Dwarf_CFI *elf_module_cfi(struct elf_module *m); /* of .eh_frame, NULL = none */
+const struct eh_frame *elf_module_eh_frame(struct elf_module *m); /* NULL = none */
 
 #endif

@@ -55,21 +55,21 @@ static bool is_code(const struct walk *w, uint64_t pc)
 static bool step_bad_call(const struct cfi_frame *f, struct cfi_frame *ret)
 {
 	*ret = *f;
-	ret->reg[CFI_RSP] = f->reg[CFI_RSP] + 8;
-	return f->read(f->ctx, f->reg[CFI_RSP], &ret->reg[CFI_RIP]);
+	ret->reg[EH_RSP] = f->reg[EH_RSP] + 8;
+	return f->read(f->ctx, f->reg[EH_RSP], &ret->reg[EH_RIP]);
 }
 
 static bool step_frame_pointer(const struct cfi_frame *f, struct cfi_frame *ret)
 {
-	uint64_t rbp = f->reg[CFI_RBP];
+	uint64_t rbp = f->reg[EH_RBP];
 
 	*ret = (struct cfi_frame){ .read = f->read,
 				   .ctx = f->ctx,
-				   .valid = 1u << CFI_RBP | 1u << CFI_RSP | 1u << CFI_RIP };
-	ret->reg[CFI_RSP] = rbp + 16;
-	return (f->valid & 1u << CFI_RBP) && rbp % 8 == 0 && rbp >= f->reg[CFI_RSP] &&
-	       f->read(f->ctx, rbp, &ret->reg[CFI_RBP]) &&
-	       f->read(f->ctx, rbp + 8, &ret->reg[CFI_RIP]);
+				   .valid = 1u << EH_RBP | 1u << EH_RSP | 1u << EH_RIP };
+	ret->reg[EH_RSP] = rbp + 16;
+	return (f->valid & 1u << EH_RBP) && rbp % 8 == 0 && rbp >= f->reg[EH_RSP] &&
+	       f->read(f->ctx, rbp, &ret->reg[EH_RBP]) &&
+	       f->read(f->ctx, rbp + 8, &ret->reg[EH_RIP]);
 }
 
 struct step {
@@ -81,9 +81,9 @@ struct step {
 /* One frame up; false = the walk ends here. */
 static bool step(struct walk *w, struct cfi_frame *f, struct step *s)
 {
-	uint64_t pc = f->reg[CFI_RIP] - !s->exact;
+	uint64_t pc = f->reg[EH_RIP] - !s->exact;
 	const struct resolver_code *code = resolver_code_at(w->r, pc);
-	const struct cfi_row *row = NULL;
+	const struct eh_row *row = NULL;
 	struct cfi_frame up;
 	bool moved;
 
@@ -98,13 +98,13 @@ static bool step(struct walk *w, struct cfi_frame *f, struct step *s)
 		moved = step_frame_pointer(f, &up);
 	if (!moved)
 		return false;
-	if (!(up.valid & 1u << CFI_RIP) || up.reg[CFI_RIP] == 0) {
+	if (!(up.valid & 1u << EH_RIP) || up.reg[EH_RIP] == 0) {
 		s->complete = row != NULL;
 		return false;
 	}
 	/* a signal may have come in on another stack; all else goes up */
-	if (!(up.valid & 1u << CFI_RSP) || !is_code(w, up.reg[CFI_RIP] - 1) ||
-	    (up.reg[CFI_RSP] <= f->reg[CFI_RSP] && !(row && row->signal)))
+	if (!(up.valid & 1u << EH_RSP) || !is_code(w, up.reg[EH_RIP] - 1) ||
+	    (up.reg[EH_RSP] <= f->reg[EH_RSP] && !(row && row->signal)))
 		return false;
 	s->trampoline = row && row->signal;
 	s->exact = s->trampoline;
@@ -116,8 +116,8 @@ static bool step(struct walk *w, struct cfi_frame *f, struct step *s)
 int unwind_stack(struct resolver *r, const struct unwind_regs *regs, const void *stack,
 		 size_t bytes, uint64_t *ret_pcs, size_t max, bool *ret_complete)
 {
-	struct walk w = { .r = r, .stack = stack, .base = regs->r[CFI_RSP], .bytes = bytes };
-	struct cfi_frame f = { .valid = (1u << CFI_REGS) - 1, .read = read_word, .ctx = &w };
+	struct walk w = { .r = r, .stack = stack, .base = regs->r[EH_RSP], .bytes = bytes };
+	struct cfi_frame f = { .valid = (1u << EH_REGS) - 1, .read = read_word, .ctx = &w };
 	struct step s = { .first = true, .exact = true };
 	size_t n = 0;
 
@@ -127,7 +127,7 @@ int unwind_stack(struct resolver *r, const struct unwind_regs *regs, const void 
 	 * and what a signal interrupted were not called: one byte is added to make up for that.
 	 */
 	while (n < max) {
-		ret_pcs[n] = f.reg[CFI_RIP] + (n > 0 && s.exact);
+		ret_pcs[n] = f.reg[EH_RIP] + (n > 0 && s.exact);
 		n++;
 		if (!step(&w, &f, &s))
 			break;
