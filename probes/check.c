@@ -22,18 +22,11 @@ struct check {
 	const char *cost, *remedy; /* of its absence */
 };
 
-#define FACT(n, need, f, c, r)                 \
-	{                                      \
-		n, need, f, -1, -1, NULL, c, r \
-	}
-#define RIGHT(n, need, cap, or, c, r)              \
-	{                                          \
-		n, need, NULL, cap, or, NULL, c, r \
-	}
-#define FEATURE(f, need, c, r)                     \
-	{                                          \
-		NULL, need, NULL, -1, -1, #f, c, r \
-	}
+/* clang-format off */
+#define FACT(n, need, f, c, r)        { n, need, f, -1, -1, NULL, c, r }
+#define RIGHT(n, need, cap, or, c, r) { n, need, NULL, cap, or, NULL, c, r }
+#define FEATURE(f, need, c, r)        { NULL, need, NULL, -1, -1, #f, c, r }
+/* clang-format on */
 
 static const struct check checks[] = {
 	FACT("architecture", true, check_architecture,
@@ -82,14 +75,20 @@ static const struct check checks[] = {
 	     "set kernel.kptr_restrict to 0 or 1 and run as root"),
 };
 
-/* One table of names for masks, fields and texts: KERNEL_FEATURES. */
+/*
+ * One table of names for masks, fields and texts: KERNEL_FEATURES. Where bpf() itself is refused nothing is
+ * known of what needs it.
+ */
 static bool feature_of(const struct kernel_features *f, const char *name, char *ret_detail,
 		       size_t size)
 {
-#define X(field, what)                                  \
-	if (strcmp(name, #field) == 0) {                \
-		snprintf(ret_detail, size, "%s", what); \
-		return f->field;                        \
+	const char *unknown =
+		f->bpf || strcmp(name, "uprobe_perf") == 0 ? "" : "not known without bpf(): ";
+
+#define X(field, what)                                             \
+	if (strcmp(name, #field) == 0) {                           \
+		snprintf(ret_detail, size, "%s%s", unknown, what); \
+		return f->field;                                   \
 	}
 	KERNEL_FEATURES(X)
 #undef X
