@@ -123,7 +123,7 @@ static int append(struct proc_maps *m, const struct proc_map *map)
 /* Owns `text`, which ends in NUL. */
 static int parse(pid_t pid, char *text, size_t bytes, struct proc_maps **ret)
 {
-	auto_proc_maps struct proc_maps *m = calloc(1, sizeof(*m));
+	struct proc_maps *m = calloc(1, sizeof(*m));
 	char *end = text + bytes, *next;
 	struct proc_map map;
 	int rc = 0;
@@ -142,10 +142,10 @@ static int parse(pid_t pid, char *text, size_t bytes, struct proc_maps **ret)
 			rc = append(m, &map);
 	}
 	if (rc < 0)
-		return rc;
-	*ret = m;
-	m = NULL;
-	return 0;
+		proc_maps_free(m);
+	else
+		*ret = m;
+	return rc;
 }
 
 int proc_maps_parse(pid_t pid, const char *text, size_t bytes, struct proc_maps **ret)
