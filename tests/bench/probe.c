@@ -130,13 +130,16 @@ static pid_t start_recorder(const char *weft, char *db)
 	return pid;
 }
 
-static bool wait_until_traced(pid_t recorder)
+/* False: not in time, or the recorder has ended (*recorder is 0 then). */
+static bool wait_until_traced(pid_t *recorder)
 {
 	for (unsigned i = 0; i < ATTACH_SECONDS * 100; i++) {
 		if (weft_trace_on())
 			return true;
-		if (waitpid(recorder, NULL, WNOHANG) == recorder)
+		if (waitpid(*recorder, NULL, WNOHANG) == *recorder) {
+			*recorder = 0;
 			return false;
+		}
 		pause_ms(10);
 	}
 	return false;
@@ -166,7 +169,7 @@ static int measure(const char *weft, unsigned rounds)
 
 	snprintf(db, sizeof(db), "%s/probe.db", dir ? dir : "/tmp");
 	recorder = start_recorder(weft, db);
-	if (recorder < 0 || !wait_until_traced(recorder)) {
+	if (recorder < 0 || !wait_until_traced(&recorder)) {
 		fprintf(stderr, "probe: %s record did not attach within %d s\n", weft,
 			ATTACH_SECONDS);
 		if (recorder > 0)

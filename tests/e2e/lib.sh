@@ -189,6 +189,11 @@ accounting_is_exact() {
 	bad=$(sql "$1" "SELECT process, kind, produced, stored, lost, filtered, expired FROM accounting
 		WHERE produced <> stored + lost + filtered + expired")
 	[ -z "$bad" ] || fail "accounting (process, kind, produced, stored, lost, filtered, expired): $bad"
+	# The view fills in what the target did not say; then the sum would prove nothing.
+	bad=$(sql "$1" "SELECT process, name FROM account WHERE kind BETWEEN 1 AND 63 AND stored > 0 AND NOT (final AND emitted IS NOT NULL)")
+	[ -z "$bad" ] || fail "no last word of the target on: $bad"
+	bad=$(sql "$1" "SELECT kind, text FROM accounting_error")
+	[ -z "$bad" ] || fail "the recording itself says: $bad"
 	holds "something was recorded" "$(sql "$1" 'SELECT total(produced) FROM accounting') > 0"
 }
 

@@ -25,5 +25,5 @@ for name in one two; do
 		equal "$name: ${pair%:*}" "$(sql "$DB" "SELECT stored FROM accounting WHERE process = $process AND kind = '${pair%:*}'")" \
 			"$(json "$TMP_E2E/truth.json" "\$.${pair#*:}")"
 	done
-	equal "$name: tasks" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE process = $process")" "$(json "$TMP_E2E/truth.json" '$.spawned')"
+	equal "$name: tasks" "$(sql "$DB" "SELECT sum(tasks) FROM task_types WHERE process = $process")" "$(json "$TMP_E2E/truth.json" '$.spawned')"
 done
