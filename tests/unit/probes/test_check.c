@@ -24,8 +24,10 @@ static void take(void *ctx, const struct session_check *c)
 	struct answer *a = ctx;
 
 	a->n++;
-	if (!c->name || !c->name[0] || !c->detail[0])
+	if (!c->name || !c->name[0] || !c->detail[0]) {
 		a->bad++;
+		return;
+	}
 	/* what is missing says what that costs and what to do */
 	if (c->ok ? c->cost[0] || c->remedy[0] : !c->cost[0] || !c->remedy[0])
 		a->bad++;

@@ -37,6 +37,7 @@ static struct resolver *started(const char *name)
 
 	sleeper_start(&s, name, "s");
 	assert_int_equal(resolver_new(s.pid, &r), 0);
+	assert_non_null(r);
 	return r;
 }
 
@@ -48,7 +49,7 @@ static void finish(struct resolver *r)
 
 static void check_lines(struct resolver *r)
 {
-	struct resolver_frame f;
+	struct resolver_frame f = { 0 };
 
 	assert_true(find_function(r, "innermost_inline", &f));
 	assert_true(f.inlined);
