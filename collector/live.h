@@ -56,6 +56,7 @@ struct live_header {
 	uint32_t processes, process; /* how many; which one this is */
 	struct weft_ev_process info;
 	struct weft_ev_runtime runtime; /* the first */
+	struct weft_ev_runtime all_runtimes[8]; /* the first `runtimes` of them */
 	uint32_t runtimes, workers;
 	uint64_t now_ns;      /* engine time */
 	uint64_t realtime_ns; /* wall clock at now_ns */
@@ -162,6 +163,7 @@ struct live_finding {
 	uint64_t first_ns, last_ns; /* open while resolved is false */
 	bool resolved;
 	char advice[400];
+	uint32_t pid; char target[32], build_id[48]; /* of the process */
 };
 /* Open ones first, worst first. Returns how many exist; writes up to max from offset on. */
 int live_findings(struct live *l, struct live_finding *rows, size_t offset, size_t max);

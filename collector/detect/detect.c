@@ -265,8 +265,11 @@ uint64_t detect_watched_ns(const struct detect *d)
 
 /* ---- raising ---- */
 
-static void title(struct live_finding *row, const char *id, const struct detect_subject *s)
+static void title(const struct detect *d, struct live_finding *row, const char *id,
+		  const struct detect_subject *s)
 {
+	const struct model_process *p = model_process(d->model, s->process);
+
 	snprintf(row->id, sizeof(row->id), "%s", id);
 	snprintf(row->subject_kind, sizeof(row->subject_kind), "%s", s->kind);
 	snprintf(row->subject_name, sizeof(row->subject_name), "%.*s",
@@ -275,6 +278,11 @@ static void title(struct live_finding *row, const char *id, const struct detect_
 		 s->location);
 	row->process = s->process;
 	row->resolved = true;
+	if (!p)
+		return;
+	row->pid = p->info.pid;
+	snprintf(row->target, sizeof(row->target), "%s", p->info.comm);
+	snprintf(row->build_id, sizeof(row->build_id), "%s", p->info.build_id);
 }
 
 static void open_again(struct detect *d, struct finding *f, const struct detect_verdict *v)
@@ -300,7 +308,7 @@ struct live_finding *detect_raise(struct detect_run *run, const struct detect_su
 		f = finding_table_add(&d->findings, hash);
 		if (!f)
 			return NULL;
-		title(&f->row, d->current->id, s);
+		title(d, &f->row, d->current->id, s);
 	}
 	if (f->row.resolved)
 		open_again(d, f, v);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/live_internal.h"
+
+int live_findings(struct live *l, struct live_finding *rows, size_t offset, size_t max)
+{
+	size_t n;
+
+	pthread_mutex_lock(&l->lock);
+	n = detect_findings(l->detect, rows, offset, max);
+	pthread_mutex_unlock(&l->lock);
+	return (int)n;
+}
+
+int live_checked(struct live *l, struct live_checked *rows, size_t max)
+{
+	size_t n;
+
+	pthread_mutex_lock(&l->lock);
+	n = detect_checked(l->detect, rows, max);
+	pthread_mutex_unlock(&l->lock);
+	return (int)n;
+}
+
+int live_cannot_see(struct live *l, struct live_cannot_see *rows, size_t max)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&l->lock);
+	for (uint32_t i = 0; i < model_processes(l->model); i++) {
+		const struct model_process *p = model_process(l->model, i);
+
+		for (uint32_t k = 0; p && k < p->ncannot_see; k++, n++)
+			if (n < max)
+				rows[n] = p->cannot_see[k];
+	}
+	pthread_mutex_unlock(&l->lock);
+	return (int)n;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Reports for people. Text of targets is made safe for a terminal. */
+#include "collector/report.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "probes/base/safe_text.h"
+
+struct safe {
+	char text[420];
+};
+
+static struct safe safe(const char *s)
+{
+	struct safe out;
+
+	safe_text_copy(out.text, sizeof(out.text), s, (size_t)-1);
+	return out;
+}
+
+static struct safe duration(double seconds)
+{
+	struct safe out;
+
+	if (seconds < 1)
+		snprintf(out.text, sizeof(out.text), "%.0f ms", seconds * 1e3);
+	else if (seconds < 120)
+		snprintf(out.text, sizeof(out.text), "%.2f s", seconds);
+	else
+		snprintf(out.text, sizeof(out.text), "%.0fm%02.0fs",
+			 (seconds - (double)((long)seconds % 60)) / 60,
+			 (double)((long)seconds % 60));
+	return out;
+}
+
+static double since(const struct live_finding *f)
+{
+	return f->last_ns > f->first_ns ? (double)(f->last_ns - f->first_ns) / 1e9 : 0;
+}
+
+/* ---- one finding ---- */
+
+static void subject_line(const struct live_finding *f, FILE *out)
+{
+	bool numbered = !strcmp(f->subject_kind, "task");
+
+	fprintf(out, "%s ", safe(f->subject_kind).text);
+	if (numbered)
+		fprintf(out, "%llu ", (unsigned long long)f->subject_id);
+	fputs(safe(f->subject_name).text, out);
+}
+
+static void stack_lines(const struct live_finding *f, FILE *out)
+{
+	for (uint32_t i = 0; i < f->stack_n; i++)
+		fprintf(out, "  %-9s %s%s\n", i ? "" : "stack", f->stack[i].kernel ? "k:" : "",
+			safe(f->stack[i].text).text);
+}
+
+static int full_text(const struct live_finding *f, FILE *out)
+{
+	fprintf(out, "%s  %s  ", report_severity(f->severity), safe(f->id).text);
+	subject_line(f, out);
+	fprintf(out, "\n  %-9s %s\n", "cause", safe(f->cause).text);
+	if (f->location[0])
+		fprintf(out, "  %-9s %s\n", "spawned", safe(f->location).text);
+	fprintf(out, "  %-9s %s after the start, %s%s\n", "since",
+		duration((double)f->first_ns / 1e9).text, f->resolved ? "over after " : "for ",
+		duration(since(f)).text);
+	for (uint32_t i = 0; i < f->evidence_n; i++)
+		fprintf(out, "  %-9s %.4g %s: %s\n", i ? "" : "proof", f->evidence[i].value,
+			safe(f->evidence[i].unit).text, safe(f->evidence[i].text).text);
+	if (f->harm_task_ms > 0)
+		fprintf(out, "  %-9s %.4g task-ms of other tasks\n", "harm", f->harm_task_ms);
+	stack_lines(f, out);
+	fprintf(out, "  %-9s %s\n", "advice", safe(f->advice).text);
+	fprintf(out, "  %-9s %s, confidence %.2f; weft explain %s\n", "id", f->fingerprint,
+		(double)f->confidence, safe(f->id).text);
+	return ferror(out) ? -EIO : 0;
+}
+
+/* First frame of the program's own: the place to look at. */
+static const char *where(const struct live_finding *f)
+{
+	for (uint32_t i = 0; i < f->stack_n; i++)
+		if (!f->stack[i].kernel && strchr(f->stack[i].text, ':'))
+			return f->stack[i].text;
+	return f->location;
+}
+
+/* Six lines: target, build id, what, where, since, proof. */
+static int brief_text(const struct live_finding *f, FILE *out)
+{
+	fprintf(out, "target %s[%u]\n", safe(f->target).text, f->pid);
+	fprintf(out, "build  %s\n", f->build_id[0] ? safe(f->build_id).text : "?");
+	fprintf(out, "what   %s %s ", report_severity(f->severity), safe(f->id).text);
+	subject_line(f, out);
+	fprintf(out, ": %s\n", safe(f->cause).text);
+	fprintf(out, "where  %s%s%s\n", safe(where(f)).text, f->location[0] ? ", spawned at " : "",
+		safe(f->location).text);
+	fprintf(out, "since  %s%s, harm %.4g task-ms\n", duration(since(f)).text,
+		f->resolved ? " (resolved)" : "", f->harm_task_ms);
+	if (f->evidence_n)
+		fprintf(out, "proof  %.4g %s: %s\n", f->evidence[0].value,
+			safe(f->evidence[0].unit).text, safe(f->evidence[0].text).text);
+	else
+		fprintf(out, "proof  confidence %.2f\n", (double)f->confidence);
+	return ferror(out) ? -EIO : 0;
+}
+
+int live_finding_text(const struct live_finding *f, bool brief, FILE *out)
+{
+	return brief ? brief_text(f, out) : full_text(f, out);
+}
+
+/* ---- the report ---- */
+
+static void target_lines(const struct report *r, FILE *out)
+{
+	for (uint32_t i = 0; i < r->targets; i++) {
+		const struct live_header *h = &r->target[i];
+
+		fprintf(out, "%s[%u]", safe(h->info.comm).text, h->info.pid);
+		for (uint32_t k = 0;
+		     k < h->runtimes && k < sizeof(h->all_runtimes) / sizeof(*h->all_runtimes);
+		     k++) {
+			const struct weft_ev_runtime *rt = &h->all_runtimes[k];
+
+			fprintf(out, "%s %s %s %s", k ? "," : "", report_runtime_kind(rt->kind),
+				safe(rt->version).text, report_flavour(rt->flavour));
+		}
+		fprintf(out, ", %u workers, level %s%s\n", h->workers, report_level(h->level),
+			h->gone ? ", gone" : "");
+	}
+	fprintf(out, "watched %s, %llu events, %llu lost\n\n", duration(r->window_s).text,
+		(unsigned long long)r->produced, (unsigned long long)r->lost);
+}
+
+static void checked_lines(const struct report *r, FILE *out)
+{
+	int done = 0, asked = 0;
+
+	for (int i = 0; i < r->nchecked; i++) {
+		bool skipped = !strcmp(r->checked[i].verdict, "not-checked");
+
+		asked++;
+		done += !skipped;
+		if (!strcmp(r->checked[i].verdict, "clean"))
+			fprintf(out, "clean  %s%s%s\n", safe(r->checked[i].id).text,
+				r->checked[i].why[0] ? ": " : "", safe(r->checked[i].why).text);
+	}
+	fprintf(out, "%d of %d checked", done, asked);
+	for (int i = 0, n = 0; i < r->nchecked; i++)
+		if (!strcmp(r->checked[i].verdict, "not-checked"))
+			fprintf(out, "%s%s (%s)",
+				n++ ? ", " : "; not: ", safe(r->checked[i].id).text,
+				safe(r->checked[i].why).text);
+	fputc('\n', out);
+}
+
+int live_report_text(struct live *l, FILE *out)
+{
+	struct report r;
+	int rc = report_take(l, &r);
+
+	if (rc)
+		return rc;
+	target_lines(&r, out);
+	for (size_t i = 0; i < r.findings; i++) {
+		full_text(&r.finding[i], out);
+		fputc('\n', out);
+	}
+	for (int i = 0; i < r.ncannot_see; i++)
+		fprintf(out, "not seen: %s: %s\n", safe(r.cannot_see[i].what).text,
+			safe(r.cannot_see[i].why).text);
+	fprintf(out, "verdict: %s\n", r.verdict);
+	checked_lines(&r, out);
+	rc = ferror(out) ? -EIO : 0;
+	report_done(&r);
+	return rc;
+}
