@@ -91,58 +91,58 @@ static void text_task(const struct dump_print *p, const struct live_task *t,
 static void json_head(struct dump_print *p)
 {
 	const struct live_header *h = &p->head;
-	struct json *j = &p->json;
+	struct json_out *j = &p->json;
 
-	json_begin(j, NULL, '{');
-	json_integer(j, "schema", 1);
-	json_begin(j, "target", '{');
-	json_unsigned(j, "pid", h->info.pid);
-	json_text(j, "name", h->info.comm);
-	json_text(j, "runtime", names_runtime(h->runtime.kind));
-	json_text(j, "flavour", names_flavour(h->runtime.flavour));
-	json_unsigned(j, "workers", h->workers);
-	json_end(j, '}');
-	json_unsigned(j, "realtime_ns", h->realtime_ns);
-	json_begin(j, "tasks", '[');
+	json_out_begin(j, NULL, '{');
+	json_out_integer(j, "schema", 1);
+	json_out_begin(j, "target", '{');
+	json_out_unsigned(j, "pid", h->info.pid);
+	json_out_text(j, "name", h->info.comm);
+	json_out_text(j, "runtime", names_runtime(h->runtime.kind));
+	json_out_text(j, "flavour", names_flavour(h->runtime.flavour));
+	json_out_unsigned(j, "workers", h->workers);
+	json_out_end(j, '}');
+	json_out_unsigned(j, "realtime_ns", h->realtime_ns);
+	json_out_begin(j, "tasks", '[');
 }
 
 static void json_task(struct dump_print *p, const struct live_task *t,
 		      const struct live_task_detail *d)
 {
-	struct json *j = &p->json;
+	struct json_out *j = &p->json;
 	bool at_least;
 	uint64_t age = age_ns(p, t, &at_least);
 
-	json_begin(j, NULL, '{');
-	json_unsigned(j, "task", t->id);
-	json_unsigned(j, "native_id", t->native_id);
-	json_unsigned(j, "parent", t->parent ? t->parent : LIVE_UNKNOWN);
-	json_integer(j, "process", t->process);
-	json_text(j, "name", t->name);
-	json_text(j, "location", *t->location ? t->location : NULL);
-	json_text(j, "state", names_task_state(t->state));
-	json_unsigned(j, "age_ns", age);
-	json_bool(j, "age_at_least", at_least);
-	json_unsigned(j, "polls", t->polls);
-	json_unsigned(j, "open_ns", t->open_ns);
-	json_unsigned(j, "idle_ns", t->idle_ns);
-	json_unsigned(j, "size", t->bytes ? t->bytes : LIVE_UNKNOWN);
-	json_unsigned(j, "worker", t->worker == UINT32_MAX ? LIVE_UNKNOWN : t->worker);
+	json_out_begin(j, NULL, '{');
+	json_out_unsigned(j, "task", t->id);
+	json_out_unsigned(j, "native_id", t->native_id);
+	json_out_unsigned(j, "parent", t->parent ? t->parent : LIVE_UNKNOWN);
+	json_out_integer(j, "process", t->process);
+	json_out_text(j, "name", t->name);
+	json_out_text(j, "location", *t->location ? t->location : NULL);
+	json_out_text(j, "state", names_task_state(t->state));
+	json_out_unsigned(j, "age_ns", age);
+	json_out_bool(j, "age_at_least", at_least);
+	json_out_unsigned(j, "polls", t->polls);
+	json_out_unsigned(j, "open_ns", t->open_ns);
+	json_out_unsigned(j, "idle_ns", t->idle_ns);
+	json_out_unsigned(j, "size", t->bytes ? t->bytes : LIVE_UNKNOWN);
+	json_out_unsigned(j, "worker", t->worker == UINT32_MAX ? LIVE_UNKNOWN : t->worker);
 	if (d) {
-		json_text(j, "syscall", *d->syscall ? d->syscall : NULL);
-		json_begin(j, "stack", '[');
+		json_out_text(j, "syscall", *d->syscall ? d->syscall : NULL);
+		json_out_begin(j, "stack", '[');
 		for (uint32_t i = 0; i < d->nstack; i++)
-			json_text(j, NULL, d->stack[i].text);
-		json_end(j, ']');
+			json_out_text(j, NULL, d->stack[i].text);
+		json_out_end(j, ']');
 	}
-	json_end(j, '}');
+	json_out_end(j, '}');
 }
 
 static void json_tail(struct dump_print *p)
 {
-	json_end(&p->json, ']');
-	json_unsigned(&p->json, "count", p->tasks);
-	json_end(&p->json, '}');
+	json_out_end(&p->json, ']');
+	json_out_unsigned(&p->json, "count", p->tasks);
+	json_out_end(&p->json, '}');
 }
 
 /* ---- dot ---- */
@@ -181,7 +181,7 @@ void dump_print_begin(struct dump_print *p, enum dump_print_format format, FILE 
 		      const struct live_header *head)
 {
 	*p = (struct dump_print){ .format = format, .out = out, .head = *head };
-	json_init(&p->json, out);
+	json_out_init(&p->json, out);
 	if (format == DUMP_PRINT_TEXT)
 		text_begin(p);
 	else if (format == DUMP_PRINT_JSON)

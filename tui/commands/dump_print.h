@@ -4,14 +4,14 @@
 #define WEFT_DUMP_PRINT_H
 
 #include "collector/live.h"
-#include "tui/json.h"
+#include "tui/json_out.h"
 
 enum dump_print_format { DUMP_PRINT_TEXT, DUMP_PRINT_JSON, DUMP_PRINT_DOT, DUMP_PRINT_FORMATS };
 
 struct dump_print {
 	enum dump_print_format format;
 	FILE *out;
-	struct json json;
+	struct json_out json;
 	struct live_header head;
 	uint64_t tasks;
 };

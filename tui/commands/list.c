@@ -7,7 +7,7 @@
 #include "tui/commands/commands.h"
 #include "tui/commands/list.h"
 #include "tui/format.h"
-#include "tui/json.h"
+#include "tui/json_out.h"
 #include "tui/names.h"
 
 enum { FORMAT_TABLE, FORMAT_JSON };
@@ -25,70 +25,70 @@ static const struct command_option options[] = {
 
 /* ---- json ---- */
 
-static void json_runtime(struct json *j, const struct weft_ev_runtime *r)
+static void json_runtime(struct json_out *j, const struct weft_ev_runtime *r)
 {
-	json_begin(j, NULL, '{');
-	json_text(j, "kind", names_runtime(r->kind));
-	json_text(j, "version", r->version);
-	json_text(j, "flavour", r->flavour ? names_flavour(r->flavour) : NULL);
-	json_unsigned(j, "workers", r->workers);
-	json_end(j, '}');
+	json_out_begin(j, NULL, '{');
+	json_out_text(j, "kind", names_runtime(r->kind));
+	json_out_text(j, "version", r->version);
+	json_out_text(j, "flavour", r->flavour ? names_flavour(r->flavour) : NULL);
+	json_out_unsigned(j, "workers", r->workers);
+	json_out_end(j, '}');
 }
 
 /* "a, b" as an array of strings. */
-static void json_words(struct json *j, const char *key, const char *list)
+static void json_words(struct json_out *j, const char *key, const char *list)
 {
 	char word[256];
 
-	json_begin(j, key, '[');
+	json_out_begin(j, key, '[');
 	while (*(list += strspn(list, ", "))) {
 		size_t n = strcspn(list, ",");
 
 		snprintf(word, sizeof(word), "%.*s", (int)n, list);
-		json_text(j, NULL, word);
+		json_out_text(j, NULL, word);
 		list += n;
 	}
-	json_end(j, ']');
+	json_out_end(j, ']');
 }
 
 /* "what: why; what: why" as an array of objects. */
-static void json_reasons(struct json *j, const char *key, const char *list)
+static void json_reasons(struct json_out *j, const char *key, const char *list)
 {
 	char what[256], why[256];
 
-	json_begin(j, key, '[');
+	json_out_begin(j, key, '[');
 	while (*(list += strspn(list, "; "))) {
 		size_t n = strcspn(list, ";"), colon = strcspn(list, ":");
 
 		colon = colon < n ? colon : n;
 		snprintf(what, sizeof(what), "%.*s", (int)colon, list);
 		snprintf(why, sizeof(why), "%.*s", (int)(n - colon), list + colon);
-		json_begin(j, NULL, '{');
-		json_text(j, "what", what);
-		json_text(j, "why", why + strspn(why, ": "));
-		json_end(j, '}');
+		json_out_begin(j, NULL, '{');
+		json_out_text(j, "what", what);
+		json_out_text(j, "why", why + strspn(why, ": "));
+		json_out_end(j, '}');
 		list += n;
 	}
-	json_end(j, ']');
+	json_out_end(j, ']');
 }
 
 static void json_row(void *ctx, const struct session_process *p)
 {
-	struct json *j = ctx;
+	struct json_out *j = ctx;
 
-	json_begin(j, NULL, '{');
-	json_integer(j, "pid", p->pid);
-	json_text(j, "name", p->comm);
-	json_begin(j, "runtimes", '[');
+	json_out_begin(j, NULL, '{');
+	json_out_integer(j, "pid", p->pid);
+	json_out_text(j, "name", p->comm);
+	json_out_begin(j, "runtimes", '[');
 	for (uint32_t i = 0; i < p->runtimes && i < 4; i++)
 		json_runtime(j, &p->runtime[i]);
-	json_end(j, ']');
-	json_text(j, "build", p->build);
+	json_out_end(j, ']');
+	json_out_text(j, "build", p->build);
 	json_words(j, "can_see", p->can_see);
 	json_reasons(j, "cannot_see", p->cannot_see);
-	json_integer(j, "uid", p->uid);
-	json_text(j, "exe", p->exe);
-	json_end(j, '}');
+	json_out_integer(j, "uid", p->uid);
+	json_out_text(j, "exe", p->exe);
+	json_out_end(j, '}');
 }
 
 /* ---- table ---- */
@@ -143,15 +143,15 @@ static void table_row(void *ctx, const struct session_process *p)
 static int run(const struct command *self, void *args)
 {
 	const struct list_args *a = args;
-	struct json j;
+	struct json_out j;
 	int rows = 0, n;
 
-	json_init(&j, stdout);
+	json_out_init(&j, stdout);
 	if (a->format == FORMAT_JSON)
-		json_begin(&j, NULL, '[');
+		json_out_begin(&j, NULL, '[');
 	n = a->format == FORMAT_JSON ? session_list(json_row, &j) : session_list(table_row, &rows);
 	if (a->format == FORMAT_JSON)
-		json_end(&j, ']');
+		json_out_end(&j, ']');
 	if (n < 0)
 		return command_error(self, "can't look at the processes here: %s",
 				     session_error(NULL) && *session_error(NULL)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tui/format.h"
-#include "tui/json.h"
+#include "tui/json_out.h"
 
 #define MOST_COLUMNS 256
 #define HELD_ROWS    1000 /* the widths of a table come from the first rows; later ones stream */
@@ -15,7 +15,7 @@
 struct query_print {
 	enum query_print_format format;
 	FILE *out;
-	struct json json;
+	struct json_out json;
 	bool open; /* a statement's head has been printed */
 	int columns;
 	char *names[MOST_COLUMNS]; /* of the statement at hand, owned */
@@ -34,9 +34,9 @@ struct query_print *query_print_new(enum query_print_format format, FILE *out)
 		return NULL;
 	p->format = format;
 	p->out = out;
-	json_init(&p->json, out);
+	json_out_init(&p->json, out);
 	if (format == QUERY_PRINT_JSON)
-		json_begin(&p->json, NULL, '[');
+		json_out_begin(&p->json, NULL, '[');
 	return p;
 }
 
@@ -199,29 +199,29 @@ static void csv_row(const struct query_print *p, const struct query_value *value
 	fputs("\r\n", p->out);
 }
 
-static void json_value(struct json *j, const char *name, const struct query_value *v)
+static void json_value(struct json_out *j, const char *name, const struct query_value *v)
 {
 	char *text;
 
 	if (v->type == QUERY_NULL) {
-		json_null(j, name);
+		json_out_null(j, name);
 	} else if (v->type == QUERY_INT) {
-		json_integer(j, name, v->i);
+		json_out_integer(j, name, v->i);
 	} else if (v->type == QUERY_REAL) {
-		json_real(j, name, v->d);
+		json_out_real(j, name, v->d);
 	} else {
 		text = text_of(v);
-		json_text(j, name, text);
+		json_out_text(j, name, text);
 		free(text);
 	}
 }
 
 static void json_row(struct query_print *p, const struct query_value *values)
 {
-	json_begin(&p->json, NULL, '{');
+	json_out_begin(&p->json, NULL, '{');
 	for (int i = 0; i < p->columns; i++)
 		json_value(&p->json, p->names[i], &values[i]);
-	json_end(&p->json, '}');
+	json_out_end(&p->json, '}');
 }
 
 /* ---- statements ---- */
@@ -306,7 +306,7 @@ struct query_print *query_print_free(struct query_print *p)
 		return NULL;
 	end_statement(p);
 	if (p->format == QUERY_PRINT_JSON)
-		json_end(&p->json, ']');
+		json_out_end(&p->json, ']');
 	free(p->held);
 	free(p);
 	return NULL;

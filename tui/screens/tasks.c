@@ -383,6 +383,21 @@ static bool act_move(struct tasks *s, const struct view *v, enum action action)
 
 /* ---- search ---- */
 
+/* The cursor to a task, wherever it is in the list; the screen moves only when it has to. */
+static void go_to_task(struct tasks *s, const struct view *v, uint64_t id)
+{
+	size_t at = read_window(s, v, s->offset, (size_t)s->height, id);
+
+	if (at == SIZE_MAX)
+		return;
+	if (at < s->offset || at >= s->offset + (size_t)s->height)
+		s->offset = at > (size_t)s->height / 2 ? at - (size_t)s->height / 2 : 0;
+	s->cursor = at - s->offset;
+	s->selected = id;
+	s->follow = true;
+	read_now(s, v);
+}
+
 /*
  * The list filtered by the search text holds the hits in the order of the screen. The one after
  * the selected task, else the first, becomes the selected one.
@@ -411,9 +426,7 @@ static void search_next(struct tasks *s, struct view *v)
 	if (hit.id == before && page.total == 1)
 		snprintf(v->status, sizeof(v->status), "this is the only task with '%s'",
 			 s->search);
-	s->selected = hit.id;
-	s->follow = true;
-	read_now(s, v);
+	go_to_task(s, v, hit.id);
 }
 
 /* ---- keys ---- */

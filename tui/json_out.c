@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "tui/json.h"
+#include "tui/json_out.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "tui/format.h"
 
-void json_init(struct json *j, FILE *out)
+void json_out_init(struct json_out *j, FILE *out)
 {
-	*j = (struct json){ .out = out, .first = true };
+	*j = (struct json_out){ .out = out, .first = true };
 }
 
 /* Length of the valid UTF-8 sequence at p, 0 = none. format_next tells a replaced character by '?'. */
@@ -79,7 +79,7 @@ static void quoted(FILE *out, const char *text)
 }
 
 /* Objects and arrays of the two outer levels get a line per member. */
-static void lead(struct json *j, const char *key)
+static void lead(struct json_out *j, const char *key)
 {
 	if (j->depth) {
 		if (!j->first)
@@ -96,7 +96,7 @@ static void lead(struct json *j, const char *key)
 	}
 }
 
-void json_begin(struct json *j, const char *key, char bracket)
+void json_out_begin(struct json_out *j, const char *key, char bracket)
 {
 	lead(j, key);
 	fputc(bracket, j->out);
@@ -104,7 +104,7 @@ void json_begin(struct json *j, const char *key, char bracket)
 	j->first = true;
 }
 
-void json_end(struct json *j, char bracket)
+void json_out_end(struct json_out *j, char bracket)
 {
 	if (j->depth <= 2 && !j->first)
 		fprintf(j->out, "\n%*s", (int)(j->depth - 1) * 2, "");
@@ -115,49 +115,49 @@ void json_end(struct json *j, char bracket)
 		fputc('\n', j->out);
 }
 
-void json_text(struct json *j, const char *key, const char *value)
+void json_out_text(struct json_out *j, const char *key, const char *value)
 {
 	if (!value) {
-		json_null(j, key);
+		json_out_null(j, key);
 		return;
 	}
 	lead(j, key);
 	quoted(j->out, value);
 }
 
-void json_integer(struct json *j, const char *key, int64_t value)
+void json_out_integer(struct json_out *j, const char *key, int64_t value)
 {
 	lead(j, key);
 	fprintf(j->out, "%lld", (long long)value);
 }
 
-void json_unsigned(struct json *j, const char *key, uint64_t value)
+void json_out_unsigned(struct json_out *j, const char *key, uint64_t value)
 {
 	if (value == UINT64_MAX) {
-		json_null(j, key);
+		json_out_null(j, key);
 		return;
 	}
 	lead(j, key);
 	fprintf(j->out, "%llu", (unsigned long long)value);
 }
 
-void json_real(struct json *j, const char *key, double value)
+void json_out_real(struct json_out *j, const char *key, double value)
 {
 	if (!isfinite(value)) {
-		json_null(j, key);
+		json_out_null(j, key);
 		return;
 	}
 	lead(j, key);
 	fprintf(j->out, "%.10g", value);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void json_out_bool(struct json_out *j, const char *key, bool value)
 {
 	lead(j, key);
 	fputs(value ? "true" : "false", j->out);
 }
 
-void json_null(struct json *j, const char *key)
+void json_out_null(struct json_out *j, const char *key)
 {
 	lead(j, key);
 	fputs("null", j->out);
