@@ -326,6 +326,14 @@ static size_t find_frames(struct elf_module *elf, uint64_t address, struct resol
 	return n;
 }
 
+/* A place without a name is still a place: module and offset, to be named later from a debug file. */
+static int no_name(uint32_t id, uint64_t address, struct resolver_frame *ret, size_t max)
+{
+	if (max > 0)
+		*ret = (struct resolver_frame){ .offset = address, .module = id };
+	return 0;
+}
+
 static int cached_frames(struct resolver *r, struct elf_module *elf, uint32_t id, uint64_t address,
 			 struct resolver_frame *ret, size_t max)
 {
@@ -333,7 +341,9 @@ static int cached_frames(struct resolver *r, struct elf_module *elf, uint32_t id
 	int n = frame_cache_get(r->cache, id, address, ret, max);
 	size_t count;
 
-	if (n >= 0)
+	if (n == 0)
+		return no_name(id, address, ret, max);
+	if (n > 0)
 		return (size_t)n < max ? n : (int)max;
 	count = elf ? find_frames(elf, address, found) : 0;
 	for (size_t i = 0; i < count; i++) {
@@ -341,6 +351,8 @@ static int cached_frames(struct resolver *r, struct elf_module *elf, uint32_t id
 		found[i].module = id;
 	}
 	frame_cache_put(r->cache, id, address, found, count);
+	if (count == 0)
+		return no_name(id, address, ret, max);
 	if (count > max)
 		count = max;
 	memcpy(ret, found, count * sizeof(*ret));
@@ -404,7 +416,7 @@ int resolver_locate(struct resolver *r, const char *path, const char *debug_dir,
 	if (!l || !l->elf)
 		return -ENOENT;
 	n = cached_frames(r, l->elf, l->id, offset, ret, max);
-	for (int i = 0; i < n; i++)
+	for (size_t i = 0; i < max && (int)i < (n ? n : 1); i++)
 		ret[i].module = 0;
 	return n;
 }

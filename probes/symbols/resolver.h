@@ -46,8 +46,8 @@ struct resolver_frame {
 
 /*
  * Frames at `address`, innermost first (inlined callers follow). call_site: address is a return address,
- * so the instruction before it is meant. Returns how many, at most max; 0 = in a module but no name;
- * -ENOENT = in no module.
+ * so the instruction before it is meant. Returns how many, at most max; 0 = in a module but no name:
+ * then ret[0] has offset and module all the same. -ENOENT = in no module.
  */
 int resolver_frames(struct resolver *r, uint64_t address, bool call_site,
 		    struct resolver_frame *ret, size_t max);
@@ -67,7 +67,7 @@ struct unwind_regs {
 /*
  * Unwind by .eh_frame from registers and `bytes` of stack copied from address `sp` up. Writes pcs,
  * leaf first: the first is the pc itself, the others are return addresses. Returns how many; ret_complete: reached
- * the thread's outermost frame.
+ * the thread's outermost frame. Reads the mappings again, at most once a second, when a pc is in none.
  */
 int unwind_stack(struct resolver *r, const struct unwind_regs *regs, const void *stack,
 		 size_t bytes, uint64_t *ret_pcs, size_t max, bool *ret_complete);

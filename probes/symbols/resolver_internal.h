@@ -38,6 +38,7 @@ struct resolver {
 	int kernel_error;
 	struct cfi_rules *rules; /* by address: dropped at refresh */
 	struct located *located; /* files of resolver_locate */
+	int64_t refreshed_s;     /* when the unwinder last read the mappings again */
 };
 
 /* Executable mapping of an address; NULL = none. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "probes/symbols/cfi_rules.h"
 #include "probes/symbols/resolver.h"
@@ -16,6 +17,7 @@ struct walk {
 	const char *stack;
 	uint64_t base;
 	size_t bytes;
+	bool unmapped; /* met a pc outside of all known mappings */
 };
 
 /* What can't be written to is the same now as when the stack was copied. */
@@ -41,13 +43,14 @@ static bool read_word(void *ctx, uint64_t address, uint64_t *ret)
 	return true;
 }
 
-static bool is_code(const struct walk *w, uint64_t pc)
+static bool is_code(struct walk *w, uint64_t pc)
 {
 	const struct proc_map *map;
 
 	if (resolver_code_at(w->r, pc))
 		return true;
 	map = w->r->maps ? proc_maps_find(w->r->maps, pc) : NULL;
+	w->unmapped |= !map;
 	return map && (map->flags & PROC_MAP_EXEC);
 }
 
@@ -113,11 +116,10 @@ static bool step(struct walk *w, struct cfi_frame *f, struct step *s)
 	return true;
 }
 
-int unwind_stack(struct resolver *r, const struct unwind_regs *regs, const void *stack,
-		 size_t bytes, uint64_t *ret_pcs, size_t max, bool *ret_complete)
+static size_t walk_up(struct walk *w, const struct unwind_regs *regs, uint64_t *ret_pcs, size_t max,
+		      bool *ret_complete)
 {
-	struct walk w = { .r = r, .stack = stack, .base = regs->r[EH_RSP], .bytes = bytes };
-	struct cfi_frame f = { .valid = (1u << EH_REGS) - 1, .read = read_word, .ctx = &w };
+	struct cfi_frame f = { .valid = (1u << EH_REGS) - 1, .read = read_word, .ctx = w };
 	struct step s = { .first = true, .exact = true };
 	size_t n = 0;
 
@@ -129,11 +131,34 @@ int unwind_stack(struct resolver *r, const struct unwind_regs *regs, const void 
 	while (n < max) {
 		ret_pcs[n] = f.reg[EH_RIP] + (n > 0 && s.exact);
 		n++;
-		if (!step(&w, &f, &s))
+		if (!step(w, &f, &s))
 			break;
 		if (s.trampoline && n > 1)
 			ret_pcs[n - 1] = ret_pcs[n - 1] + 1;
 	}
 	*ret_complete = s.complete;
+	return n;
+}
+
+/* A library was opened, or a program started, since the last look. Noise on a stack must not make this frequent. */
+static bool look_again(struct resolver *r)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (r->pid == 0 || now.tv_sec <= r->refreshed_s)
+		return false;
+	r->refreshed_s = now.tv_sec;
+	return resolver_refresh(r) == 0;
+}
+
+int unwind_stack(struct resolver *r, const struct unwind_regs *regs, const void *stack,
+		 size_t bytes, uint64_t *ret_pcs, size_t max, bool *ret_complete)
+{
+	struct walk w = { .r = r, .stack = stack, .base = regs->r[EH_RSP], .bytes = bytes };
+	size_t n = walk_up(&w, regs, ret_pcs, max, ret_complete);
+
+	if (w.unmapped && !*ret_complete && look_again(r))
+		n = walk_up(&w, regs, ret_pcs, max, ret_complete);
 	return (int)n;
 }

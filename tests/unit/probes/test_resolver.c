@@ -182,6 +182,7 @@ static void test_stripped(void **state)
 		int k = resolver_frames(r, pcs[i], i > 0, &f, 1);
 
 		assert_in_range(k, 0, 1);
+		assert_true(f.module > 0 && f.offset > 0 && f.offset < 1ull << 32);
 		assert_int_equal(resolver_module_at(r, pcs[i], &m), 0);
 		nameless += k == 0 && strstr(m.path, "stripped");
 		libc |= k == 1 && strstr(f.func, "nanosleep");

@@ -134,6 +134,38 @@ static void test_short_stack(void **state)
 	resolver_free(r);
 }
 
+/* The program was started by exec after its mappings had been read: the walk reads them again. */
+static void test_mapped_later(void **state)
+{
+	struct resolver *r = NULL;
+	char path[64], text[4096];
+	bool complete = false;
+	int go[2];
+
+	(void)state;
+	assert_int_equal(pipe(go), 0);
+	snprintf(path, sizeof(path), "%s/pie", sleeper_dir);
+	s.pid = s.tid = fork();
+	if (s.pid == 0) {
+		char byte;
+
+		if (read(go[0], &byte, 1) == 1)
+			execl(path, path, "s", (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(resolver_new(s.pid, &r), 0);
+	assert_int_equal(write(go[1], "", 1), 1);
+	sleeper_wait_blocked(&s);
+	sleeper_capture(&s);
+	walk(r, text, sizeof(text), &complete);
+	sleeper_stop(&s);
+	close(go[0]);
+	close(go[1]);
+	assert_true(complete);
+	assert_non_null(strstr(text, chain));
+	resolver_free(r);
+}
+
 /* Registers and stack full of noise: any end but a crash or a loop. */
 static void test_noise(void **state)
 {
@@ -242,11 +274,12 @@ static void test_speed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pie),         cmocka_unit_test(test_no_pie),
-		cmocka_unit_test(test_futex),       cmocka_unit_test(test_signal),
-		cmocka_unit_test(test_stripped),    cmocka_unit_test(test_dead),
-		cmocka_unit_test(test_short_stack), cmocka_unit_test(test_noise),
-		cmocka_unit_test(test_corrupt),     cmocka_unit_test(test_speed),
+		cmocka_unit_test(test_pie),          cmocka_unit_test(test_no_pie),
+		cmocka_unit_test(test_futex),        cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_stripped),     cmocka_unit_test(test_dead),
+		cmocka_unit_test(test_mapped_later), cmocka_unit_test(test_short_stack),
+		cmocka_unit_test(test_noise),        cmocka_unit_test(test_corrupt),
+		cmocka_unit_test(test_speed),
 	};
 
 	return cmocka_run_group_tests_name("unwind", tests, sleeper_setup, sleeper_teardown);
