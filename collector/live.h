@@ -102,7 +102,9 @@ struct live_task {
 	bool finding; /* subject of an open finding */
 };
 
-enum live_sort { LIVE_SORT_ID, LIVE_SORT_STATE, LIVE_SORT_BUSY, LIVE_SORT_BLOCKED, LIVE_SORT_POLLS, LIVE_SORT_P99, LIVE_SORT_DELAY, LIVE_SORT_AGE, LIVE_SORT_NAME, LIVE_SORT_POLL_MAX, LIVE_SORT_WAKES, LIVE_SORT_BYTES, LIVE_SORTS };
+/* TROUBLE: subjects of open findings first, then by blocked and busy share of the last second; so what is wrong stays on
+ * top also between its polls, when its state is idle. */
+enum live_sort { LIVE_SORT_ID, LIVE_SORT_STATE, LIVE_SORT_BUSY, LIVE_SORT_BLOCKED, LIVE_SORT_POLLS, LIVE_SORT_P99, LIVE_SORT_DELAY, LIVE_SORT_AGE, LIVE_SORT_NAME, LIVE_SORT_POLL_MAX, LIVE_SORT_WAKES, LIVE_SORT_BYTES, LIVE_SORT_TROUBLE, LIVE_SORTS };
 
 struct live_query {
 	uint32_t process; /* UINT32_MAX = all */

@@ -202,6 +202,14 @@ static uint64_t state_key(const struct live *l, const struct model_task *t)
 	return rank[model_task_state(l->model, t)];
 }
 
+static uint64_t trouble_key(const struct live *l, const struct model_task *t)
+{
+	struct shares s = shares_of(l, t);
+
+	return (t->flags & MODEL_T_FINDING ? 1ull << 62 : 0) +
+	       (uint64_t)((2 * s.blocked + s.busy) * 1e9);
+}
+
 /* Greatest first, so ids and names (smallest first) are turned round. */
 static uint64_t key_of(const struct live *l, const struct model_task *t, enum live_sort sort)
 {
@@ -228,6 +236,8 @@ static uint64_t key_of(const struct live *l, const struct model_task *t, enum li
 		return t->wakes;
 	case LIVE_SORT_BYTES:
 		return t->bytes;
+	case LIVE_SORT_TROUBLE:
+		return trouble_key(l, t);
 	default:
 		return ~t->id;
 	}
