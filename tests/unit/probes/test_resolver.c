@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "sleeper.h"
+#include "tests/unit/probes/sleeper.h"
 
 #include <errno.h>
 #include <sys/stat.h>
