@@ -122,48 +122,59 @@ int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret
 
 struct walk {
 	struct weft_runtime *rt;
-	struct weft_cx *cx; /* NULL: abort the tasks of weft_block_on(), which end on their own threads */
+	bool block_on; /* tasks of weft_block_on(), which end on their own threads; else all others */
 };
 
-static void end_slot(struct weft_task *task, const struct walk *walk)
+static void abort_slot(struct weft_task *task, const struct walk *walk)
 {
 	if (!__atomic_load_n(&task->head.id, __ATOMIC_ACQUIRE) || !weft_task_try_ref(task))
 		return;
 	/* With the reference held the slot can't change hands. */
-	if (task->rt == walk->rt && !(weft_task_state(task) & WEFT_T_COMPLETE)) {
-		bool block_on = task->flags & WEFT_S_BLOCK_ON;
-
-		if (block_on && !walk->cx)
-			weft_task_abort(task);
-		else if (!block_on && walk->cx)
-			weft_task_shutdown(walk->cx, task);
-	}
+	if (task->rt == walk->rt && !(task->flags & WEFT_S_BLOCK_ON) == !walk->block_on)
+		weft_task_abort(task);
 	weft_task_unref(task);
 }
 
-static void end_slab(const struct weft_slab *slab, void *arg)
+static void abort_slab(const struct weft_slab *slab, void *arg)
 {
 	for (uint32_t i = 0; i < slab->slots; i++)
-		end_slot((struct weft_task *)(uintptr_t)(slab->address + (uint64_t)i * slab->slot_bytes), arg);
+		abort_slot((struct weft_task *)(uintptr_t)(slab->address + (uint64_t)i * slab->slot_bytes), arg);
 }
 
-/* The workers are gone: this thread runs the tasks' last polls. */
-static void end_tasks(struct weft_runtime *rt)
+/*
+ * The workers are gone: this thread runs the tasks' last polls. It only takes tasks from queues: one whose
+ * notification another thread owns is about to get there.
+ */
+static int end_tasks(struct weft_runtime *rt, uint64_t deadline_ns)
 {
 	struct weft_cx cx = { .runtime = rt };
-	struct walk walk = { rt, &cx };
+	struct walk walk = { rt, false };
 	struct weft_thread saved = weft_thread;
 	struct weft_trace_role role = { WEFT_LANE_FOREIGN, rt->id, UINT32_MAX };
+	int rc = 0;
 
 	weft_trace_thread_begin(&role, NULL);
 	weft_thread = (struct weft_thread){ rt, &cx, NULL, 0 };
-	weft_trace_each_slab(end_slab, &walk);
+	weft_trace_each_slab(abort_slab, &walk);
+	while (rc == 0 && __atomic_load_n(&rt->entry->alive, __ATOMIC_ACQUIRE)) {
+		struct weft_task *task = rt->ops->take(rt);
+
+		if (task && weft_task_poll(&cx, task) == WEFT_TASK_AGAIN)
+			rt->ops->schedule(rt, task, WEFT_W_RUNTIME);
+		if (!task)
+			sched_yield();
+		if (weft_clock_ns() > deadline_ns)
+			rc = -ETIMEDOUT;
+	}
+	while (__atomic_load_n(&rt->schedulers, __ATOMIC_ACQUIRE)) /* a few instructions away from being done */
+		sched_yield();
 	weft_thread = saved;
+	return rc;
 }
 
 static int wait_block_on(struct weft_runtime *rt, uint64_t deadline_ns)
 {
-	struct walk walk = { rt, NULL };
+	struct walk walk = { rt, true };
 	uint32_t n;
 
 	while ((n = __atomic_load_n(&rt->block_on, __ATOMIC_ACQUIRE))) {
@@ -171,7 +182,7 @@ static int wait_block_on(struct weft_runtime *rt, uint64_t deadline_ns)
 
 		if (now >= deadline_ns)
 			return -ETIMEDOUT;
-		weft_trace_each_slab(end_slab, &walk);
+		weft_trace_each_slab(abort_slab, &walk);
 		weft_futex_wait(&rt->block_on, n, deadline_ns - now);
 	}
 	return 0;
@@ -180,21 +191,25 @@ static int wait_block_on(struct weft_runtime *rt, uint64_t deadline_ns)
 int weft_runtime_shutdown(struct weft_runtime *rt, uint64_t timeout_ns)
 {
 	uint64_t now = weft_clock_ns(), deadline = timeout_ns < UINT64_MAX / 4 ? now + timeout_ns : UINT64_MAX / 4;
-	uint32_t running = WEFT_RT_RUNNING;
+	uint32_t state = __atomic_load_n(&rt->state, __ATOMIC_ACQUIRE);
 	int rc;
 
 	if (weft_thread.rt == rt)
 		return -EDEADLK;
-	if (!__atomic_compare_exchange_n(&rt->state, &running, WEFT_RT_STOPPING, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_ACQUIRE))
-		return running == WEFT_RT_STUCK ? -ETIMEDOUT : 0;
+	do { /* one caller at a time; after -ETIMEDOUT another one goes on where it stopped */
+		if (state == WEFT_RT_STOPPED)
+			return 0;
+		if (state == WEFT_RT_STOPPING)
+			return -EALREADY;
+	} while (!__atomic_compare_exchange_n(&rt->state, &state, WEFT_RT_STOPPING, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
 	rc = rt->ops->stop(rt, deadline);
 	if (rc == 0)
 		rc = wait_block_on(rt, deadline);
-	if (rc == 0) {
-		end_tasks(rt);
+	if (rc == 0)
+		rc = end_tasks(rt, deadline);
+	if (rc == 0)
 		rc = weft_pool_stop(rt, deadline);
-	}
 	WEFT_EMIT(RUNTIME_STOP, rt->id, 0, 0);
 	weft_trace_flush();
 	__atomic_store_n(&rt->state, rc ? WEFT_RT_STUCK : WEFT_RT_STOPPED, __ATOMIC_RELEASE);

@@ -188,7 +188,7 @@ static void task_end(struct weft_cx *cx, struct weft_task *task, weft_poll_t rc)
 
 	task->rc = rc;
 	links_check(task);
-	weft_trace_task_end(task, task->flags & WEFT_S_BLOCK_ON ? 0 : task->canceller, end_reason(task, cx));
+	weft_trace_task_end(task, task->flags & WEFT_S_BLOCK_ON ? 0 : __atomic_load_n(&task->canceller, __ATOMIC_RELAXED), end_reason(task, cx));
 	alive_add(task->rt, (uint64_t)-1);
 	/* Release: rc and whatever the task wrote, before COMPLETE. Acquire: the joiner field. */
 	old = __atomic_fetch_xor(&task->head.state, WEFT_T_RUNNING | WEFT_T_COMPLETE, __ATOMIC_ACQ_REL);
@@ -232,13 +232,6 @@ enum weft_task_next weft_task_poll(struct weft_cx *cx, struct weft_task *task)
 	task_end(cx, task, rc);
 	weft_thread.task_id = 0;
 	return WEFT_TASK_ENDED;
-}
-
-void weft_task_shutdown(struct weft_cx *cx, struct weft_task *task)
-{
-	__atomic_fetch_or(&task->head.state, WEFT_T_CANCELLED, __ATOMIC_ACQ_REL);
-	while (weft_task_poll(cx, task) == WEFT_TASK_AGAIN)
-		;
 }
 
 weft_poll_t weft_pending(struct weft_cx *cx, enum weft_wait on)

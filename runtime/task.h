@@ -64,8 +64,6 @@ int weft_task_new(const struct weft_spawn *spawn, struct weft_task **ret);
 
 /* Polls once; the caller owns the notification. AGAIN: queue it at the back. */
 enum weft_task_next weft_task_poll(struct weft_cx *cx, struct weft_task *task);
-/* Polls as cancelled until it ends: for tasks that no worker will poll any more. Owns the notification. */
-void weft_task_shutdown(struct weft_cx *cx, struct weft_task *task);
 
 /* True: the caller now owns the notification and has to schedule the task. kind: enum weft_waker_kind. */
 bool weft_task_notify(struct weft_task *task, unsigned kind);

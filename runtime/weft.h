@@ -111,8 +111,8 @@ WEFT_API int weft_runtime_new(const struct weft_config *config, struct weft_runt
 
 /*
  * Stops workers and pool, cancels what still lives (reason: shutdown), waits at most timeout_ns
- * in all. -ETIMEDOUT: some thread is stuck in a poll or a job and goes on running; the runtime must then not be
- * freed. -EDEADLK from one of its own threads. A second call gives 0.
+ * in all. -ETIMEDOUT: some thread is stuck in a poll or a job and goes on running; another call waits
+ * again. -EDEADLK from one of the runtime's own threads, -EALREADY while another thread is at it. 0 once stopped.
  */
 WEFT_API int weft_runtime_shutdown(struct weft_runtime *rt, uint64_t timeout_ns);
 

@@ -25,8 +25,8 @@ struct weft_executor_ops {
 	int (*start)(struct weft_runtime *rt);
 	/* Makes a task run whose notification the caller owns. Any thread. kind: enum weft_waker_kind. */
 	void (*schedule)(struct weft_runtime *rt, struct weft_task *task, unsigned kind);
-	/* A chain through task->next, first to last; `n` of them. */
-	void (*schedule_batch)(struct weft_runtime *rt, struct weft_task *first, unsigned n);
+	/* Any runnable task, for the thread that shuts down; its own threads are gone. NULL: none now. */
+	struct weft_task *(*take)(struct weft_runtime *rt);
 	/* Asks the threads to stop and waits; -ETIMEDOUT leaves them running. */
 	int (*stop)(struct weft_runtime *rt, uint64_t deadline_ns);
 	void (*free)(struct weft_runtime *rt);
@@ -42,6 +42,7 @@ struct weft_runtime {
 	uint32_t workers, inject_interval, driver_interval;
 	uint32_t state; /* enum weft_runtime_state, atomic */
 	uint32_t block_on; /* threads inside weft_block_on, atomic */
+	uint32_t schedulers; /* foreign threads inside the schedule op: keeps the executor from being freed; atomic */
 	struct weft_driver driver;
 	struct weft_timer_wheel wheel;
 	struct weft_pool pool;

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/futex.h"
 #include "runtime/executor/worker.h"
+#include "runtime/trace.h"
 
 static void schedule(struct weft_runtime *rt, struct weft_task *task, unsigned kind)
 {
@@ -14,9 +16,29 @@ static void schedule(struct weft_runtime *rt, struct weft_task *task, unsigned k
 		weft_worker_schedule(weft_thread.worker, task, kind);
 		return;
 	}
+	/*
+	 * The task can't end before it is pushed, so the runtime is there until then; the count keeps
+	 * it for what comes after. Release: this thread's last access before the free.
+	 */
+	__atomic_fetch_add(&rt->schedulers, 1, __ATOMIC_RELAXED);
 	task->next = NULL;
 	weft_inject_push_chain(&mt->inject, task, task, 1);
 	weft_worker_notify(mt);
+	__atomic_fetch_sub(&rt->schedulers, 1, __ATOMIC_RELEASE);
+}
+
+static struct weft_task *take(struct weft_runtime *rt)
+{
+	struct weft_multi_thread *mt = rt->executor;
+	struct weft_task *task = NULL;
+	uint64_t n;
+
+	for (uint32_t i = 0; i < mt->workers && !task; i++) {
+		task = __atomic_exchange_n(&mt->worker[i].lifo, NULL, __ATOMIC_SEQ_CST);
+		if (!task)
+			task = weft_deque_pop(&mt->worker[i].deque);
+	}
+	return task ? task : weft_inject_pop(&mt->inject, 1, &n);
 }
 
 static void free_workers(struct weft_runtime *rt)
@@ -31,19 +53,23 @@ static void free_workers(struct weft_runtime *rt)
 	rt->executor = NULL;
 }
 
-/* Joins workers [0, n). The deadline is CLOCK_MONOTONIC. */
+/* Waits for the n workers that were started, until the CLOCK_MONOTONIC deadline, then joins them. */
 static int join_workers(struct weft_multi_thread *mt, uint32_t n, uint64_t deadline_ns)
 {
-	struct timespec until = { (time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u) };
+	uint32_t left;
 
 	for (uint32_t i = 0; i < n; i++)
 		weft_worker_unpark(&mt->worker[i]);
-	for (uint32_t i = 0; i < n; i++) {
-		int rc = pthread_clockjoin_np(mt->worker[i].thread, NULL, CLOCK_MONOTONIC, &until);
+	while ((left = __atomic_load_n(&mt->running, __ATOMIC_ACQUIRE))) {
+		uint64_t now = weft_clock_ns();
 
-		if (rc)
-			return -rc;
+		if (now >= deadline_ns)
+			return -ETIMEDOUT;
+		weft_futex_wait(&mt->running, left, deadline_ns - now);
 	}
+	for (uint32_t i = 0; i < n && !mt->joined; i++)
+		pthread_join(mt->worker[i].thread, NULL);
+	mt->joined = true;
 	return 0;
 }
 
@@ -61,8 +87,10 @@ static int start_workers(struct weft_runtime *rt, struct weft_multi_thread *mt)
 		worker->rt = rt;
 		worker->mt = mt;
 		worker->index = i;
+		__atomic_fetch_add(&mt->running, 1, __ATOMIC_RELAXED);
 		rc = pthread_create(&worker->thread, NULL, weft_worker_main, worker);
 		if (rc) {
+			__atomic_fetch_sub(&mt->running, 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&rt->state, WEFT_RT_STOPPED, __ATOMIC_RELEASE);
 			join_workers(mt, i, UINT64_MAX / 2);
 			return -rc;
@@ -99,6 +127,7 @@ const struct weft_executor_ops weft_multi_thread_ops = {
 	.name = "multi_thread",
 	.start = start,
 	.schedule = schedule,
+	.take = take,
 	.stop = stop,
 	.free = free_workers,
 };

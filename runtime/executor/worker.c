@@ -418,5 +418,8 @@ void *weft_worker_main(void *arg)
 	weft_trace_worker(WEFT_K_WORKER_STOP, worker->rt, worker->index, (uint64_t)syscall(SYS_gettid));
 	weft_trace_thread_end();
 	weft_thread = (struct weft_thread){ NULL, NULL, NULL, 0 };
+	/* The memory stays until this thread is joined. */
+	__atomic_fetch_sub(&worker->mt->running, 1, __ATOMIC_RELEASE);
+	weft_futex_wake(&worker->mt->running, 1);
 	return NULL;
 }

@@ -37,6 +37,8 @@ struct weft_multi_thread {
 	struct weft_inject inject;
 	struct weft_idle idle;
 	uint32_t workers;
+	uint32_t running; /* worker threads that haven't ended; atomic, futex word of shutdown */
+	bool joined;
 	uint32_t standby; /* 1: some parked worker looks after an unowned driver. atomic */
 	struct weft_worker worker[];
 };

@@ -70,7 +70,7 @@ bool weft_timer_wheel_insert(struct weft_timer_wheel *wheel, struct weft_sleep *
 	entry->state = WEFT_SLEEP_ARMED;
 	entry->seq = ++wheel->seq;
 	link_entry(wheel, entry);
-	wheel->armed++;
+	WEFT_ADD(wheel->armed, 1);
 	wake = wheel->wake_at > entry->deadline;
 	if (wake)
 		wheel->wake_at = entry->deadline; /* one wake-up is enough for all that come before it */
@@ -97,7 +97,7 @@ bool weft_timer_wheel_remove(struct weft_timer_wheel *wheel, struct weft_sleep *
 	if (armed) {
 		unlink_entry(entry);
 		entry->state = WEFT_SLEEP_IDLE;
-		wheel->armed--;
+		WEFT_SET(wheel->armed, wheel->armed - 1);
 	}
 	pthread_mutex_unlock(&wheel->lock);
 	return armed;
@@ -169,7 +169,7 @@ static void fire(struct weft_timer_wheel *wheel, struct weft_sleep *entry, struc
 {
 	struct weft_task *task = entry->task;
 
-	wheel->armed--;
+	WEFT_SET(wheel->armed, wheel->armed - 1);
 	fired->timers++;
 	weft_sleep_trace_fire(entry, fired->now_ns);
 	if (weft_task_notify(task, WEFT_W_TIMER)) {
@@ -249,7 +249,7 @@ unsigned weft_timer_wheel_purge(struct weft_timer_wheel *wheel, const struct wef
 			if ((const char *)entry < from || (const char *)entry >= to)
 				continue;
 			unlink_entry(entry);
-			wheel->armed--;
+			WEFT_SET(wheel->armed, wheel->armed - 1);
 			n++;
 		}
 	}

@@ -27,7 +27,7 @@ struct weft_timer_wheel {
 	uint64_t now; /* all slots before this instant are empty, in level-0 slots */
 	uint64_t used[WEFT_WHEEL_LEVELS]; /* bit = slot holds entries */
 	struct weft_sleep *slot[WEFT_WHEEL_LEVELS][WEFT_WHEEL_SLOTS];
-	uint64_t armed;
+	uint64_t armed; /* written under the lock, read without by the gauges */
 	uint64_t wake_at; /* when the parked driver wakes by itself; 0 = it isn't parked. Under the lock */
 	uint32_t seq;
 };

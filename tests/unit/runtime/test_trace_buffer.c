@@ -215,6 +215,8 @@ static void test_reader_beside_the_writer(void **state)
 
 	(void)state;
 	level(WEFT_LEVEL_NORMAL);
+	emit(n);
+	weft_trace_flush(); /* what earlier tests left is not in order */
 	pthread_create(&thread, NULL, reader_main, &r);
 	for (int round = 0; round < 40; round++)
 		for (int i = 0; i < 20000; i++)
