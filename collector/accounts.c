@@ -205,7 +205,7 @@ static bool row_of(const struct accounts *a, uint32_t process, unsigned kind,
 
 	*ret = (struct engine_account){ .process = process, .kind = kind };
 	ret->stored = p->passed[kind] > gone ? p->passed[kind] - gone : 0;
-	ret->expired = p->expired[kind];
+	ret->expired = p->expired[kind] + p->kept_expired[kind];
 	ret->lost = lost_of(a, p, kind);
 	ret->filtered = wire ? p->counts.filtered[kind] : 0;
 	ret->produced = ret->stored + ret->lost + ret->filtered + ret->expired;
@@ -240,6 +240,14 @@ void accounts_publish(struct accounts *a)
 			if (row_of(a, p, k, &row) && !push_row(a, &row))
 				break;
 	pthread_mutex_unlock(&a->lock);
+}
+
+bool accounts_row(const struct accounts *a, size_t i, struct engine_account *ret)
+{
+	if (i >= a->n)
+		return false;
+	*ret = a->rows[i];
+	return true;
 }
 
 int accounts_rows(struct accounts *a, struct engine_account *rows, size_t max)

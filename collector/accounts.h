@@ -29,6 +29,7 @@ struct account_process {
 	uint64_t unsaved[WEFT_EV_KINDS]; /* passed, but the store could not write them */
 	uint64_t expired[WEFT_EV_KINDS];
 	uint64_t kept_lost[WEFT_EV_KINDS]; /* replay: lost when it was recorded */
+	uint64_t kept_expired[WEFT_EV_KINDS];
 	struct weft_ev_counts counts;
 	struct weft_ev_lost kernel;
 	uint64_t gaps, gap_records;           /* gaps seen; records known to be missing */
@@ -45,6 +46,8 @@ void accounts_tell(struct accounts *a, uint32_t process, uint32_t kind, const ch
 void accounts_settle(struct accounts *a);
 void accounts_publish(struct accounts *a);
 
+/* Row i of what was last published, for the engine thread; false = there are fewer. */
+bool accounts_row(const struct accounts *a, size_t i, struct engine_account *ret);
 int accounts_rows(struct accounts *a, struct engine_account *rows, size_t max);
 int accounts_errors(struct accounts *a, struct engine_account_error *rows, size_t max);
 

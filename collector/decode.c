@@ -91,7 +91,8 @@ static struct weft_ev *copy_event(const struct weft_ev *ev)
 }
 
 /* TASK_NAME and LABEL: a flat event whose payload is the record from w1 on. */
-struct weft_ev *decode_wrap(const struct record *r, const uint64_t *w, unsigned words)
+struct weft_ev *decode_wrap(const struct record *r, uint64_t start_ns, const uint64_t *w,
+			    unsigned words)
 {
 	struct weft_ev *ev = malloc(sizeof(*ev) + (words - 1) * 8ull);
 
@@ -101,7 +102,7 @@ struct weft_ev *decode_wrap(const struct record *r, const uint64_t *w, unsigned 
 				.kind = r->kind,
 				.process = r->process,
 				.tid = r->tid,
-				.time_ns = r->t_ns };
+				.time_ns = start_ns + r->t_ns };
 	memcpy(ev + 1, w + 1, (words - 1) * 8ull);
 	return ev;
 }
@@ -157,7 +158,7 @@ static int decode_single(struct decode *d, const struct weft_ev *ev)
 	if (!wire_fields(&wire, w, ev->kind, &r))
 		d->stats.odd++;
 	if (decode_has_text(ev->kind))
-		r.ev = decode_wrap(&r, w, words);
+		r.ev = decode_wrap(&r, d->start_ns, w, words);
 	accounts_of(d->out.accounts, ev->process)->decoded[ev->kind]++;
 	d->stats.records++;
 	return decode_put(d, &r);
@@ -251,8 +252,6 @@ static int decode_session(struct decode *d, const struct weft_ev *ev)
 	if (!copy)
 		return -ENOMEM;
 	r.ev = copy;
-	if (r.tid && r.lane == WEFT_NO_LANE && decode_process(d, ev->process))
-		r.lane = lane_of_tid(d->process[ev->process], r.tid);
 	accounts_of(d->out.accounts, ev->process)->decoded[ev->kind]++;
 	if (!decode_is_definition(ev->kind))
 		return decode_put(d, &r);

@@ -82,7 +82,7 @@ static int cut_records(struct decode *d, struct cut *c, const uint64_t *w, const
 		if (!wire_fields(&c->wire, w, kind, r))
 			d->stats.odd++;
 		if (decode_has_text(kind))
-			r->ev = decode_wrap(r, w, words);
+			r->ev = decode_wrap(r, d->start_ns, w, words);
 		c->account->decoded[kind]++;
 		l->records++;
 		if (settle_record(d, c, r))

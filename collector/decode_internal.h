@@ -46,7 +46,8 @@ struct decode {
 struct process *decode_process(struct decode *d,
 			       uint32_t index); /* NULL = out of bounds or no memory */
 struct lane *decode_lane(struct decode *d, struct process *p, uint32_t index);
-struct weft_ev *decode_wrap(const struct record *r, const uint64_t *w, unsigned words);
+struct weft_ev *decode_wrap(const struct record *r, uint64_t start_ns, const uint64_t *w,
+			    unsigned words);
 bool decode_has_text(unsigned kind);
 int decode_put(struct decode *d, struct record *r); /* owns r->ev */
 

@@ -90,6 +90,8 @@ static void hand(struct pipeline *p, struct record *r, size_t n)
 		if (p->store)
 			store_put(p->store, &r[i]);
 	}
+	if (p->store)
+		store_cut(p->store);
 }
 
 /* A definition comes ahead of its time; the consumer's clock must not jump, the true time is in ev. */

@@ -20,6 +20,15 @@ const char *store_error(const struct store *s);
 
 /* Time passed: closes a chunk that has been open long enough. */
 void store_tick(struct store *s, uint64_t now_ns);
+/* Between two batches of records: a chunk that is full is closed here and nowhere else, so that what a consumer sees
+ * of store_chunk_start during a batch holds for the whole batch. */
+void store_cut(struct store *s);
+/* Takes what the writer lost or let expire into the accounts, and four times a second (or `now`) gives it the accounts. */
+struct accounts;
+void store_accounts(struct store *s, struct accounts *a, bool now);
+void store_account_error(struct store *s, uint32_t process, uint32_t kind, const char *text);
+/* All that store_close does but freeing; end_ns: where the recording ends; a: may be NULL. */
+int store_finish(struct store *s, uint64_t end_ns, struct accounts *a);
 
 /* Any record: events go into columns, session events into the chunk's flat part, so that a replay sees them all. */
 void store_put(struct store *s, const struct record *r);
