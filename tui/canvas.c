@@ -98,7 +98,7 @@ void canvas_select(struct canvas *c, int y, int width, enum theme_role role)
 	struct canvas_cell *first = cell_at(c, 0, y);
 
 	canvas_paint(c, 0, y, width, role);
-	if (first && first->c == ' ')
+	if (first && (first->c == ' ' || first->c == '!'))
 		first->c = '>';
 }
 

@@ -35,7 +35,7 @@ int canvas_printf(struct canvas *c, int x, int y, int width, enum theme_role rol
 void canvas_put(struct canvas *c, int x, int y, enum theme_role role, uint32_t glyph);
 void canvas_paint(struct canvas *c, int x, int y, int width, enum theme_role role); /* roles only */
 
-/* The row under a cursor: painted, and marked where the first column is free (seen without colours, too). */
+/* The row under a cursor: painted, and marked in the first column (seen without colours, too). */
 void canvas_select(struct canvas *c, int y, int width, enum theme_role role);
 
 /* Lines without trailing blanks. */

@@ -8,15 +8,14 @@
 #include "tui/actions.h"
 
 /* Printable keys are their code point; ^A..^Z are 1..26 but for those named here. */
-#define KEYMAP_KEYS(X)                                                                             \
-	X(UP, "Up")                                                                                \
-	X(DOWN, "Down")                                                                            \
-	X(LEFT, "Left") X(RIGHT, "Right") X(PAGE_UP, "PgUp") X(PAGE_DOWN, "PgDn") X(HOME, "Home")  \
-		X(END, "End") X(ENTER, "Enter") X(ESC, "Esc") X(TAB, "Tab") X(BACK_TAB, "BackTab") \
-			X(BACKSPACE, "Backspace") X(DELETE, "Del") X(F1, "F1") X(F2, "F2")         \
-				X(F3, "F3") X(F4, "F4") X(F5, "F5") X(F6, "F6") X(F7, "F7")        \
-					X(F8, "F8") X(F9, "F9") X(F10, "F10") X(F11, "F11")        \
-						X(F12, "F12")
+/* clang-format off */
+#define KEYMAP_KEYS(X)                                                                                \
+	X(UP, "Up") X(DOWN, "Down") X(LEFT, "Left") X(RIGHT, "Right") X(PAGE_UP, "PgUp")              \
+	X(PAGE_DOWN, "PgDn") X(HOME, "Home") X(END, "End") X(ENTER, "Enter") X(ESC, "Esc")            \
+	X(TAB, "Tab") X(BACK_TAB, "BackTab") X(BACKSPACE, "Backspace") X(DELETE, "Del")               \
+	X(F1, "F1") X(F2, "F2") X(F3, "F3") X(F4, "F4") X(F5, "F5") X(F6, "F6") X(F7, "F7")           \
+	X(F8, "F8") X(F9, "F9") X(F10, "F10") X(F11, "F11") X(F12, "F12")
+/* clang-format on */
 
 enum keymap_key {
 	KEYMAP_FIRST = 0x200000,

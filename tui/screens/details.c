@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One task: what it is, what it does, how long its polls took, who wakes it. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,7 +129,7 @@ static void add_polls(struct details *s, bool ascii)
 	const struct live_task *t = &s->d.task;
 
 	lines_label(&s->lines, "polls", ROLE_TEXT, "%s  %s/s  p50 %s  p90 %s  p99 %s  max %s",
-		    format_count(t->polls).s, format_short(t->polls_s).s,
+		    format_count(t->polls).s, format_short(t->polls_s < 0 ? NAN : t->polls_s).s,
 		    format_ns(s->d.poll_p50_ns).s, format_ns(s->d.poll_p90_ns).s,
 		    format_ns(t->poll_p99_ns).s, format_ns(t->poll_max_ns).s);
 	add_histogram(s, ascii, s->d.poll_hist);
@@ -143,8 +144,13 @@ static void add_polls(struct details *s, bool ascii)
 static void add_wakers(struct details *s)
 {
 	const struct live_task *t = &s->d.task;
-	uint64_t wakes = t->wakes ? t->wakes : 1;
+	uint64_t wakes = t->wakes && t->wakes != LIVE_UNKNOWN ? t->wakes : 1;
 
+	if (t->wakes == LIVE_UNKNOWN) {
+		lines_label(&s->lines, "woken", ROLE_DIM,
+			    "? (wakes are not traced at this level; L changes it)");
+		return;
+	}
 	lines_label(&s->lines, "woken", ROLE_TEXT, "%s times  by itself %s (%s %%)",
 		    format_count(t->wakes).s, format_count(t->self_wakes).s,
 		    format_percent((double)t->self_wakes / (double)wakes).s);

@@ -56,7 +56,7 @@ static void *tasks_open(struct view *v, uint64_t arg)
 	(void)v;
 	(void)arg;
 	if (s)
-		s->column = COLUMN_STATE;
+		s->column = COLUMN_MARK;
 	return s;
 }
 
@@ -209,14 +209,18 @@ static struct format_text age_text(const struct live_task *t, const struct live_
 	return format_age(until > t->spawn_ns ? until - t->spawn_ns : 0);
 }
 
-static struct format_text id_text(const struct live_task *t)
+/* Ids grow without end: of one that is too long the last digits tell it apart, after a '~'. */
+static struct format_text id_text(const struct live_task *t, int width)
 {
+	bool own = t->native_id != LIVE_UNKNOWN && t->native_id;
 	struct format_text text;
+	int len = snprintf(text.s, sizeof(text.s), "%llu",
+			   (unsigned long long)(own ? t->native_id : t->id));
 
-	snprintf(text.s, sizeof(text.s), "%llu",
-		 (unsigned long long)(t->native_id == LIVE_UNKNOWN || !t->native_id
-					      ? t->id
-					      : t->native_id));
+	if (width > 1 && len > width) {
+		memmove(text.s, text.s + len - width, (size_t)width + 1);
+		text.s[0] = '~';
+	}
 	return text;
 }
 
@@ -235,24 +239,24 @@ static void name_text(const struct tasks *s, const struct live_task *t, char *te
 {
 	int depth = s->tree ? (int)(t->depth < 16 ? t->depth : 16) : 0;
 
-	snprintf(text, size, "%s%*s%s%s", t->finding ? "! " : "", depth > 0 ? 2 * (depth - 1) : 0,
-		 "", depth > 0 ? "`-" : "", *t->name ? t->name : "?");
+	snprintf(text, size, "%*s%s%s", depth > 0 ? 2 * (depth - 1) : 0, "", depth > 0 ? "`-" : "",
+		 *t->name ? t->name : "?");
 }
 
 static void row_texts(const struct tasks *s, const struct view *v, const struct live_task *t,
 		      struct format_text texts[COLUMNS])
 {
-	(void)s;
-	texts[COLUMN_ID] = id_text(t);
+	texts[COLUMN_MARK].s[0] = t->finding ? '!' : 0;
+	texts[COLUMN_ID] = id_text(t, s->slots[COLUMN_ID].width);
 	snprintf(texts[COLUMN_STATE].s, sizeof(texts->s), "%s", state_text(t->state));
 	texts[COLUMN_BUSY] = share_text(t->busy);
 	texts[COLUMN_BLOCK] = share_text(t->blocked);
-	texts[COLUMN_POLLS] = format_short(t->polls_s);
+	texts[COLUMN_POLLS] = format_short(t->polls_s < 0 ? NAN : t->polls_s);
 	texts[COLUMN_P99] = format_ns(of_polls(t, t->poll_p99_ns));
 	texts[COLUMN_DELAY] = format_ns(of_polls(t, t->delay_p99_ns));
 	texts[COLUMN_AGE] = age_text(t, &v->head);
 	texts[COLUMN_MAX] = format_ns(of_polls(t, t->poll_max_ns));
-	texts[COLUMN_WAKES] = format_short((double)t->wakes);
+	texts[COLUMN_WAKES] = format_short(t->wakes == LIVE_UNKNOWN ? NAN : (double)t->wakes);
 	texts[COLUMN_BYTES] = format_bytes((double)(t->bytes ? t->bytes : LIVE_UNKNOWN));
 }
 

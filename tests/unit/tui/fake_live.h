@@ -92,6 +92,8 @@ static inline void fake_task(const struct live *l, uint64_t id, struct live_task
 		LIVE_UNKNOWN;
 	t->native_id = LIVE_UNKNOWN;
 	t->worker = UINT32_MAX;
+	t->polls = t->wakes = t->self_wakes = LIVE_UNKNOWN;
+	t->polls_s = -1;
 	t->bytes = 0;
 	t->name[0] = t->location[0] = 0;
 }
@@ -226,7 +228,8 @@ static inline int fake_compare(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	if (fake_sort == LIVE_SORT_STATE && fake_state(x) != fake_state(y))
+	if ((fake_sort == LIVE_SORT_STATE || fake_sort == LIVE_SORT_TROUBLE) &&
+	    fake_state(x) != fake_state(y))
 		return (int)fake_state(y) - (int)fake_state(x);
 	if (fake_sort == LIVE_SORT_BUSY) {
 		float bx = fake_busy(fake_ordering, x), by = fake_busy(fake_ordering, y);

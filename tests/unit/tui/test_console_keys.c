@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/* What keys and the mouse do in the console. */
+#include "tests/unit/tui/console.h"
+
+/* ---- moving ---- */
+
+static void test_opens_on_what_is_critical(void **state)
+{
+	(void)state;
+	run("snap");
+	has("crit blocking-call");
+	run("key:1; snap");
+	run("wait:250ms; snap"); /* once the user has chosen, it stays */
+	has("POLL/s");
+}
+
+static void test_stays_on_tasks_when_calm(void **state)
+{
+	(void)state;
+	con->live.calm = true;
+	run("snap");
+	has("POLL/s");
+}
+
+/* The cursor's task keeps its line while the order changes around it. */
+static void test_row_keeps_its_place(void **state)
+{
+	char before[128];
+
+	(void)state;
+	con->live.findings = 0;
+	run("key:P Down Down Down; snap");
+	snprintf(before, sizeof(before), "%.8s", line(10));
+	assert_int_equal(before[0], '>');
+	for (uint64_t i = 1; i < 20; i++) {
+		con->live.rotated = i * 7919;
+		run("wait:1ms; snap");
+		if (strncmp(line(10), before, 8) != 0 && strncmp(con->text, before, 8) != 0) {
+			/* Only nearer to the top of the list than its line may it move up. */
+			has(before);
+		}
+	}
+}
+
+/* A task that has gone lets the cursor go, not the screen jump away. */
+static void test_selected_task_ends(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:N Down Down; snap");
+	cursor_is(9, 3);
+	con->live.first_alive = 100;
+	run("wait:1ms; snap");
+	cursor_is(9, 102);
+}
+
+static void test_sort_and_invert(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:N; snap");
+	cursor_is(7, 1);
+	run("key:N; snap");
+	cursor_is(7, 1204);
+	run("key:I; snap");
+	cursor_is(7, 1);
+	run("key:>; snap"); /* next column: state */
+	assert_non_null(strstr(line(7), "!blocked"));
+}
+
+static void test_filter(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:\\; type:serve; snap");
+	has("Filter: serve_");
+	has("http::serve_conn");
+	has_not("ingest::pump");
+	run("key:Enter; snap");
+	has("\\serve");
+	run("key:Esc; snap");
+	has("ingest::pump");
+	run("key:F4; type:nothing like it; key:Enter; snap");
+	has("No task has 'nothing like it'");
+}
+
+static void test_search(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:N /; type:serve; key:Enter; snap");
+	cursor_is(13, 7);
+	run("key:n; snap");
+	has("this is the only task with 'serve'");
+	run("key:/; type:pump; key:Enter; snap; key:n; snap");
+	run("key:/; type:zzz; key:Enter; snap");
+	has("no task has 'zzz'");
+}
+
+static void test_tree(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:t; key:End; snap");
+	has("`-");
+	has("tree");
+}
+
+static void test_details(void **state)
+{
+	(void)state;
+	run("key:1 Enter; snap");
+	has("task 7  http::serve_conn");
+	has("blocked inside a poll for 1.84 s on W1 in clock_nanosleep");
+	has("std::thread::sleep");
+	has("k:hrtimer_nanosleep");
+	has("advice  std::thread::sleep blocks the worker");
+	has("100us   1ms");
+	has("? (before the attach");
+	run("key:End; snap");
+	has("by task     ingest::pump");
+	run("key:Esc; snap");
+	has("POLL/s");
+}
+
+static void test_details_of_a_forgotten_task(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:N Enter; snap");
+	con->live.first_alive = 50;
+	run("wait:1ms; snap");
+	has("this is what was last seen");
+}
+
+static void test_proof_and_chat(void **state)
+{
+	(void)state;
+	run("key:3 Enter; snap");
+	has("proof   blocked 1.84 s in clock_nanosleep");
+	run("key:y; snap");
+	has_not("weft orders");
+	has("blocking-call");
+	run("key:Esc Esc; snap");
+	has("crit blocking-call");
+}
+
+static void test_nothing_found(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:3 Enter y; snap");
+	has("Looked for:");
+	has("not-checked");
+	has("needs 30 s");
+}
+
+static void test_workers(void **state)
+{
+	(void)state;
+	run("key:2; snap");
+	has("!blocked 1.84 s http::serve_conn");
+	has("pool 4 threads 2 busy");
+	run("key:Down Enter; snap");
+	has("task 7  http::serve_conn");
+}
+
+static void test_pause(void **state)
+{
+	unsigned reads;
+
+	(void)state;
+	con->live.findings = 0;
+	run("key:1 p; snap");
+	has("PAUSED at 02:03:12Z");
+	reads = con->live.task_reads;
+	con->live.now_ns += 60000000000ull;
+	run("wait:2ms; key:Down PgDn; snap");
+	has("PAUSED at 02:03:12Z");
+	has("02:03:12Z att 3m12s");
+	assert_int_equal(con->live.task_reads, reads); /* moving within what was held asks nobody */
+	run("key:p; snap");
+	has("att 4m12s");
+	has("live");
+}
+
+static void test_replay(void **state)
+{
+	(void)state;
+	con->live.replay = true;
+	run("key:1 ] ] p; snap");
+	assert_true(con->live.held);
+	assert_true(con->live.speed > 3.9 && con->live.speed < 4.1);
+	run("key:p L; snap");
+	has("a recording keeps the level");
+	con->live.done = true;
+	run("wait:1ms; key:Up; snap");
+	has("at the end");
+}
+
+static void test_level(void **state)
+{
+	(void)state;
+	run("key:L; snap");
+	assert_int_equal(con->live.wants, 1);
+	assert_int_equal(con->live.want_kind, SESSION_WANT_LEVEL);
+	assert_int_equal(con->live.want_value, WEFT_LEVEL_LIGHT);
+	has("level asked for: light");
+}
+
+static void test_mouse(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:1; click:4,6; snap"); /* head of ID */
+	cursor_is(7, 1);
+	run("click:20,10; snap");
+	cursor_is(10, 4);
+	run("click:10,5; snap"); /* tab Workers */
+	has("LAST 60 s");
+	run("click:500,500; click:0,0; snap");
+}
+
+static void test_help_names_every_action(void **state)
+{
+	(void)state;
+	run("size:120x100; key:?; snap");
+	for (int i = 1; i < ACTION_COUNT; i++)
+		has(actions[i].help);
+	has("MAX");
+	run("key:?; snap");
+	has_not("Signs");
+}
+
+static void test_ascii(void **state)
+{
+	struct app_options o = { .live = &con->live, .ascii = true };
+
+	(void)state;
+	con->app = app_new(&o);
+	app_resize(con->app, 80, 24);
+	run("snap; key:1 Enter; snap; key:Esc 2; snap; key:3; snap; key:?; snap");
+	for (const char *p = con->text; *p; p++)
+		assert_true((unsigned char)*p < 0x80);
+}
+
+static void test_quit(void **state)
+{
+	(void)state;
+	run("key:q; snap");
+	assert_true(app_ended(con->app));
+	assert_int_equal(app_picked(con->app), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_opens_on_what_is_critical),
+		TEST(test_stays_on_tasks_when_calm),
+		TEST(test_row_keeps_its_place),
+		TEST(test_selected_task_ends),
+		TEST(test_sort_and_invert),
+		TEST(test_filter),
+		TEST(test_search),
+		TEST(test_tree),
+		TEST(test_details),
+		TEST(test_details_of_a_forgotten_task),
+		TEST(test_proof_and_chat),
+		TEST(test_nothing_found),
+		TEST(test_workers),
+		TEST(test_pause),
+		TEST(test_replay),
+		TEST(test_level),
+		TEST(test_mouse),
+		TEST(test_help_names_every_action),
+		TEST(test_ascii),
+		TEST(test_quit),
+	};
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
