@@ -110,6 +110,8 @@ static int take_base(struct lanes *l, uint32_t i)
 	count_records(l->map, &l->copy, base->emitted);
 	lane->seq = l->copy.seq;
 	lane->offset = l->copy.head;
+	lane->word_seq = lane->seq;
+	lane->word_head = lane->offset;
 	lane->base = base;
 	return 0;
 }
@@ -135,12 +137,21 @@ int lanes_base(struct lanes *l)
 	return 0;
 }
 
-void lanes_look(struct lanes *l)
+/*
+ * New lanes, without their commit words: a word may be read only before the ring's end is looked up, or
+ * batches that are behind that end would be taken for lost.
+ */
+static void add_lanes(struct lanes *l)
 {
 	uint32_t n = target_map_lanes(l->map);
 
 	for (; l->count < n; l->count++)
 		begin_lane(&l->lane[l->count]);
+}
+
+void lanes_look(struct lanes *l)
+{
+	add_lanes(l);
 	for (uint32_t i = 0; i < l->count; i++) {
 		struct lane *lane = &l->lane[i];
 
@@ -169,7 +180,7 @@ bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struc
 	bool past_cut;
 
 	if (batch->lane >= l->count)
-		lanes_look(l);
+		add_lanes(l);
 	if (batch->lane >= l->count)
 		return false;
 	lane = &l->lane[batch->lane];

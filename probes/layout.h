@@ -62,6 +62,7 @@ struct weft_slot {
 };
 
 struct weft_raw_fork { struct weft_ev ev; __u32 child; __u32 pad; };
+struct weft_raw_exec { struct weft_ev ev; __u64 exec_id; };
 struct weft_raw_exit { struct weft_ev ev; __s32 code; __u32 pad; }; /* wait status as the kernel keeps it */
 
 /* A thread's registers and stacks as found. regs in DWARF order (resolver.h's unwind_regs). */

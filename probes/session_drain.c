@@ -102,12 +102,17 @@ static void emit_clock(struct process *p)
 		     &e, sizeof(e));
 }
 
-static void announce(struct session *s)
+void session_announce(struct process *p)
+{
+	process_announce(p);
+	emit_clock(p);
+}
+
+static void start_all(struct session *s)
 {
 	for (struct process *p = s->processes; p; p = p->next)
-		if (!p->announced && p->state == PROCESS_LIVE) {
-			process_announce(p);
-			emit_clock(p);
+		if (!p->started && p->state == PROCESS_LIVE) {
+			p->started = true;
 			EACH_SOURCE(p, started);
 		}
 }
@@ -170,9 +175,8 @@ int session_drain(struct session *s, session_sink sink, void *ctx)
 	begin(s, sink, ctx);
 	session_life_check(s);
 	look_all(s);
-	announce(s);
+	start_all(s);
 	s->ring_read = ring_read(s->ring, ring_head(s->ring), RECORDS_PER_DRAIN, on_record, s);
-	announce(s);
 	if (s->ring_read) {
 		settle_all(s);
 		session_life_settle(s);
@@ -190,7 +194,7 @@ int session_finish(struct session *s, session_sink sink, void *ctx)
 	begin(s, sink, ctx);
 	session_life_check(s);
 	look_all(s);
-	announce(s);
+	start_all(s);
 	for (struct process *p = s->processes; p; p = p->next)
 		if (p->state != PROCESS_ENDED)
 			session_life_end(p, p->dead);

@@ -33,13 +33,14 @@ struct process {
 	const struct source *runtime; /* that it was attached to */
 	void *of_source[SOURCES_MAX];
 	uint32_t clock;               /* WEFT_CLOCK_* */
-	bool announced, from_start;
+	bool announced, started, from_start;
 	bool gone;     /* its end was seen before the ring was read */
 	bool dead;     /* its memory is frozen */
 	bool replaced; /* exec: what comes from the ring now is of the next image */
 	bool exit_known, fork_said;
 	struct weft_ev_exit exit;
 	uint64_t exit_ns;
+	uint64_t exec_id; /* of the image that was attached to; 0 = not known */
 	uint64_t attached_ns, watermark_ns, retry_ns;
 	/* Level and cost: session_level.c */
 	enum weft_level level;
@@ -126,6 +127,9 @@ void session_spawn_retry(struct session *s);
 
 /* Reads the ring up to where it is now, waiting a little for records in the making. */
 void session_read_ring(struct session *s);
+
+/* PROCESS and its CLOCK: before anything else of a process is told. */
+void session_announce(struct process *p);
 
 /* ---- session_level.c ---- */
 

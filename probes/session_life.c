@@ -46,7 +46,15 @@ void session_life_record(struct session *s, const struct weft_ev *ev, size_t byt
 {
 	struct process *p = process_of_pid(s, (pid_t)ev->tid);
 
-	if (ev->kind == WEFT_RAW_EXEC) {
+	/* Of the image before the one that was attached to, or of another process that had this pid. */
+	if (p && ev->time_ns < p->attached_ns)
+		return;
+	if (ev->kind == WEFT_RAW_EXEC && bytes >= sizeof(struct weft_raw_exec)) {
+		const struct weft_raw_exec *r = (const struct weft_raw_exec *)(const void *)ev;
+
+		/* Maps show a new image before this record is made; the count grows before either. */
+		if (p && p->exec_id && r->exec_id <= p->exec_id)
+			return;
 		if (p && p->state != PROCESS_SPAWNED)
 			p->replaced = true;
 		session_spawn_exec(s, p, (pid_t)ev->tid);

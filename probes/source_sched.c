@@ -303,6 +303,13 @@ void source_sched_tree(struct session *s, pid_t pid)
 		bpf_map_update_elem(bpf_map__fd(state->skel->maps.tree), &key, &key, BPF_ANY);
 }
 
+uint64_t source_sched_exec_id(struct session *s, pid_t pid)
+{
+	struct sched_state *state = of(s);
+
+	return state ? stack_capture_exec_id(state->capture, (uint32_t)pid) : 0;
+}
+
 void source_sched_pause(struct session *s)
 {
 	struct sched_state *state = of(s);

@@ -3,12 +3,16 @@
 #ifndef WEFT_SOURCE_SCHED_H
 #define WEFT_SOURCE_SCHED_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct session;
 
 /* Follow the descendants of this process, which the session is about to start. */
 void source_sched_tree(struct session *s, pid_t pid);
+
+/* Number of programs that a process has executed, as EXEC records carry it. 0 = not known. */
+uint64_t source_sched_exec_id(struct session *s, pid_t pid);
 
 /* Ends the helper thread; it starts again at need, with the rights that the session has then. */
 void source_sched_pause(struct session *s);

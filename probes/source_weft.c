@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "probes/base/cleanup.h"
+#include "probes/source_sched.h"
 #include "probes/source_weft_internal.h"
 #include "probes/symbols/proc_maps.h"
 #include "probes/symbols/usdt_notes.h"
@@ -115,11 +116,11 @@ static int try_file(struct weft_process *w, int fd)
 	return 0;
 }
 
-static int find_points(struct weft_process *w)
+static int find_points_once(struct weft_process *w)
 {
 	auto_proc_maps struct proc_maps *maps = NULL;
-	int err = proc_maps_read(w->p->pid, &maps);
 	uint64_t last = 0;
+	int err = proc_maps_read(w->p->pid, &maps);
 
 	if (err)
 		return err;
@@ -133,6 +134,24 @@ static int find_points(struct weft_process *w)
 			return 0;
 	}
 	return -ENOENT;
+}
+
+/* Of one and the same program image: an exec may be under way. */
+static int find_points(struct weft_process *w)
+{
+	struct session *s = w->p->session;
+	uint64_t before = source_sched_exec_id(s, w->p->pid);
+
+	for (;;) {
+		int err = find_points_once(w);
+
+		w->p->exec_id = source_sched_exec_id(s, w->p->pid);
+		if (w->p->exec_id == before || err)
+			return err;
+		before = w->p->exec_id;
+		close(w->file);
+		w->file = -1;
+	}
 }
 
 /* ---- attaching ---- */
@@ -230,6 +249,7 @@ static int open_mapping(struct weft_process *w, bool base)
 		return err;
 	}
 	w->p->state = PROCESS_LIVE;
+	session_announce(w->p);
 	if (!target_map_shape(w->map)->sealed)
 		session_cannot_see(w->p->session, w->p->index, "fast reading of the trace mapping",
 				   "the mapping is not sealed, the process could cut it; it is read by system calls");

@@ -52,29 +52,27 @@ struct stack_capture *stack_capture_free(struct stack_capture *c)
 	return NULL;
 }
 
-static int make_link(struct stack_capture *c, uint32_t tid)
+static int make_link(struct stack_capture *c, struct bpf_program *program, uint32_t tid)
 {
 	union bpf_iter_link_info info = { .task = { .tid = tid } };
 	LIBBPF_OPTS(bpf_link_create_opts, opts);
-	int prog = bpf_program__fd(c->skel->progs.thread_stack), fd;
+	int fd;
 
 	if (!c->no_filter) {
 		opts.iter_info = &info;
 		opts.iter_info_len = sizeof(info);
 	}
-	fd = bpf_link_create(prog, 0, BPF_TRACE_ITER, &opts);
+	fd = bpf_link_create(bpf_program__fd(program), 0, BPF_TRACE_ITER, &opts);
 	if (fd != -EINVAL || c->no_filter)
 		return fd;
 	c->no_filter = true;
-	return make_link(c, tid);
+	return make_link(c, program, tid);
 }
 
-int stack_capture_thread(struct stack_capture *c, uint32_t tid, const struct weft_raw_stack **ret)
+static int run_iter(struct stack_capture *c, struct bpf_program *program, uint32_t tid)
 {
-	auto_close int link = c->iter ? make_link(c, tid) : -ENOTSUP;
+	auto_close int link = make_link(c, program, tid);
 	auto_close int iter = link < 0 ? link : bpf_iter_create(link);
-	volatile __u64 *found_by = &c->skel->bss->stacks_found;
-	uint64_t before = *found_by;
 	char none[64];
 
 	if (iter < 0)
@@ -82,10 +80,29 @@ int stack_capture_thread(struct stack_capture *c, uint32_t tid, const struct wef
 	c->skel->bss->wanted_tid = (int)tid;
 	while (read(iter, none, sizeof(none)) > 0)
 		;
+	return 0;
+}
+
+int stack_capture_thread(struct stack_capture *c, uint32_t tid, const struct weft_raw_stack **ret)
+{
+	volatile __u64 *found_by = &c->skel->bss->stacks_found;
+	uint64_t before = *found_by;
+	int err = c->iter ? run_iter(c, c->skel->progs.thread_stack, tid) : -ENOTSUP;
+
+	if (err)
+		return err;
 	if (*found_by == before)
 		return -ESRCH;
 	*ret = c->found;
 	return 0;
+}
+
+uint64_t stack_capture_exec_id(struct stack_capture *c, uint32_t pid)
+{
+	volatile __u64 *id = &c->skel->bss->found_exec_id;
+
+	*id = 0;
+	return run_iter(c, c->skel->progs.exec_id, pid) ? 0 : *id;
 }
 
 int stack_capture_sample(struct stack_capture *c, uint32_t tid)

@@ -21,6 +21,9 @@ struct stack_capture *stack_capture_free(struct stack_capture *c); /* takes NULL
 /* Some 0.1 ms. The result is valid until the next call. -ESRCH: no such thread. */
 int stack_capture_thread(struct stack_capture *c, uint32_t tid, const struct weft_raw_stack **ret);
 
+/* Number of programs that a process has executed, as EXEC records carry it. 0 = not known. */
+uint64_t stack_capture_exec_id(struct stack_capture *c, uint32_t pid);
+
 /* Samples of a thread as long as the descriptor is open, only while a poll is open in it. fd or negative errno. */
 int stack_capture_sample(struct stack_capture *c, uint32_t tid);
 

@@ -78,6 +78,8 @@ static bool kinds_sound(const uint8_t *words)
 
 static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t ns_pid, struct target_map_shape *s)
 {
+	if (!h->magic)
+		return -ENOENT; /* being made: the magic is stored last */
 	if (h->magic != WEFT_MAP_MAGIC)
 		return -EPROTO;
 	if (h->abi != WEFT_ABI_VERSION) /* and the one before it, once there is one */

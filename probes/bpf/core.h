@@ -29,6 +29,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	__u64 self_exec_id; /* since 5.7 */
 	struct signal_struct *signal;
 };
 

@@ -44,7 +44,8 @@ struct {
 } found SEC(".maps");
 
 __u64 offcpu_made, offcpu_lost, sample_made, sample_lost, life_lost, stacks_found;
-int wanted_tid; /* of the thread iterator */
+int wanted_tid; /* of the thread iterators */
+__u64 found_exec_id;
 
 static __always_inline struct weft_follow_entry *followed(__u32 tgid)
 {
@@ -215,15 +216,16 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task)
 {
-	struct weft_ev *ev;
+	struct weft_raw_exec *r;
 
 	if (!of_interest(task->tgid))
 		return 0;
-	ev = reserve_life(sizeof(*ev));
-	if (!ev)
+	r = reserve_life(sizeof(*r));
+	if (!r)
 		return 0;
-	fill_life(ev, sizeof(*ev), WEFT_RAW_EXEC, task->tgid);
-	bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
+	fill_life(&r->ev, sizeof(*r), WEFT_RAW_EXEC, task->tgid);
+	r->exec_id = task->self_exec_id;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -278,6 +280,17 @@ static __always_inline void copy_stack_of(struct weft_raw_stack *out, struct tas
 		n += WEFT_STACK_STEP;
 	}
 	out->stack_bytes = n;
+}
+
+/* How many programs the process has executed so far: the kernel counts before it maps the new one. */
+SEC("iter/task")
+int exec_id(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task && task->pid == wanted_tid)
+		found_exec_id = task->self_exec_id;
+	return 0;
 }
 
 SEC("iter.s/task")
