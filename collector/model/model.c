@@ -124,6 +124,7 @@ void model_type_title(struct model_type *t, const struct model_site *s)
 	const char *name = s->name[0] ? s->name : s->func;
 
 	snprintf(t->func, sizeof(t->func), "%.*s", (int)sizeof(s->func) - 1, s->func);
+	t->row = false;
 	if (!s->known)
 		snprintf(t->name, sizeof(t->name),
 			 t->site < WEFT_MAX_SITES ? "task of site %u" : "task", t->site);
