@@ -216,13 +216,13 @@ void model_apply(struct model *m, struct record *r)
 		model_task_named(m, r);
 		break;
 	case WEFT_EV_SNAPSHOT_BEGIN:
-		census_begin(m, r);
+		model_census_begin(m, r);
 		break;
 	case WEFT_EV_SNAPSHOT_TASK:
-		census_task(m, r);
+		model_census_task(m, r);
 		break;
 	case WEFT_EV_SNAPSHOT_END:
-		census_end(m, r);
+		model_census_end(m, r);
 		break;
 	default:
 		model_session_apply(m, r);

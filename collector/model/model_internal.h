@@ -66,9 +66,9 @@ void model_task_ready(struct model *m, struct model_task *t,
 void model_session_apply(struct model *m, const struct record *r);
 
 /* census.c: walks over all tasks */
-void census_begin(struct model *m, const struct record *r);
-void census_task(struct model *m, const struct record *r);
-void census_end(struct model *m, const struct record *r);
+void model_census_begin(struct model *m, const struct record *r);
+void model_census_task(struct model *m, const struct record *r);
+void model_census_end(struct model *m, const struct record *r);
 
 /* process.c */
 void process_tick(struct model_process *p, uint64_t now_ns, bool new_second);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void census_begin(struct model *m, const struct record *r)
+void model_census_begin(struct model *m, const struct record *r)
 {
 	struct model_process *p = model_process_get(m, r->process);
 
@@ -67,7 +67,7 @@ static void seen_ended(struct model *m, struct model_task *t, const struct weft_
 	m->types[t->type]->held_now++;
 }
 
-void census_task(struct model *m, const struct record *r)
+void model_census_task(struct model *m, const struct record *r)
 {
 	const struct weft_ev_snapshot_task *e = model_payload(r, sizeof(*e));
 	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
@@ -125,7 +125,7 @@ static void end_missing(struct model *m, struct model_process *p, uint64_t t_ns)
 	}
 }
 
-void census_end(struct model *m, const struct record *r)
+void model_census_end(struct model *m, const struct record *r)
 {
 	const struct weft_ev_snapshot *e = model_payload(r, sizeof(*e));
 	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
