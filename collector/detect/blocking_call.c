@@ -82,7 +82,7 @@ static bool is_one_of(const char *name, const char *list)
 {
 	size_t n = strlen(name);
 
-	for (const char *p = strstr(list, name); p; p = strstr(p + 1, name))
+	for (const char *p = n ? strstr(list, name) : NULL; p; p = strstr(p + 1, name))
 		if ((p == list || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
 			return true;
 	return false;
