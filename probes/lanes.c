@@ -20,6 +20,7 @@ struct lane {
 	uint32_t word_seq, word_head;  /* commit word of the last look */
 	uint64_t pending_since;        /* something undelivered was seen at the last settle; 0 = nothing */
 	struct lane_base *base;        /* NULL = zero */
+	uint64_t delivered[WEFT_MAX_KINDS];
 	struct lane_copy *cut;
 	bool unreadable;
 };
@@ -71,17 +72,23 @@ static int32_t seq_diff(uint32_t a, uint32_t b)
 	return (int32_t)(a - b);
 }
 
-static void count_records(const struct target_map *map, const struct lane_copy *c, uint64_t *emitted)
+/* Adds the records in [from, to) of a batch page; the kind is the top byte of a record's first word. */
+static void add_records(const struct target_map *map, const uint8_t *page, uint32_t from, uint32_t to, uint64_t *count)
 {
 	uint32_t bytes;
 
-	memcpy(emitted, c->status.emitted[c->seq & 1], sizeof(c->status.emitted[0]));
-	for (uint32_t at = HEAD; at < c->head; at += bytes) {
-		bytes = target_map_record_bytes(map, c->batch, at, c->head);
+	for (uint32_t at = from < HEAD ? HEAD : from; at < to; at += bytes) {
+		bytes = target_map_record_bytes(map, page, at, to);
 		if (!bytes)
 			return;
-		emitted[c->batch[at + 7] & (WEFT_MAX_KINDS - 1)]++;
+		count[page[at + 7] & (WEFT_MAX_KINDS - 1)]++;
 	}
+}
+
+static void count_records(const struct target_map *map, const struct lane_copy *c, uint64_t *emitted)
+{
+	memcpy(emitted, c->status.emitted[c->seq & 1], sizeof(c->status.emitted[0]));
+	add_records(map, c->batch, HEAD, c->head, emitted);
 }
 
 static int copy_lane(const struct lanes *l, uint32_t i, struct lane_copy *ret)
@@ -192,15 +199,20 @@ bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struc
 	*from = lane->offset > HEAD ? lane->offset : 0;
 	*to = past_cut && lane->cut->head < batch->bytes ? lane->cut->head : batch->bytes;
 	skip_to(lane, past_cut ? batch->seq : batch->seq + 1, past_cut ? *to : HEAD);
-	return *to > *from && *to > HEAD;
+	if (*to <= *from || *to <= HEAD)
+		return false;
+	add_records(l->map, (const uint8_t *)(batch + 1), *from, *to, lane->delivered);
+	return true;
 }
 
 static void deliver_piece(struct lanes *l, uint32_t i, const struct lane_copy *c, const struct lanes_out *out)
 {
 	struct lane *lane = &l->lane[i];
 
-	if (c->head > lane->offset)
+	if (c->head > lane->offset) {
 		out->piece(out->ctx, i, c->seq, lane->offset, c->batch + lane->offset, c->head - lane->offset);
+		add_records(l->map, c->batch, lane->offset, c->head, lane->delivered);
+	}
 	skip_to(lane, c->seq, c->head > lane->offset ? c->head : lane->offset);
 }
 
@@ -298,8 +310,11 @@ static void add_lane_counts(struct lanes *l, uint32_t i, __u64 *emitted, __u64 *
 
 	if (!c && !copy_lane(l, i, &l->copy))
 		c = &l->copy;
-	if (!c)
+	if (!c) {
+		for (unsigned k = 1; k < WEFT_MAX_KINDS; k++)
+			emitted[k] += lane->delivered[k];
 		return;
+	}
 	count_records(l->map, c, now);
 	for (unsigned k = 1; k < WEFT_MAX_KINDS; k++) {
 		emitted[k] += now[k] - (lane->base ? lane->base->emitted[k] : 0);

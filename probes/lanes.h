@@ -42,7 +42,7 @@ int lanes_base(struct lanes *l);
 
 void lanes_look(struct lanes *l);
 
-/* Bytes [*from, *to) of this batch are new; false: none. Reports a gap before it. */
+/* Bytes [*from, *to) of this batch, whose bytes follow the header, are new; false: none. Reports a gap before it. */
 bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struct lanes_out *out, uint32_t *from,
 		 uint32_t *to);
 
@@ -56,7 +56,10 @@ bool lanes_oldest(const struct lanes *l, uint64_t *ret_stamp);
 int lanes_cut(struct lanes *l);
 void lanes_tail(struct lanes *l, const struct lanes_out *out);
 
-/* Since base, up to the cut if there is one; fills both arrays of WEFT_MAX_KINDS. */
+/*
+ * Since base, up to the cut if there is one; fills both arrays of WEFT_MAX_KINDS. Of a lane that can't be read any
+ * more (the target has cut the mapping): what was delivered of it.
+ */
 void lanes_counts(struct lanes *l, __u64 *emitted, __u64 *filtered);
 
 /* Status page now (at the cut after lanes_cut), and what it was at the base (zeroes without one). */

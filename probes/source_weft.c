@@ -94,7 +94,7 @@ static int on_note(void *ctx, const struct usdt_note *note)
 	struct weft_process *w = ctx;
 
 	for (unsigned i = 0; i < WEFT_LEVELS; i++) {
-		if (!strcmp(note->name, flush_names[i]) && w->flush.places < ATTACH_PLACES)
+		if (!strcmp(note->name, flush_names[i]) && w->flush.places < ATTACH_PLACES && (i == 0 || !w->light_only))
 			w->flush.place[w->flush.places++].offset = note->offset;
 		if (!strcmp(note->name, level_names[i]) && note->semaphore_offset)
 			w->raise[i] = (struct attach_place){ note->offset, note->semaphore_offset };
@@ -182,7 +182,6 @@ static int fail_attach(struct weft_process *w, int err)
 	}
 }
 
-/* Without uprobe_multi each link costs 0.1 s at detach: one point only, the lightest. */
 static int place_probes(struct weft_state *state, struct weft_process *w)
 {
 	w->flush.prog_fd = bpf_program__fd(state->skel->progs.weft_flush);
@@ -190,8 +189,6 @@ static int place_probes(struct weft_state *state, struct weft_process *w)
 	w->flush.pid = w->p->pid;
 	w->flush.cookie = w->p->follow;
 	w->flush.perf = state->perf;
-	if (state->perf)
-		w->flush.places = 1;
 	return attach_open(&w->flush, &w->flush_link);
 }
 
@@ -292,6 +289,7 @@ static int weft_attach(void *ctx, struct process *p, int exe_fd)
 		return session_fail(p->session, -ENOMEM, "out of memory");
 	w->p = p;
 	w->file = -1;
+	w->light_only = ((struct weft_state *)ctx)->perf;
 	p->of_source[SOURCE_WEFT] = w;
 	err = exe_fd >= 0 ? try_file(w, dup(exe_fd)) : find_points(w);
 	if (!err)
@@ -481,12 +479,11 @@ static void weft_sample(void *ctx, struct process *p)
 static void weft_second(void *ctx, struct process *p)
 {
 	struct weft_process *w = of(p);
-	uint32_t probe;
 
 	(void)ctx;
 	if (!w || !w->map)
 		return;
-	if (!target_map_load32(w->map, 0, &probe) && !w->broken) {
+	if (!w->broken && !target_map_whole(w->map)) {
 		w->broken = true;
 		session_cannot_see(p->session, p->index, "the trace mapping",
 				   "the process has cut it; what was not flushed before is lost");

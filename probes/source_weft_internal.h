@@ -21,6 +21,7 @@ struct lane_told {
 
 struct weft_process {
 	struct process *p;
+	bool light_only; /* perf-based links cost 0.1 s each at detach: the lightest point only */
 	int file; /* the ELF file that carries the points */
 	struct attach_request flush;
 	struct attach_place raise[WEFT_LEVELS];

@@ -15,6 +15,7 @@
 #define LINK_TEXT "/memfd:" WEFT_MAP_NAME
 #define MAX_BYTES (64ull << 20)
 #define MAX_STRIDE 65536u
+#define ABI_PLAUSIBLE 1000u
 #define MAX_TASK_HEAD 4096u
 #define COPY_TRIES 64
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
@@ -81,6 +82,8 @@ static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t n
 	if (!h->magic)
 		return -ENOENT; /* being made: the magic is stored last */
 	if (h->magic != WEFT_MAP_MAGIC)
+		return -EPROTO;
+	if (h->abi > ABI_PLAUSIBLE)
 		return -EPROTO;
 	if (h->abi != WEFT_ABI_VERSION) /* and the one before it, once there is one */
 		return -ENOTSUP;
@@ -230,6 +233,13 @@ bool target_map_load64(const struct target_map *m, uint64_t offset, uint64_t *re
 		return false;
 	*ret = __atomic_load_n((const uint64_t *)(const void *)(m->memory + offset), __ATOMIC_ACQUIRE);
 	return true;
+}
+
+bool target_map_whole(const struct target_map *m)
+{
+	struct stat st;
+
+	return m->shape.sealed || (!fstat(m->fd, &st) && (uint64_t)st.st_size >= m->shape.bytes);
 }
 
 static uint32_t published(const struct target_map *m, size_t offset, uint32_t max)

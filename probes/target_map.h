@@ -43,6 +43,9 @@ bool target_map_copy(const struct target_map *m, uint64_t offset, void *to, size
 bool target_map_load32(const struct target_map *m, uint64_t offset, uint32_t *ret); /* acquire */
 bool target_map_load64(const struct target_map *m, uint64_t offset, uint64_t *ret); /* acquire */
 
+/* False: the target has cut the file since it was opened. */
+bool target_map_whole(const struct target_map *m);
+
 /* Published counts, capped by the shape; 0 when unreadable. */
 uint32_t target_map_lanes(const struct target_map *m);
 uint32_t target_map_sites(const struct target_map *m);

@@ -6,7 +6,7 @@
  *   fake_target [-t THREADS] [-r EVENTS_PER_SECOND] [-T TRUTH_FILE] [-s SECONDS] [-m MODE] [-e EXIT_CODE]
  *
  * Modes: seal (default), unsealed, closed (the descriptor), garbage (header), cut (unsealed, cut to one page
- * after 0.5 s), scribble (random bytes over everything but the header's first words, all the time),
+ * after 0.5 s), scribble (random bytes over everything but the header's page, all the time),
  * forks (fork, vfork, posix_spawn, raw clone, all the time), exec (itself after 0.5 s, once).
  * TRUTH_FILE: a u64 pair per thread, mapped shared: events begun, events committed.
  */
@@ -261,7 +261,7 @@ static void scribble(unsigned *seed)
 	uint8_t *at = (uint8_t *)header;
 
 	for (unsigned i = 0; i < 256; i++)
-		at[64 + rand_r(seed) % (BYTES - 64)] = (uint8_t)rand_r(seed);
+		at[WEFT_PAGE + (unsigned)rand_r(seed) % (BYTES - WEFT_PAGE)] = (uint8_t)rand_r(seed);
 }
 
 static void misbehave(int fd)
