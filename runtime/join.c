@@ -33,8 +33,7 @@ static void handle_drop(struct weft_task *task, unsigned what)
 {
 	WEFT_EMIT(HANDLE_DROP, task->head.id, weft_thread.task_id | (uint64_t)what << 48, 0);
 	(void)what;
-	__atomic_fetch_and(&task->head.state, ~(uint64_t)WEFT_T_JOIN_INTEREST, __ATOMIC_ACQ_REL);
-	weft_task_unref(task);
+	weft_task_unref_handle(task);
 }
 
 static weft_poll_t join_ready(struct weft_join **handle)

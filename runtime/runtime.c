@@ -154,7 +154,7 @@ static int end_tasks(struct weft_runtime *rt, uint64_t deadline_ns)
 	int rc = 0;
 
 	weft_trace_thread_begin(&role, NULL);
-	weft_thread = (struct weft_thread){ rt, &cx, NULL, 0 };
+	weft_thread = (struct weft_thread){ .rt = rt, .cx = &cx };
 	weft_trace_each_slab(abort_slab, &walk);
 	while (rc == 0 && __atomic_load_n(&rt->entry->alive, __ATOMIC_ACQUIRE)) {
 		struct weft_task *task = rt->ops->take(rt);
@@ -276,7 +276,7 @@ static int drive(struct weft_runtime *rt, struct weft_task *task)
 	struct weft_cx cx = { .runtime = rt };
 	enum weft_task_next next;
 
-	weft_thread = (struct weft_thread){ rt, &cx, NULL, 0 };
+	weft_thread = (struct weft_thread){ .rt = rt, .cx = &cx };
 	while ((next = weft_task_poll(&cx, task)) != WEFT_TASK_ENDED) {
 		if (next == WEFT_TASK_AGAIN)
 			continue;
@@ -285,7 +285,7 @@ static int drive(struct weft_runtime *rt, struct weft_task *task)
 		while (!__atomic_exchange_n(&task->wake_word, 0, __ATOMIC_ACQUIRE))
 			weft_futex_wait(&task->wake_word, 0, UINT64_MAX);
 	}
-	weft_thread = (struct weft_thread){ NULL, NULL, NULL, 0 };
+	weft_thread = (struct weft_thread){ .rt = NULL };
 	return task->rc;
 }
 

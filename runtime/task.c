@@ -94,15 +94,27 @@ static void task_free(struct weft_task *task)
 	weft_slab_free(task, bytes);
 }
 
-void weft_task_unref(struct weft_task *task)
+/* Release: this owner's accesses come before the free; acquire: so do all others'. */
+static void drop(struct weft_task *task, uint64_t what)
 {
-	uint64_t old = __atomic_fetch_sub(&task->head.state, WEFT_TASK_REF, __ATOMIC_ACQ_REL);
+	uint64_t old = __atomic_fetch_sub(&task->head.state, what, __ATOMIC_ACQ_REL);
 
 	if (old >> WEFT_TASK_REF_SHIFT != 1)
 		return;
 	/* Bits may stay; zero references is what try_ref looks at, and the block must read as free. */
 	__atomic_store_n(&task->head.state, 0, __ATOMIC_RELEASE);
 	task_free(task);
+}
+
+void weft_task_unref(struct weft_task *task)
+{
+	drop(task, WEFT_TASK_REF);
+}
+
+/* The bit is set as long as the handle lives: subtracting it clears it and borrows nothing. */
+void weft_task_unref_handle(struct weft_task *task)
+{
+	drop(task, WEFT_TASK_REF | WEFT_T_JOIN_INTEREST);
 }
 
 bool weft_task_try_ref(struct weft_task *task)

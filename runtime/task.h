@@ -73,6 +73,7 @@ void weft_task_schedule(struct weft_task *task, unsigned kind);
 void weft_task_wake(struct weft_task *task, unsigned kind);
 void weft_task_abort(struct weft_task *task);
 void weft_task_unref(struct weft_task *task);
+void weft_task_unref_handle(struct weft_task *task); /* the handle's reference, and JOIN_INTEREST with it */
 /* False: the block is free. Only for walks over slabs. */
 bool weft_task_try_ref(struct weft_task *task);
 

@@ -34,7 +34,7 @@ static struct weft_task *take(struct weft_runtime *rt)
 	uint64_t n;
 
 	for (uint32_t i = 0; i < mt->workers && !task; i++) {
-		task = __atomic_exchange_n(&mt->worker[i].lifo, NULL, __ATOMIC_SEQ_CST);
+		task = __atomic_exchange_n(&mt->worker[i].lifo, NULL, __ATOMIC_ACQ_REL);
 		if (!task)
 			task = weft_deque_pop(&mt->worker[i].deque);
 	}

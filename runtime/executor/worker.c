@@ -45,7 +45,12 @@ void weft_worker_schedule(struct weft_worker *worker, struct weft_task *task, un
 		weft_deque_push(&worker->deque, task, &worker->mt->inject);
 		return;
 	}
-	task = __atomic_exchange_n(&worker->lifo, task, __ATOMIC_SEQ_CST);
+	/* Only this thread fills the slot: empty stays empty. Release: a thief sees the task's state. */
+	if (!__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&worker->lifo, task, __ATOMIC_RELEASE);
+		return;
+	}
+	task = __atomic_exchange_n(&worker->lifo, task, __ATOMIC_ACQ_REL);
 	if (task) {
 		weft_deque_push(&worker->deque, task, &worker->mt->inject);
 		weft_worker_notify(worker->mt);
@@ -100,7 +105,7 @@ static struct weft_task *take_lifo(struct weft_worker *worker)
 	/* Relaxed look: only this thread fills it. */
 	if (!__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED))
 		return NULL;
-	task = __atomic_exchange_n(&worker->lifo, NULL, __ATOMIC_SEQ_CST);
+	task = __atomic_exchange_n(&worker->lifo, NULL, __ATOMIC_ACQ_REL);
 	if (!task || worker->lifo_polls++ < LIFO_LIMIT)
 		return task;
 	weft_deque_push(&worker->deque, task, &worker->mt->inject);
@@ -163,7 +168,7 @@ static struct weft_task *steal_lifo(struct weft_worker *worker, struct weft_work
 		arch_relax();
 	if (polls != __atomic_load_n(&victim->polls, __ATOMIC_RELAXED))
 		return NULL;
-	task = __atomic_exchange_n(&victim->lifo, NULL, __ATOMIC_SEQ_CST);
+	task = __atomic_exchange_n(&victim->lifo, NULL, __ATOMIC_ACQ_REL);
 	if (task)
 		trace_steal(worker, victim, 1);
 	return task;
@@ -390,7 +395,7 @@ static void begin(struct weft_worker *worker)
 	snprintf(name, sizeof(name), "%.9s-w%u", rt->name, worker->index);
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* the default of 50 us would be added to every wait */
 	weft_trace_thread_begin(&role, name);
-	weft_thread = (struct weft_thread){ rt, &worker->cx, worker, 0 };
+	weft_thread = (struct weft_thread){ .rt = rt, .cx = &worker->cx, .worker = worker };
 	worker->cx.runtime = rt;
 	worker->random = 0x9e3779b97f4a7c15ull * (worker->index + 1);
 	weft_trace_state(WEFT_WS_RUNNING);
@@ -417,7 +422,7 @@ void *weft_worker_main(void *arg)
 	weft_trace_state(WEFT_WS_STOPPED);
 	weft_trace_worker(WEFT_K_WORKER_STOP, worker->rt, worker->index, (uint64_t)syscall(SYS_gettid));
 	weft_trace_thread_end();
-	weft_thread = (struct weft_thread){ NULL, NULL, NULL, 0 };
+	weft_thread = (struct weft_thread){ .rt = NULL };
 	/* The memory stays until this thread is joined. */
 	__atomic_fetch_sub(&worker->mt->running, 1, __ATOMIC_RELEASE);
 	weft_futex_wake(&worker->mt->running, 1);

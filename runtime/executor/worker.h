@@ -15,8 +15,9 @@ struct weft_multi_thread;
 struct weft_worker {
 	struct weft_deque deque;
 	/*
-	 * The task this worker woke last runs next. Owner and thieves exchange it (seq_cst, as the ring's
-	 * tail); thieves only take it from a worker that has been inside one poll for a while.
+	 * The task this worker woke last runs next. The owner fills it, owner and thieves take it by
+	 * exchange; thieves only from a worker that has been inside one poll for a while. It needs no part in the
+	 * rules of idle.h: its owner is awake.
 	 */
 	struct weft_task *lifo __attribute__((aligned(64)));
 	uint64_t polls;	  /* begun; read by thieves */
