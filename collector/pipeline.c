@@ -221,4 +221,6 @@ void pipeline_finish(struct pipeline *p, uint64_t end_ns)
 	tick_until(p, end_ns);
 	p->idle = true;
 	tick(p, end_ns);
+	if (p->consumer.end)
+		p->consumer.end(p->consumer.ctx);
 }
