@@ -165,10 +165,12 @@ static void man_usage(const struct command *c, FILE *out)
 
 static void man_title(const char *name, const char *summary, FILE *out)
 {
-	fprintf(out,
-		".\\\" made by: weft help --man\n.TH WEFT%s%s 1 \"\" \"Weft " WEFT_VERSION "\"\n"
-		".SH NAME\nweft%s%s \\- ",
-		*name ? "\\-" : "", name, *name ? "\\-" : "", name);
+	const char *dash = *name ? "\\-" : "";
+
+	fprintf(out, ".\\\" made by: weft help --man\n.TH WEFT%s", dash);
+	for (const char *c = name; *c; c++)
+		fputc(*c >= 'a' && *c <= 'z' ? *c - 32 : *c, out);
+	fprintf(out, " 1 \"\" \"Weft " WEFT_VERSION "\"\n.SH NAME\nweft%s%s \\- ", dash, name);
 	roff_text(out, summary);
 	fputc('\n', out);
 }

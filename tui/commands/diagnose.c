@@ -147,7 +147,7 @@ const struct command diagnose_command = {
 		"checked and what could not be seen. Exit code 0: all that was asked for was checked and\n"
 		"is clean; 1: findings; 2: error; 3: nothing found, but not everything could be checked.",
 	.examples = "weft diagnose -n orders-svc\n"
-		    "weft diagnose -p 4711 --only blocking-call --set blocking-ms=20\n"
+		    "weft diagnose -p 4711 --only blocking-call --set blocking.warn_ms=20\n"
 		    "weft diagnose run.db --format json --fail-on crit",
 	.options = options,
 	.takes = COMMAND_TAKES_TARGET | COMMAND_TAKES_FILE,

@@ -10,7 +10,7 @@
 #define SEARCHED 128
 
 struct proof {
-	struct lines lines;
+	struct lines lines;          /* built anew for each drawing, to its width */
 	struct live_finding finding; /* as last seen; key 0 = never */
 	uint64_t key;
 	bool brief;
@@ -74,21 +74,29 @@ static char *text_of(const struct proof *s)
 	return text;
 }
 
+#define TEXT_COLUMN  12 /* of the collector's words: two blanks, a label, the text */
+#define BRIEF_COLUMN 7
+
 static enum theme_role line_role(const char *line, bool first)
 {
+	bool labelled = strlen(line) > TEXT_COLUMN && line[TEXT_COLUMN - 1] == ' ';
+
 	if (first)
 		return ROLE_TITLE;
-	return strstr(line, "k:") == line ? ROLE_KERNEL : ROLE_TEXT;
+	return labelled && strncmp(line + TEXT_COLUMN, "k:", 2) == 0 ? ROLE_KERNEL : ROLE_TEXT;
 }
 
 static void proof_refresh(void *state, struct view *v, int height)
 {
-	struct proof *s = state;
+	(void)height;
+	find(state, v);
+}
+
+static void build(struct proof *s, int width)
+{
 	auto_free char *text = NULL;
 	char *save = NULL;
 
-	(void)height;
-	find(s, v);
 	lines_reset(&s->lines);
 	if (!s->finding.key) {
 		lines_add(&s->lines, ROLE_DIM, "This finding is no longer known.");
@@ -97,9 +105,10 @@ static void proof_refresh(void *state, struct view *v, int height)
 	text = text_of(s);
 	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save))
-		lines_add(&s->lines, line_role(line, s->lines.n == 0), "%s", line);
+		lines_fold(&s->lines, line_role(line, s->lines.n == 0), width,
+			   s->brief ? BRIEF_COLUMN : TEXT_COLUMN, line);
 	if (s->finding.resolved)
-		lines_add(&s->lines, ROLE_GOOD, "resolved");
+		lines_add(&s->lines, ROLE_GOOD, "  resolved");
 }
 
 static void proof_draw(void *state, const struct view *v, struct canvas *c, int y, int height)
@@ -107,6 +116,7 @@ static void proof_draw(void *state, const struct view *v, struct canvas *c, int 
 	struct proof *s = state;
 
 	(void)v;
+	build(s, c->width - 2);
 	lines_draw(&s->lines, c, y, height);
 }
 

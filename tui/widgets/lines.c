@@ -106,6 +106,20 @@ void lines_wrap(struct lines *l, const char *label, enum theme_role role, int wi
 	} while (*text);
 }
 
+void lines_fold(struct lines *l, enum theme_role role, int width, int indent, const char *text)
+{
+	int room = width > 20 ? width : 20, in = 0;
+
+	do {
+		size_t n = fitting(text, room - in);
+
+		lines_add(l, role, "%*s%.*s", in, "", (int)n, text);
+		text += n;
+		text += strspn(text, " ");
+		in = indent;
+	} while (*text);
+}
+
 static size_t last_top(const struct lines *l)
 {
 	return l->n > (size_t)l->height ? l->n - (size_t)l->height : 0;

@@ -25,6 +25,8 @@ void lines_label(struct lines *l, const char *label, enum theme_role role, const
 /* Adds `text`, wrapped at `width`; further lines are indented. Newlines of the text are kept. */
 void lines_wrap(struct lines *l, const char *label, enum theme_role role, int width,
 		const char *text);
+/* Adds one line as it is; what doesn't fit in `width` goes on below, `indent` columns in. */
+void lines_fold(struct lines *l, enum theme_role role, int width, int indent, const char *text);
 void lines_draw(struct lines *l, struct canvas *c, int y, int height);
 bool lines_act(struct lines *l, enum action action); /* scrolls; false = not such an action */
 
