@@ -57,17 +57,49 @@ static int check_output(const struct command *self, const struct record_args *a)
 	return rc;
 }
 
+/* Of all processes that were watched. */
+struct totals {
+	uint64_t produced, stored, lost, filtered, expired;
+	uint32_t processes;
+	double seconds;
+};
+
+static void add_up(struct live *l, struct totals *t)
+{
+	struct live_header h;
+
+	for (uint32_t i = 0; live_header(l, i, &h) == 0; i++) {
+		double seconds = h.now_ns > h.attached_ns ? (double)(h.now_ns - h.attached_ns) / 1e9
+							  : 0;
+
+		t->produced += h.produced;
+		t->stored += h.stored;
+		t->lost += h.lost;
+		t->filtered += h.filtered;
+		t->expired += h.expired;
+		t->seconds = seconds > t->seconds ? seconds : t->seconds;
+		t->processes++;
+	}
+}
+
 static void closing_line(const struct command *self, const struct record_args *a,
-			 const struct live_header *h, double seconds)
+			 const struct totals *t)
 {
 	struct stat st = { 0 };
 
 	(void)!stat(a->output, &st);
+	if (t->processes == 0) {
+		fprintf(stderr,
+			"weft %s: nothing to record: no process with a runtime that Weft knows came up; "
+			"%s holds no events\n",
+			self->name, a->output);
+		return;
+	}
 	fprintf(stderr, "weft %s: %.1f s: produced %s = stored %s + lost %s + filtered %s",
-		self->name, seconds, format_count(h->produced).s, format_count(h->stored).s,
-		format_count(h->lost).s, format_count(h->filtered).s);
-	if (h->expired)
-		fprintf(stderr, " + expired %s", format_count(h->expired).s);
+		self->name, t->seconds, format_count(t->produced).s, format_count(t->stored).s,
+		format_count(t->lost).s, format_count(t->filtered).s);
+	if (t->expired)
+		fprintf(stderr, " + expired %s", format_count(t->expired).s);
 	fprintf(stderr, "; %s, %s. Next: weft report %s\n", a->output,
 		format_bytes((double)st.st_size).s, a->output);
 }
@@ -79,7 +111,7 @@ static int run(const struct command *self, void *args)
 				   .max_overhead = a->max_overhead,
 				   .store_path = a->output,
 				   .max_bytes = a->max_bytes };
-	struct live_header h = { 0 };
+	struct totals totals = { 0 };
 	struct watch w;
 	int rc = check_output(self, a);
 
@@ -90,11 +122,10 @@ static int run(const struct command *self, void *args)
 	watch_catch_signals();
 	watch_run(&w, a->duration_ns, NULL, NULL);
 	rc = watch_stop(&w);
-	live_header(w.live, 0, &h);
+	add_up(w.live, &totals);
 	watch_close(&w);
 	user_own_file(a->output);
-	closing_line(self, a, &h,
-		     (double)(h.now_ns - (h.attached_ns < h.now_ns ? h.attached_ns : 0)) / 1e9);
+	closing_line(self, a, &totals);
 	return rc == COMMAND_OK && w.has_child ? watch_child_code(&w) : rc;
 }
 
