@@ -35,9 +35,9 @@ start_server() {
 	"$BUILD/examples/http_echo" > "$work/server.out" &
 	server=$!
 	pids+=("$server")
-	wait_for grep -q . "$work/server.out" || { echo "http_echo says no port" >&2; exit 1; }
-	port_echo=$(sed -n 's/.*echo[^0-9]*[0-9.]*:\([0-9]*\).*/\1/p' "$work/server.out" | head -n 1)
-	port_http=$(sed -n 's/.*http[^0-9]*[0-9.]*:\([0-9]*\).*/\1/p' "$work/server.out" | head -n 1)
+	wait_for grep -q "^echo port" "$work/server.out" || { echo "http_echo says no port" >&2; exit 1; }
+	port_echo=$(sed -n "s,^echo port ,,p" "$work/server.out")
+	port_http=$(sed -n "s,^http port ,,p" "$work/server.out")
 }
 
 recording() { [ "$(sqlite3 -readonly "$1" 'SELECT count(*) > 0 FROM chunk')" = 1 ]; }
@@ -65,8 +65,8 @@ one_run() {
 }
 
 account() {
-	"$WEFT" query "$3" "SELECT total(abs(produced - stored - lost - filtered - expired)), total(lost), total(produced)
-		FROM accounting" --format csv | tail -n 1 | tr ',' ' ' >> "$work/accounts"
+	sqlite3 -readonly -separator ' ' "$3" "SELECT total(abs(produced - stored - lost - filtered - expired)) +
+		(SELECT count(*) FROM accounting_error), total(lost), total(produced) FROM accounting" >> "$work/accounts"
 }
 
 # figure SERVICE MODE: median of the values, and of the ratios by round
