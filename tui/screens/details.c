@@ -58,29 +58,37 @@ static void details_refresh(void *state, struct view *v, int height)
 
 /* ---- the lines ---- */
 
+static void spawn_text(const struct details *s, const struct view *v, char *text, size_t size)
+{
+	const struct live_task *t = &s->d.task;
+	uint64_t now = v->head.now_ns, since = t->spawn_ns;
+	size_t len;
+
+	if (since == LIVE_UNKNOWN) {
+		since = v->head.attached_ns;
+		snprintf(text, size, "before the attach, >%s ago",
+			 format_age(now > since ? now - since : 0).s);
+		return;
+	}
+	len = (size_t)snprintf(text, size, "%s ago", format_age(now > since ? now - since : 0).s);
+	if (*s->d.spawn_func)
+		len += (size_t)snprintf(text + len, size - len, " in %.63s", s->d.spawn_func);
+	if (t->parent)
+		snprintf(text + len, size - len, " by %.63s",
+			 *s->d.parent_name ? s->d.parent_name : "a task");
+}
+
 static void add_head(struct details *s, const struct view *v)
 {
 	const struct live_task *t = &s->d.task;
 	uint64_t id = t->native_id == LIVE_UNKNOWN || !t->native_id ? t->id : t->native_id;
+	char when[192];
 
+	spawn_text(s, v, when, sizeof(when));
 	lines_add(&s->lines, ROLE_TITLE, "task %llu  %s", (unsigned long long)id,
 		  *t->name ? t->name : "?");
-	if (t->spawn_ns == LIVE_UNKNOWN)
-		lines_label(&s->lines, "spawned", ROLE_TEXT,
-			    "%s  ? (before the attach, more than %s ago)",
-			    *t->location ? t->location : "?",
-			    format_age(v->head.now_ns - v->head.attached_ns).s);
-	else
-		lines_label(&s->lines, "spawned", ROLE_TEXT, "%s  %s ago%s%s%s%s",
-			    *t->location ? t->location : "?",
-			    format_age(v->head.now_ns > t->spawn_ns ? v->head.now_ns - t->spawn_ns
-								    : 0)
-				    .s,
-			    *s->d.spawn_func ? " in " : "", s->d.spawn_func,
-			    t->parent ? " by " : "",
-			    t->parent ? (*s->d.parent_name ? s->d.parent_name : "task ?") : "");
-	if (t->bytes)
-		lines_label(&s->lines, "size", ROLE_TEXT, "%s", format_bytes(t->bytes).s);
+	lines_label(&s->lines, "spawned", ROLE_TEXT, "%s  %s%s%s", *t->location ? t->location : "?",
+		    when, t->bytes ? ", " : "", t->bytes ? format_bytes(t->bytes).s : "");
 }
 
 static void add_state(struct details *s)
@@ -102,17 +110,51 @@ static void add_state(struct details *s)
 			    names_task_state(t->state), format_ns(t->idle_ns).s, where);
 }
 
-static void add_stack(struct details *s)
+#define BRIEF_FRAMES 5
+#define FRAME_TEXT   96
+
+/* "db_retry (src/db/retry.c:41)" as "db_retry (retry.c:41)": the whole path is in the list of frames below. */
+static void brief_frame(const char *frame, char *text, size_t size)
+{
+	const char *open = strstr(frame, " ("), *slash = open ? strrchr(open, '/') : NULL;
+
+	if (slash)
+		snprintf(text, size, "%.*s (%s", (int)(open - frame), frame, slash + 1);
+	else
+		snprintf(text, size, "%s", frame);
+}
+
+/* On one line or two: who called whom, innermost first, without the kernel's own frames. */
+static void add_brief_stack(struct details *s, const struct view *v, int width)
+{
+	uint64_t age = v->head.now_ns > s->d.stack_ns ? v->head.now_ns - s->d.stack_ns : 0;
+	char text[BRIEF_FRAMES * (FRAME_TEXT + 3) + 1] = "", frame[FRAME_TEXT];
+	size_t len = 0;
+
+	for (uint32_t i = 0, shown = 0; i < s->d.nstack && i < 48 && shown < BRIEF_FRAMES; i++) {
+		if (s->d.stack[i].kernel)
+			continue;
+		brief_frame(s->d.stack[i].text, frame, sizeof(frame));
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
+					shown++ ? " < " : "", frame);
+	}
+	if (len)
+		lines_wrap(&s->lines, "stack", ROLE_TEXT, width, text);
+	if (s->d.nstack)
+		lines_label(&s->lines, "", ROLE_DIM, "taken %s ago%s%s; all frames are below",
+			    format_ns(age).s, *s->d.stack_why ? ": " : "", s->d.stack_why);
+}
+
+static void add_frames(struct details *s, int width)
 {
 	for (uint32_t i = 0; i < s->d.nstack && i < 48; i++) {
 		const struct live_frame *f = &s->d.stack[i];
+		char text[sizeof(f->text) + 2];
 
-		lines_label(&s->lines, i ? "" : "stack", f->kernel ? ROLE_KERNEL : ROLE_TEXT,
-			    "%s%s", f->kernel ? "k:" : "", f->text);
+		snprintf(text, sizeof(text), "%s%s", f->kernel ? "k:" : "", f->text);
+		lines_wrap(&s->lines, i ? "" : "frames", f->kernel ? ROLE_KERNEL : ROLE_TEXT, width,
+			   text);
 	}
-	if (s->d.nstack)
-		lines_label(&s->lines, "", ROLE_DIM, "(taken %s ago: %s)",
-			    format_ns(s->d.stack_ns).s, *s->d.stack_why ? s->d.stack_why : "?");
 }
 
 static void add_histogram(struct details *s, bool ascii, const uint64_t *hist)
@@ -166,10 +208,12 @@ static void add_wakers(struct details *s)
 static void add_advice(struct details *s, int width)
 {
 	const struct live_finding *f = &s->finding;
+	char text[160];
 
 	if (!f->key)
 		return;
-	lines_label(&s->lines, "finding", ROLE_CRIT, "%s: %s", f->id, f->cause);
+	snprintf(text, sizeof(text), "%s: %s", f->id, f->cause);
+	lines_wrap(&s->lines, "finding", ROLE_CRIT, width, text);
 	if (f->harm_task_ms > 0)
 		lines_label(&s->lines, "harm", ROLE_TEXT,
 			    "other tasks waited %s task-ms because of it",
@@ -190,9 +234,10 @@ static void build(struct details *s, const struct view *v, int width)
 			    "it has ended and been forgotten; this is what was last seen");
 	add_state(s);
 	add_advice(s, width);
-	add_stack(s);
+	add_brief_stack(s, v, width);
 	add_polls(s, v->ascii);
 	add_wakers(s);
+	add_frames(s, width);
 }
 
 static void details_draw(void *state, const struct view *v, struct canvas *c, int y, int height)

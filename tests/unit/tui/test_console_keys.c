@@ -113,12 +113,13 @@ static void test_details(void **state)
 	has("task 7  http::serve_conn");
 	has("blocked inside a poll for 1.84 s on W1 in clock_nanosleep");
 	has("std::thread::sleep");
-	has("k:hrtimer_nanosleep");
 	has("advice  std::thread::sleep blocks the worker");
 	has("100us   1ms");
-	has("? (before the attach");
+	has("before the attach, >3m12s ago");
+	has("stack   std::thread::sleep < db::retry (db.rs:41)");
 	run("key:End; snap");
 	has("by task     ingest::pump");
+	has("k:hrtimer_nanosleep");
 	run("key:Esc; snap");
 	has("POLL/s");
 }
