@@ -27,7 +27,7 @@ extern "C" {
  */
 typedef int weft_poll_t;
 #define WEFT_PENDING INT_MIN
-#define WEFT_READY 0
+#define WEFT_READY   0
 
 /* Where an async function waits. Read from outside by address: layout is fixed. */
 struct weft_await_site {
@@ -44,8 +44,8 @@ struct weft_await_site {
  */
 struct weft_frame {
 	const struct weft_await_site *at; /* NULL: not started, running, or done */
-	uint32_t self;			  /* low half of the address at the first suspension */
-	int32_t callee;			  /* byte distance to the awaited frame's head, 0 = a leaf */
+	uint32_t self;                    /* low half of the address at the first suspension */
+	int32_t callee; /* byte distance to the awaited frame's head, 0 = a leaf */
 };
 
 /* rc: result of the last await. weft_on: enum weft_wait of the leaf that the function waits for. */
@@ -57,13 +57,13 @@ struct weft_frame {
 struct weft_cx;
 struct weft_cx_chain {
 	struct weft_frame *leaf; /* innermost frame that was suspended in this poll so far */
-	uint32_t on;		 /* enum weft_wait */
+	uint32_t on;             /* enum weft_wait */
 	uint32_t pad;
 };
 
 /* Internal: link a frame that suspends to what it waits for. */
-static inline void weft_frame_suspend(struct weft_cx_chain *chain, struct weft_frame *frame, uint32_t *on,
-				      const struct weft_await_site *site)
+static inline void weft_frame_suspend(struct weft_cx_chain *chain, struct weft_frame *frame,
+				      uint32_t *on, const struct weft_await_site *site)
 {
 	intptr_t distance = chain->leaf ? (intptr_t)chain->leaf - (intptr_t)frame : 0;
 
@@ -76,22 +76,24 @@ static inline void weft_frame_suspend(struct weft_cx_chain *chain, struct weft_f
 
 /*
  * Opens the body. Between begin and end the function may be left by `return value` at any point:
- * the frame then starts from the top at its next call, which is how embedded frames are reused in loops.
- * A frame that was copied elsewhere while suspended gives -EFAULT and a misuse event.
+ * the frame then starts from the top at its next call, which is how embedded frames are reused in
+ * loops. A frame that was copied elsewhere while suspended gives -EFAULT and a misuse event.
  */
-#define weft_async_begin(f)                                                                    \
-	{                                                                                      \
-		__typeof__(f) const weft_frame_ = (f);                                         \
-		if (weft_frame_->weft.at) {                                                    \
-			const void *weft_resume_ = weft_frame_->weft.at->resume;               \
-			weft_frame_->weft.at = NULL;                                           \
-			if (__builtin_expect(weft_frame_->weft.self != (uint32_t)(uintptr_t)weft_frame_, 0)) \
-				return weft_frame_moved(cx);                                   \
-			goto *weft_resume_;                                                    \
+#define weft_async_begin(f)                                                            \
+	{                                                                              \
+		__typeof__(f) const weft_frame_ = (f);                                 \
+		if (weft_frame_->weft.at) {                                            \
+			const void *weft_resume_ = weft_frame_->weft.at->resume;       \
+			weft_frame_->weft.at = NULL;                                   \
+			if (__builtin_expect(weft_frame_->weft.self !=                 \
+						     (uint32_t)(uintptr_t)weft_frame_, \
+					     0))                                       \
+				return weft_frame_moved(cx);                           \
+			goto *weft_resume_;                                            \
 		}
 
 /* Closes the body and returns `value` (evaluated once). */
-#define weft_async_end(f, value)                         \
+#define weft_async_end(f, value)                          \
 	return (weft_poll_t)((void)weft_frame_, (value)); \
 	}
 
@@ -99,19 +101,20 @@ static inline void weft_frame_suspend(struct weft_cx_chain *chain, struct weft_f
  * Evaluates `expression` (a weft_poll_t) now and again at each later poll until it isn't
  * WEFT_PENDING, then leaves its value in f->rc. Outside begin/end it does not compile.
  */
-#define weft_await(f, expression)                                                                           \
-	do {                                                                                                \
-		__label__ weft_here_;                                                                       \
-		static const struct weft_await_site weft_site_ = { &&weft_here_, __func__, __FILE__, __LINE__, 0 }; \
-		weft_poll_t weft_result_;                                                                   \
-	weft_here_:                                                                                         \
-		weft_result_ = (expression);                                                                \
-		if (weft_result_ == WEFT_PENDING) {                                                         \
-			weft_frame_suspend((struct weft_cx_chain *)cx, &weft_frame_->weft,                  \
-					   &weft_frame_->weft_on, &weft_site_);                             \
-			return WEFT_PENDING;                                                                \
-		}                                                                                           \
-		(f)->rc = weft_result_;                                                                     \
+#define weft_await(f, expression)                                                           \
+	do {                                                                                \
+		__label__ weft_here_;                                                       \
+		static const struct weft_await_site weft_site_ = { &&weft_here_, __func__,  \
+								   __FILE__, __LINE__, 0 }; \
+		weft_poll_t weft_result_;                                                   \
+weft_here_:                                                                                 \
+		weft_result_ = (expression);                                                \
+		if (weft_result_ == WEFT_PENDING) {                                         \
+			weft_frame_suspend((struct weft_cx_chain *)cx, &weft_frame_->weft,  \
+					   &weft_frame_->weft_on, &weft_site_);             \
+			return WEFT_PENDING;                                                \
+		}                                                                           \
+		(f)->rc = weft_result_;                                                     \
 	} while (0)
 
 #ifdef __cplusplus

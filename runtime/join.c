@@ -16,16 +16,19 @@ static struct weft_task *task_of(const struct weft_join *handle)
 	return (struct weft_task *)(uintptr_t)handle;
 }
 
-/* Flips `bit` unless the task is complete. Release publishes the joiner field, acquire takes it back. */
+/*
+ * Flips `bit` unless the task is complete. Release publishes the joiner field, acquire takes it
+ * back.
+ */
 static bool flip_unless_complete(struct weft_task *task, uint64_t bit)
 {
-	uint64_t old = weft_task_state(task);
+	__u64 old = weft_task_state(task);
 
 	do {
 		if (old & WEFT_T_COMPLETE)
 			return false;
-	} while (!__atomic_compare_exchange_n(&task->head.state, &old, old ^ bit, true, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(&task->head.state, &old, old ^ bit, true,
+					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	return true;
 }
 

@@ -9,8 +9,9 @@
 #include "runtime/trace.h"
 
 #define MAX_WORKERS 256u
-#define DEFAULT_INTERVAL 61u /* as Tokio's: prime, so that it doesn't beat with the program's own cycles */
-#define DEFAULT_BLOCKING 512u
+#define DEFAULT_INTERVAL \
+	61u /* as Tokio's: prime, so that it doesn't beat with the program's own cycles */
+#define DEFAULT_BLOCKING      512u
 #define DEFAULT_KEEP_ALIVE_NS 10000000000ull
 
 static uint32_t default_workers(void)
@@ -111,7 +112,8 @@ int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret
 		free(rt);
 		return rc;
 	}
-	WEFT_EMIT(RUNTIME_START, rt->id | (uint64_t)c.flavour << 32 | (uint64_t)c.workers << 48, 0, 0);
+	WEFT_EMIT(RUNTIME_START, rt->id | (uint64_t)c.flavour << 32 | (uint64_t)c.workers << 48, 0,
+		  0);
 	rc = rt->ops->start(rt);
 	if (rc)
 		close_parts(rt);
@@ -122,7 +124,7 @@ int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret
 
 struct walk {
 	struct weft_runtime *rt;
-	bool block_on; /* tasks of weft_block_on(), which end on their own threads; else all others */
+	bool block_on; /* tasks of weft_block_on(), ended by their own threads; else others */
 };
 
 static void abort_slot(struct weft_task *task, const struct walk *walk)
@@ -138,12 +140,14 @@ static void abort_slot(struct weft_task *task, const struct walk *walk)
 static void abort_slab(const struct weft_slab *slab, void *arg)
 {
 	for (uint32_t i = 0; i < slab->slots; i++)
-		abort_slot((struct weft_task *)(uintptr_t)(slab->address + (uint64_t)i * slab->slot_bytes), arg);
+		abort_slot((struct weft_task *)(uintptr_t)(slab->address +
+							   (uint64_t)i * slab->slot_bytes),
+			   arg);
 }
 
 /*
- * The workers are gone: this thread runs the tasks' last polls. It only takes tasks from queues: one whose
- * notification another thread owns is about to get there.
+ * The workers are gone: this thread runs the tasks' last polls. It only takes tasks from queues:
+ * one whose notification another thread owns is about to get there.
  */
 static int end_tasks(struct weft_runtime *rt, uint64_t deadline_ns)
 {
@@ -166,7 +170,8 @@ static int end_tasks(struct weft_runtime *rt, uint64_t deadline_ns)
 		if (weft_clock_ns() > deadline_ns)
 			rc = -ETIMEDOUT;
 	}
-	while (__atomic_load_n(&rt->schedulers, __ATOMIC_ACQUIRE)) /* a few instructions away from being done */
+	while (__atomic_load_n(&rt->schedulers,
+			       __ATOMIC_ACQUIRE)) /* a few instructions away from being done */
 		sched_yield();
 	weft_thread = saved;
 	return rc;
@@ -190,7 +195,8 @@ static int wait_block_on(struct weft_runtime *rt, uint64_t deadline_ns)
 
 int weft_runtime_shutdown(struct weft_runtime *rt, uint64_t timeout_ns)
 {
-	uint64_t now = weft_clock_ns(), deadline = timeout_ns < UINT64_MAX / 4 ? now + timeout_ns : UINT64_MAX / 4;
+	uint64_t now = weft_clock_ns(),
+		 deadline = timeout_ns < UINT64_MAX / 4 ? now + timeout_ns : UINT64_MAX / 4;
 	uint32_t state = __atomic_load_n(&rt->state, __ATOMIC_ACQUIRE);
 	int rc;
 
@@ -201,8 +207,8 @@ int weft_runtime_shutdown(struct weft_runtime *rt, uint64_t timeout_ns)
 			return 0;
 		if (state == WEFT_RT_STOPPING)
 			return -EALREADY;
-	} while (!__atomic_compare_exchange_n(&rt->state, &state, WEFT_RT_STOPPING, true, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(&rt->state, &state, WEFT_RT_STOPPING, true,
+					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	rc = rt->ops->stop(rt, deadline);
 	if (rc == 0)
 		rc = wait_block_on(rt, deadline);
@@ -246,8 +252,9 @@ void weft_runtime_stats(const struct weft_runtime *rt, struct weft_runtime_stats
 	};
 }
 
-int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site, const struct weft_spawn_options *options,
-		  weft_task_fn *fn, const struct weft_frame_bytes *frame)
+int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
+		  const struct weft_spawn_options *options, weft_task_fn *fn,
+		  const struct weft_frame_bytes *frame)
 {
 	struct weft_spawn spawn = { rt ? rt : weft_thread.rt, site, options->name, fn, frame, 0 };
 	struct weft_task *task;
@@ -281,7 +288,10 @@ static int drive(struct weft_runtime *rt, struct weft_task *task)
 		if (next == WEFT_TASK_AGAIN)
 			continue;
 		weft_trace_park();
-		/* Acquire: pairs with the release store of the waker, which owns the notification and passes it on. */
+		/*
+		 * Acquire: pairs with the release store of the waker, which owns the notification
+		 * and passes it on.
+		 */
 		while (!__atomic_exchange_n(&task->wake_word, 0, __ATOMIC_ACQUIRE))
 			weft_futex_wait(&task->wake_word, 0, UINT64_MAX);
 	}
@@ -289,7 +299,8 @@ static int drive(struct weft_runtime *rt, struct weft_task *task)
 	return task->rc;
 }
 
-int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_fn *fn, void *frame, size_t bytes)
+int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_fn *fn, void *frame,
+		     size_t bytes)
 {
 	struct weft_frame_bytes copy = { frame, bytes };
 	struct weft_spawn spawn = { rt, site, NULL, fn, &copy, WEFT_S_BLOCK_ON };

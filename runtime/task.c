@@ -75,9 +75,11 @@ int weft_task_new(const struct weft_spawn *spawn, struct weft_task **ret)
 	task->head.wake_stamp = weft_trace_on() ? task->head.spawn_stamp : 0;
 	task->head.runtime = spawn->rt->id;
 	memcpy(task->frame, spawn->frame->data, spawn->frame->bytes);
-	WEFT_SET(task->head.state, WEFT_T_NOTIFIED | (refs == 2 ? WEFT_T_JOIN_INTEREST : 0) | refs * WEFT_TASK_REF);
+	WEFT_SET(task->head.state,
+		 WEFT_T_NOTIFIED | (refs == 2 ? WEFT_T_JOIN_INTEREST : 0) | refs * WEFT_TASK_REF);
 	/* Release: an outside reader that sees the id sees the head. */
-	__atomic_store_n(&task->head.id, __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED), __ATOMIC_RELEASE);
+	__atomic_store_n(&task->head.id, __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED),
+			 __ATOMIC_RELEASE);
 	alive_add(spawn->rt, 1);
 	weft_trace_task_spawn(task, spawn->site);
 	*ret = task;
@@ -101,7 +103,10 @@ static void drop(struct weft_task *task, uint64_t what)
 
 	if (old >> WEFT_TASK_REF_SHIFT != 1)
 		return;
-	/* Bits may stay; zero references is what try_ref looks at, and the block must read as free. */
+	/*
+	 * Bits may stay; zero references is what try_ref looks at, and the block must read as
+	 * free.
+	 */
 	__atomic_store_n(&task->head.state, 0, __ATOMIC_RELEASE);
 	task_free(task);
 }
@@ -119,13 +124,13 @@ void weft_task_unref_handle(struct weft_task *task)
 
 bool weft_task_try_ref(struct weft_task *task)
 {
-	uint64_t old = __atomic_load_n(&task->head.state, __ATOMIC_RELAXED);
+	__u64 old = __atomic_load_n(&task->head.state, __ATOMIC_RELAXED);
 
 	do {
 		if (old >> WEFT_TASK_REF_SHIFT == 0)
 			return false;
-	} while (!__atomic_compare_exchange_n(&task->head.state, &old, old + WEFT_TASK_REF, true, __ATOMIC_ACQUIRE,
-					      __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&task->head.state, &old, old + WEFT_TASK_REF, true,
+					      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 	return true;
 }
 
@@ -138,7 +143,10 @@ bool weft_task_notify(struct weft_task *task, unsigned kind)
 	return runnable;
 }
 
-/* The thread inside weft_block_on may free the task as soon as it sees the word: blocks are never unmapped. */
+/*
+ * The thread inside weft_block_on may free the task as soon as it sees the word: blocks are never
+ * unmapped.
+ */
 static void wake_block_on(struct weft_task *task)
 {
 	__atomic_store_n(&task->wake_word, 1, __ATOMIC_RELEASE);
@@ -167,7 +175,8 @@ void weft_task_abort(struct weft_task *task)
 		return;
 	if (!(task->flags & WEFT_S_BLOCK_ON))
 		WEFT_SET(task->canceller, weft_thread.task_id);
-	old = __atomic_fetch_or(&task->head.state, WEFT_T_CANCELLED | WEFT_T_NOTIFIED, __ATOMIC_ACQ_REL);
+	old = __atomic_fetch_or(&task->head.state, WEFT_T_CANCELLED | WEFT_T_NOTIFIED,
+				__ATOMIC_ACQ_REL);
 	if (!(old & (WEFT_T_NOTIFIED | WEFT_T_RUNNING | WEFT_T_COMPLETE)))
 		weft_task_schedule(task, WEFT_W_RUNTIME);
 }
@@ -200,10 +209,15 @@ static void task_end(struct weft_cx *cx, struct weft_task *task, weft_poll_t rc)
 
 	task->rc = rc;
 	links_check(task);
-	weft_trace_task_end(task, task->flags & WEFT_S_BLOCK_ON ? 0 : __atomic_load_n(&task->canceller, __ATOMIC_RELAXED), end_reason(task, cx));
+	weft_trace_task_end(task,
+			    task->flags & WEFT_S_BLOCK_ON
+				    ? 0
+				    : __atomic_load_n(&task->canceller, __ATOMIC_RELAXED),
+			    end_reason(task, cx));
 	alive_add(task->rt, (uint64_t)-1);
 	/* Release: rc and whatever the task wrote, before COMPLETE. Acquire: the joiner field. */
-	old = __atomic_fetch_xor(&task->head.state, WEFT_T_RUNNING | WEFT_T_COMPLETE, __ATOMIC_ACQ_REL);
+	old = __atomic_fetch_xor(&task->head.state, WEFT_T_RUNNING | WEFT_T_COMPLETE,
+				 __ATOMIC_ACQ_REL);
 	joiner = task->joiner;
 	if (old & WEFT_T_JOIN_WAKER) {
 		weft_task_wake(joiner, WEFT_W_TASK);
@@ -223,7 +237,8 @@ static void cx_arm(struct weft_cx *cx, struct weft_task *task, bool cancelled)
 
 enum weft_task_next weft_task_poll(struct weft_cx *cx, struct weft_task *task)
 {
-	uint64_t old = __atomic_fetch_xor(&task->head.state, WEFT_T_NOTIFIED | WEFT_T_RUNNING, __ATOMIC_ACQ_REL);
+	uint64_t old = __atomic_fetch_xor(&task->head.state, WEFT_T_NOTIFIED | WEFT_T_RUNNING,
+					  __ATOMIC_ACQ_REL);
 	struct weft_trace_poll poll;
 	weft_poll_t rc;
 
@@ -238,7 +253,8 @@ enum weft_task_next weft_task_poll(struct weft_cx *cx, struct weft_task *task)
 	cx->task = NULL;
 	if (rc == WEFT_PENDING) {
 		weft_thread.task_id = 0;
-		old = __atomic_fetch_and(&task->head.state, ~(uint64_t)WEFT_T_RUNNING, __ATOMIC_ACQ_REL);
+		old = __atomic_fetch_and(&task->head.state, ~(uint64_t)WEFT_T_RUNNING,
+					 __ATOMIC_ACQ_REL);
 		return old & WEFT_T_NOTIFIED ? WEFT_TASK_AGAIN : WEFT_TASK_IDLE;
 	}
 	task_end(cx, task, rc);
@@ -281,8 +297,8 @@ void weft_task_label(const struct weft_cx *cx, const char *key, const char *valu
 		return;
 	memcpy(text, key, k);
 	memcpy(text + k, value, v);
-	weft_trace_emit_text(WEFT_K_LABEL, (uint64_t)k << 16 | (uint64_t)v << 32, cx->task->head.id, text,
-			     (uint32_t)(k + v));
+	weft_trace_emit_text(WEFT_K_LABEL, (uint64_t)k << 16 | (uint64_t)v << 32, cx->task->head.id,
+			     text, (uint32_t)(k + v));
 #else
 	(void)cx, (void)key, (void)value;
 #endif

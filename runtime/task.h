@@ -3,11 +3,12 @@
  * A task's block and its state machine; shared by all executors.
  *
  * References (the state's upper bits): one for the task itself until it completes, one for the
- * join handle, one for each waker and for each job in the pool. Queues hold none: a task that is queued
- * (NOTIFIED, not RUNNING) can't complete before it is taken out.
+ * join handle, one for each waker and for each job in the pool. Queues hold none: a task that is
+ * queued (NOTIFIED, not RUNNING) can't complete before it is taken out.
  *
  * Transitions are single read-modify-writes on the state word, all acq_rel: whoever sets NOTIFIED
- * publishes what it did before, and the poll that clears it sees that; COMPLETE publishes the result.
+ * publishes what it did before, and the poll that clears it sees that; COMPLETE publishes the
+ * result.
  *
  *	wake      or  NOTIFIED; the setter schedules unless NOTIFIED, RUNNING or COMPLETE was set
  *	poll      xor NOTIFIED|RUNNING by the thread that took it from a queue
@@ -33,18 +34,20 @@ struct weft_task {
 	struct weft_task *next; /* in the inject queue, in a batch, and as a free block */
 	weft_task_fn *fn;
 	struct weft_runtime *rt;
-	struct weft_task *joiner; /* owned by the handle's side until JOIN_WAKER is set, then by the ender */
+	struct weft_task
+		*joiner; /* owned by the handle's side until JOIN_WAKER is set, then by the ender */
 	union {
-		uint64_t canceller; /* id of the task that aborted it, 0 = none or a foreign thread */
+		uint64_t canceller; /* id of the task that aborted it, 0 = none or foreign */
 		uint32_t wake_word; /* WEFT_S_BLOCK_ON: futex that its thread waits on */
 	};
 	int32_t rc;
-	uint16_t links; /* operations of this task that hold addresses inside its block; polling thread only */
-	uint8_t flags;	/* enum weft_spawn_flag */
+	uint16_t links; /* operations that hold addresses inside the block; polling thread only */
+	uint8_t flags;  /* enum weft_spawn_flag */
 	uint8_t owns_name;
 	char frame[] __attribute__((aligned(16)));
 };
-_Static_assert(offsetof(struct weft_task, next) == sizeof(struct weft_task_head), "free blocks link there");
+_Static_assert(offsetof(struct weft_task, next) == sizeof(struct weft_task_head),
+	       "free blocks link there");
 _Static_assert(sizeof(struct weft_task) == 112, "every task pays for this");
 
 enum weft_task_next { WEFT_TASK_IDLE, WEFT_TASK_AGAIN, WEFT_TASK_ENDED };
@@ -65,15 +68,22 @@ int weft_task_new(const struct weft_spawn *spawn, struct weft_task **ret);
 /* Polls once; the caller owns the notification. AGAIN: queue it at the back. */
 enum weft_task_next weft_task_poll(struct weft_cx *cx, struct weft_task *task);
 
-/* True: the caller now owns the notification and has to schedule the task. kind: enum weft_waker_kind. */
+/*
+ * True: the caller now owns the notification and has to schedule the task. kind: enum
+ * weft_waker_kind.
+ */
 bool weft_task_notify(struct weft_task *task, unsigned kind);
-/* Hands a task whose notification the caller owns to its executor, or to the thread inside block_on. */
+/*
+ * Hands a task whose notification the caller owns to its executor, or to the thread inside
+ * block_on.
+ */
 void weft_task_schedule(struct weft_task *task, unsigned kind);
 /* notify + schedule. */
 void weft_task_wake(struct weft_task *task, unsigned kind);
 void weft_task_abort(struct weft_task *task);
 void weft_task_unref(struct weft_task *task);
-void weft_task_unref_handle(struct weft_task *task); /* the handle's reference, and JOIN_INTEREST with it */
+void weft_task_unref_handle(
+	struct weft_task *task); /* the handle's reference, and JOIN_INTEREST with it */
 /* False: the block is free. Only for walks over slabs. */
 bool weft_task_try_ref(struct weft_task *task);
 

@@ -22,7 +22,8 @@ void weft_trace_spawn(struct weft_task *task, const struct weft_site *site)
 		uint64_t cut = n > WEFT_NAME_MAX;
 
 		n -= cut;
-		weft_trace_emit_text(WEFT_K_TASK_NAME, (uint64_t)n << 16 | cut << 32, head->id, name, (uint32_t)n);
+		weft_trace_emit_text(WEFT_K_TASK_NAME, (uint64_t)n << 16 | cut << 32, head->id,
+				     name, (uint32_t)n);
 	}
 }
 
@@ -33,7 +34,8 @@ void weft_trace_spawn(struct weft_task *task, const struct weft_site *site)
 void weft_trace_wake(struct weft_task *task, unsigned kind, bool runnable)
 {
 	uint64_t by = weft_thread.task_id, id = task->head.id;
-	uint64_t stamp = weft_trace_level(weft_trace_up()) > WEFT_LEVEL_LIGHT ? weft_clock_stamp() : 0;
+	uint64_t stamp = weft_trace_level(weft_trace_up()) > WEFT_LEVEL_LIGHT ? weft_clock_stamp()
+									      : 0;
 	uint32_t level;
 	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
 
@@ -49,7 +51,9 @@ void weft_trace_wake(struct weft_task *task, unsigned kind, bool runnable)
 	if (runnable)
 		WEFT_SET(task->head.wake_stamp, stamp);
 	weft_trace_put(t, WEFT_K_TASK_WAKE, stamp,
-		       (const uint64_t[]){ id, by | (uint64_t)kind << 48 | (uint64_t)runnable << 56 }, 3);
+		       (const uint64_t[]){ id,
+					   by | (uint64_t)kind << 48 | (uint64_t)runnable << 56 },
+		       3);
 }
 
 uint64_t weft_trace_poll_start(struct weft_task *task, uint64_t *ret_delay)
@@ -76,7 +80,8 @@ static void count_poll(struct weft_lane *lane, uint64_t ticks)
 	WEFT_ADD(lane->poll_hist[bucket], 1);
 }
 
-void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, uint64_t delay, weft_poll_t rc)
+void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, uint64_t delay,
+			 weft_poll_t rc)
 {
 	uint64_t stamp = weft_clock_stamp(), ticks = stamp - start, result;
 	uint32_t level;
@@ -89,8 +94,12 @@ void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, ui
 		WEFT_ADD(t->lane->filtered[WEFT_K_TASK_POLL], 1);
 		return;
 	}
-	/* Woken during this poll: it becomes runnable now. RUNNING is still set, so nobody else stores here. */
-	if (rc == WEFT_PENDING && level > WEFT_LEVEL_LIGHT && (weft_task_state(task) & WEFT_T_NOTIFIED))
+	/*
+	 * Woken during this poll: it becomes runnable now. RUNNING is still set, so nobody else
+	 * stores here.
+	 */
+	if (rc == WEFT_PENDING && level > WEFT_LEVEL_LIGHT &&
+	    (weft_task_state(task) & WEFT_T_NOTIFIED))
 		WEFT_SET(task->head.wake_stamp, stamp);
 	if (rc == WEFT_PENDING)
 		result = WEFT_R_PENDING;
@@ -104,7 +113,8 @@ void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, ui
 
 void weft_trace_end(struct weft_task *task, uint64_t by, unsigned reason)
 {
-	weft_trace_emit(WEFT_K_TASK_END, weft_clock_stamp(), task->head.id, by | (uint64_t)reason << 48, 0, 0);
+	weft_trace_emit(WEFT_K_TASK_END, weft_clock_stamp(), task->head.id,
+			by | (uint64_t)reason << 48, 0, 0);
 }
 
 /* arg: tid for start and stop, enum weft_park for park, park kind << 48 | ticks for unpark. */

@@ -26,7 +26,7 @@ static const uint8_t kind_level[WEFT_MAX_KINDS] = {
 static struct weft_lane no_lane; /* out of memory as well: status words that nobody reads */
 
 #define FIRST_KIND WEFT_K_RUNTIME_START
-#define LAST_KIND WEFT_K_LABEL
+#define LAST_KIND  WEFT_K_LABEL
 
 static uint64_t commit_word(uint32_t seq, uint32_t head)
 {
@@ -34,8 +34,9 @@ static uint64_t commit_word(uint32_t seq, uint32_t head)
 }
 
 /*
- * Opens batch t->seq: base counts, commit word, then the page. A reader that copied the old page sees `seq` move
- * (seqlock order, Boehm 2012): base counts before the release store of commit, page stores after it.
+ * Opens batch t->seq: base counts, commit word, then the page. A reader that copied the old page
+ * sees `seq` move (seqlock order, Boehm 2012): base counts before the release store of commit,
+ * page stores after it.
  */
 static void batch_open(struct weft_trace_thread *t, uint32_t level, uint64_t stamp)
 {
@@ -83,7 +84,8 @@ static void batch_flush(struct weft_trace_thread *t, uint64_t stamp)
 	batch_open(t, level, stamp);
 }
 
-void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w, unsigned words)
+void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w,
+		    unsigned words)
 {
 	uint64_t *to;
 
@@ -158,7 +160,8 @@ static bool enter_slow(struct weft_trace_thread *t, uint32_t level, uint64_t sta
 	if (t->level != level) {
 		weft_map_rate();
 		t->level = level;
-		weft_trace_put(t, WEFT_K_LEVEL, stamp ? stamp : weft_clock_stamp(), &w, kind_words[WEFT_K_LEVEL]);
+		weft_trace_put(t, WEFT_K_LEVEL, stamp ? stamp : weft_clock_stamp(), &w,
+			       kind_words[WEFT_K_LEVEL]);
 	}
 	return true;
 }
@@ -175,7 +178,8 @@ struct weft_trace_thread *weft_trace_enter(uint64_t stamp, uint32_t *level)
 	return t;
 }
 
-void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3, uint64_t w4)
+void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3,
+		     uint64_t w4)
 {
 	uint64_t w[4] = { w1, w2, w3, w4 };
 	uint32_t level;
@@ -189,7 +193,8 @@ void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, ui
 		weft_trace_put(t, kind, stamp, w, kind_words[kind]);
 }
 
-void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text, uint32_t bytes)
+void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text,
+			  uint32_t bytes)
 {
 	uint64_t w[2 + (2 * WEFT_NAME_MAX + 8) / 8] = { 0 };
 	uint32_t level, words = 3 + (bytes + 7) / 8;

@@ -20,7 +20,10 @@ struct weft_site;
 #pragma GCC visibility push(hidden)
 
 /* Tables exist with and without a mapping: ids must not depend on whether memfd_create worked. */
-/* Index in the site table; 0 = the table is full. name: becomes the site's default task name; NULL = as it is. */
+/*
+ * Index in the site table; 0 = the table is full. name: becomes the site's default task name;
+ * NULL = as it is.
+ */
 uint32_t weft_trace_site(struct weft_site *site, const char *name);
 const struct weft_site *weft_trace_site_get(uint32_t index);
 void weft_trace_slab(const void *address, uint32_t slot_bytes, uint32_t slots);
@@ -28,7 +31,10 @@ void weft_trace_slab_missed(void);
 /* Calls fn for each registered slab; new ones may or may not be seen. */
 void weft_trace_each_slab(void (*fn)(const struct weft_slab *slab, void *arg), void *arg);
 
-/* Entry of the mapping for a runtime, or a private one when there is no mapping or no free entry. NULL: no memory. */
+/*
+ * Entry of the mapping for a runtime, or a private one when there is no mapping or no free entry.
+ * NULL: no memory.
+ */
 struct weft_runtime_entry *weft_trace_runtime_open(uint32_t *ret_id, bool *ret_heap);
 void weft_trace_runtime_close(struct weft_runtime_entry *entry, bool heap);
 
@@ -51,16 +57,17 @@ void weft_trace_thread_end(void); /* flushes and gives the lane back */
 struct weft_trace_thread {
 	struct weft_lane *lane;
 	struct weft_batch *batch; /* NULL: no lane in the mapping */
-	uint32_t head, seq;	  /* of the open batch; mirrors lane->commit */
-	uint32_t level;		  /* of the newest record */
-	uint16_t lost;		  /* 1: counted in lost_lanes */
-	uint16_t heap;		  /* 1: `lane` is a private page of this thread */
-	uint64_t total;		  /* records of this lane before the open batch */
+	uint32_t head, seq;       /* of the open batch; mirrors lane->commit */
+	uint32_t level;           /* of the newest record */
+	uint16_t lost;            /* 1: counted in lost_lanes */
+	uint16_t heap;            /* 1: `lane` is a private page of this thread */
+	uint64_t total;           /* records of this lane before the open batch */
 	struct weft_trace_role role;
 	uint32_t tries;
 	uint16_t count[WEFT_MAX_KINDS]; /* in the open batch */
 };
-extern __thread struct weft_trace_thread weft_trace_thread __attribute__((tls_model("initial-exec")));
+extern __thread struct weft_trace_thread weft_trace_thread
+	__attribute__((tls_model("initial-exec")));
 
 /*
  * One private page that a forked child reads as zero (MADV_WIPEONFORK), whatever made the child:
@@ -79,7 +86,10 @@ static inline bool weft_trace_on(void)
 	return __builtin_expect(weft_trace_up() != 0, 0);
 }
 
-/* Highest semaphore up. The shift in weft_trace_up() leaves full, normal, light in the upper three 16-bit fields. */
+/*
+ * Highest semaphore up. The shift in weft_trace_up() leaves full, normal, light in the upper
+ * three 16-bit fields.
+ */
 static inline uint32_t weft_trace_level(uint64_t up)
 {
 	if (up >> 48)
@@ -90,19 +100,25 @@ static inline uint32_t weft_trace_level(uint64_t up)
 }
 
 /*
- * Prepares the thread for a record: gate, lane, LEVEL record when the level moved. NULL: nothing may be written.
- * *level is what is in force. stamp: of the record to come (0 = not taken yet); a lane's records are in stamp order. Call only while
- * weft_trace_on().
+ * Prepares the thread for a record: gate, lane, LEVEL record when the level moved. NULL: nothing
+ * may be written. *level is what is in force. stamp: of the record to come (0 = not taken yet); a
+ * lane's records are in stamp order. Call only while weft_trace_on().
  */
 struct weft_trace_thread *weft_trace_enter(uint64_t stamp, uint32_t *level);
 
-/* Writes a record of `words` words with word 0 made from kind and stamp; `w` are the words from w1 on. */
-void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w, unsigned words);
+/*
+ * Writes a record of `words` words with word 0 made from kind and stamp; `w` are the words from
+ * w1 on.
+ */
+void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w,
+		    unsigned words);
 
 /* enter + level filter + put. The stamp must have been taken just before. */
-void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3, uint64_t w4);
+void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3,
+		     uint64_t w4);
 /* Variable-size record: w1's low 16 bits are set here; text = two strings behind each other. */
-void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text, uint32_t bytes);
+void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text,
+			  uint32_t bytes);
 
 /* Hands the open batch to whoever attached; nothing when it is empty. */
 void weft_trace_flush(void);
@@ -122,12 +138,8 @@ static inline bool weft_trace_on(void)
 {
 	return false;
 }
-static inline void weft_trace_flush(void)
-{
-}
-static inline void weft_trace_park(void)
-{
-}
+static inline void weft_trace_flush(void) {}
+static inline void weft_trace_park(void) {}
 #endif
 
 #pragma GCC visibility pop

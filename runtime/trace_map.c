@@ -41,10 +41,11 @@ const uint32_t *weft_trace_gate = &gate_closed;
 uint64_t weft_map_light_ticks = WEFT_LIGHT_POLL_NS;
 
 #define LANE_STRIDE (2 * WEFT_PAGE)
-#define SITE_OFFSET (2 * WEFT_PAGE) /* after the header page and one page of room for a bigger header */
+#define SITE_OFFSET \
+	(2 * WEFT_PAGE) /* after the header page and one page of room for a bigger header */
 #define SLAB_OFFSET (SITE_OFFSET + WEFT_MAX_SITES * (uint32_t)sizeof(struct weft_site_entry))
 #define LANE_OFFSET (SLAB_OFFSET + WEFT_MAX_SLABS * (uint32_t)sizeof(struct weft_slab))
-#define MAP_BYTES (LANE_OFFSET + WEFT_MAX_LANES * LANE_STRIDE)
+#define MAP_BYTES   (LANE_OFFSET + WEFT_MAX_LANES * LANE_STRIDE)
 
 struct weft_map_header *weft_map_header(void)
 {
@@ -53,7 +54,8 @@ struct weft_map_header *weft_map_header(void)
 
 static struct weft_lane *lane_at(uint32_t index)
 {
-	return (struct weft_lane *)(void *)((char *)header + LANE_OFFSET + (size_t)index * LANE_STRIDE);
+	return (struct weft_lane *)(void *)((char *)header + LANE_OFFSET +
+					    (size_t)index * LANE_STRIDE);
 }
 
 /* NUL-terminated; `tail` keeps the end of a text that is too long. */
@@ -73,7 +75,8 @@ static void copy_text(char *to, size_t cap, const char *from, bool tail)
 
 static void site_write(uint32_t index)
 {
-	struct weft_site_entry *entry = (struct weft_site_entry *)(void *)((char *)header + SITE_OFFSET) + index;
+	struct weft_site_entry *entry =
+		(struct weft_site_entry *)(void *)((char *)header + SITE_OFFSET) + index;
 	const struct weft_site *site = sites[index];
 
 	entry->address = (uint64_t)(uintptr_t)site;
@@ -97,7 +100,8 @@ static void *map_create(void)
 
 	if (fd < 0)
 		return NULL;
-	if (ftruncate(fd, MAP_BYTES) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+	if (ftruncate(fd, MAP_BYTES) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
 		map = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd); /* the mapping keeps the file; it is found through /proc/PID/map_files */
 	return map == MAP_FAILED ? NULL : map;
@@ -155,7 +159,8 @@ static void fork_child(void)
 
 	weft_usdt_clear();
 	if (header)
-		mmap(header, MAP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+		mmap(header, MAP_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 	header = NULL;
 	weft_trace_gate = &gate_closed;
 	if (gate_page)
@@ -180,11 +185,13 @@ static void init_once(void)
 	weft_clock_init();
 	pthread_key_create(&thread_key, thread_exit);
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
-	gate_page = mmap(NULL, WEFT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	gate_page =
+		mmap(NULL, WEFT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (gate_page == MAP_FAILED)
 		gate_page = NULL;
 	else
-		madvise(gate_page, WEFT_PAGE, MADV_WIPEONFORK); /* Linux 4.14; before that the atfork handler alone */
+		madvise(gate_page, WEFT_PAGE,
+			MADV_WIPEONFORK); /* Linux 4.14; before that the atfork handler alone */
 }
 
 void weft_trace_init(void)
@@ -246,7 +253,8 @@ void weft_map_lane_publish(struct weft_lane *lane)
 	const struct weft_trace_role *role = &weft_trace_thread.role;
 
 	/* Release: identity and the opened batch before the role that announces them. */
-	__atomic_store_n(&lane->role, role->role ? role->role : WEFT_LANE_FOREIGN, __ATOMIC_RELEASE);
+	__atomic_store_n(&lane->role, role->role ? role->role : WEFT_LANE_FOREIGN,
+			 __ATOMIC_RELEASE);
 }
 
 void weft_map_lane_release(struct weft_lane *lane)
@@ -265,7 +273,8 @@ void weft_map_recount(const struct weft_batch *batch, uint32_t head, uint16_t *c
 	while (at + 8 <= head) {
 		const uint64_t *w = (const uint64_t *)(const void *)((const char *)batch + at);
 		unsigned kind = (unsigned)(w[0] >> WEFT_STAMP_BITS);
-		uint32_t bytes = header->kind_words[kind] ? header->kind_words[kind] * 8u : (uint32_t)(w[1] & 0xffff);
+		uint32_t bytes = header->kind_words[kind] ? header->kind_words[kind] * 8u
+							  : (uint32_t)(w[1] & 0xffff);
 
 		count[kind]++;
 		at += bytes;
@@ -278,7 +287,8 @@ void weft_map_rate(void)
 
 	if (__atomic_exchange_n(&done, true, __ATOMIC_RELAXED))
 		return;
-	__atomic_store_n(&weft_map_light_ticks, weft_clock_ticks(WEFT_LIGHT_POLL_NS), __ATOMIC_RELAXED);
+	__atomic_store_n(&weft_map_light_ticks, weft_clock_ticks(WEFT_LIGHT_POLL_NS),
+			 __ATOMIC_RELAXED);
 }
 
 #else
@@ -295,9 +305,7 @@ void weft_trace_thread_begin(const struct weft_trace_role *role, const char *nam
 		pthread_setname_np(pthread_self(), name);
 }
 
-void weft_trace_thread_end(void)
-{
-}
+void weft_trace_thread_end(void) {}
 
 #endif
 
@@ -319,7 +327,10 @@ uint32_t weft_trace_site(struct weft_site *site, const char *name)
 		}
 #endif
 		site_count++;
-		/* Release: pairs with the acquire load in weft_spawn_at(), whose records name the entry. */
+		/*
+		 * Release: pairs with the acquire load in weft_spawn_at(), whose records name the
+		 * entry.
+		 */
 		__atomic_store_n(&site->id, id, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&lock);
@@ -338,7 +349,8 @@ void weft_trace_slab(const void *address, uint32_t slot_bytes, uint32_t slots)
 {
 	pthread_mutex_lock(&lock);
 	if (slab_count < WEFT_MAX_SLABS) {
-		slabs[slab_count] = (struct weft_slab){ (uint64_t)(uintptr_t)address, slot_bytes, slots };
+		slabs[slab_count] =
+			(struct weft_slab){ (uint64_t)(uintptr_t)address, slot_bytes, slots };
 #ifndef WEFT_NO_PROBES
 		if (header) {
 			slab_write(slab_count);

@@ -2,7 +2,13 @@
 /*
  * Weft runtime: stackless tasks for Linux services.
  *
- *	struct echo { WEFT_FRAME; struct weft_tcp *conn; struct weft_write_all out; size_t n; char buf[1024]; };
+ *	struct echo {
+ *		WEFT_FRAME;
+ *		struct weft_tcp *conn;
+ *		struct weft_write_all out;
+ *		size_t n;
+ *		char buf[1024];
+ *	};
  *
  *	static weft_poll_t echo(struct weft_cx *cx, struct echo *f)
  *	{
@@ -47,7 +53,7 @@ extern "C" {
 #endif
 
 #define WEFT_VERSION "0.1.0"
-#define WEFT_API __attribute__((visibility("default")))
+#define WEFT_API     __attribute__((visibility("default")))
 
 struct weft_runtime;
 struct weft_task;
@@ -93,14 +99,14 @@ struct weft_cx {
  */
 struct weft_config {
 	uint32_t size;
-	uint32_t flavour;	   /* 0 = WEFT_MULTI_THREAD */
-	uint32_t workers;	   /* 0 = CPUs this process may run on */
-	uint32_t max_blocking;	   /* threads of the blocking pool, 0 = 512 */
-	uint64_t keep_alive_ns;	   /* idle life of a pool thread, 0 = 10 s */
-	const char *name;	   /* of the runtime and its threads, copied; NULL = "weft" */
-	uint32_t no_io, no_time;   /* non-zero: leave the driver's part out; its use is misuse */
-	uint32_t inject_interval;  /* polls between looks at the shared queue, 0 = 61 */
-	uint32_t driver_interval;  /* polls between looks at the driver, 0 = 61 */
+	uint32_t flavour;         /* 0 = WEFT_MULTI_THREAD */
+	uint32_t workers;         /* 0 = CPUs this process may run on */
+	uint32_t max_blocking;    /* threads of the blocking pool, 0 = 512 */
+	uint64_t keep_alive_ns;   /* idle life of a pool thread, 0 = 10 s */
+	const char *name;         /* of the runtime and its threads, copied; NULL = "weft" */
+	uint32_t no_io, no_time;  /* non-zero: leave the driver's part out; its use is misuse */
+	uint32_t inject_interval; /* polls between looks at the shared queue, 0 = 61 */
+	uint32_t driver_interval; /* polls between looks at the driver, 0 = 61 */
 };
 
 /*
@@ -111,8 +117,9 @@ WEFT_API int weft_runtime_new(const struct weft_config *config, struct weft_runt
 
 /*
  * Stops workers and pool, cancels what still lives (reason: shutdown), waits at most timeout_ns
- * in all. -ETIMEDOUT: some thread is stuck in a poll or a job and goes on running; another call waits
- * again. -EDEADLK from one of the runtime's own threads, -EALREADY while another thread is at it. 0 once stopped.
+ * in all. -ETIMEDOUT: some thread is stuck in a poll or a job and goes on running; another call
+ * waits again. -EDEADLK from one of the runtime's own threads, -EALREADY while another thread is
+ * at it. 0 once stopped.
  */
 WEFT_API int weft_runtime_shutdown(struct weft_runtime *rt, uint64_t timeout_ns);
 
@@ -140,10 +147,9 @@ struct weft_site {
 };
 
 struct weft_spawn_options {
-	const char *name;	 /* copied when it is no literal of the site, at most 255 bytes reach a trace */
-	bool detach;		 /* no handle: the task lives until it ends */
+	const char *name; /* NULL = fn. The site's first name is free, another is copied per task */
+	bool detach;      /* no handle: the task lives until it ends */
 	struct weft_join **join; /* receives the handle; NULL = detached */
-	size_t align;
 };
 
 /*
@@ -151,35 +157,38 @@ struct weft_spawn_options {
  * parentheses). rt NULL = the current runtime. Further arguments are members of struct
  * weft_spawn_options. Gives 0, -ENOMEM, or -ESHUTDOWN. Any thread.
  */
-#define weft_spawn(rt, fn, frame, ...)                                                                          \
-	__extension__({                                                                                         \
-		static struct weft_site weft_site_ = { __FILE__, __func__, #fn, __LINE__, 0 };                  \
-		__typeof__(frame) weft_spawned_ = (frame);                                                      \
-		weft_poll_t (*weft_fn_)(struct weft_cx *, __typeof__(weft_spawned_) *) = (fn);                  \
-		const struct weft_spawn_options weft_options_ = { __VA_ARGS__ };                                \
-		weft_spawn_at((rt), &weft_site_, &weft_options_, (weft_task_fn *)(void *)weft_fn_,              \
-			      &(const struct weft_frame_bytes){ &weft_spawned_, sizeof(weft_spawned_) });       \
+#define weft_spawn(rt, fn, frame, ...)                                                             \
+	__extension__({                                                                            \
+		static struct weft_site weft_site_ = { __FILE__, __func__, #fn, __LINE__, 0 };     \
+		__typeof__(frame) weft_spawned_ = (frame);                                         \
+		weft_poll_t (*weft_fn_)(struct weft_cx *, __typeof__(weft_spawned_) *) = (fn);     \
+		const struct weft_spawn_options weft_options_ = { __VA_ARGS__ };                   \
+		weft_spawn_at((rt), &weft_site_, &weft_options_, (weft_task_fn *)(void *)weft_fn_, \
+			      &(const struct weft_frame_bytes){ &weft_spawned_,                    \
+								sizeof(weft_spawned_) });          \
 	})
 
 struct weft_frame_bytes {
 	const void *data;
 	size_t bytes;
 };
-WEFT_API int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site, const struct weft_spawn_options *options,
-			   weft_task_fn *fn, const struct weft_frame_bytes *frame);
+WEFT_API int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
+			   const struct weft_spawn_options *options, weft_task_fn *fn,
+			   const struct weft_frame_bytes *frame);
 
 /*
  * Runs fn over *frame on the calling thread until it ends, and gives its result; *frame holds the
  * final frame then. -EDEADLK inside a task or another block_on, -ESHUTDOWN after shutdown.
  */
-#define weft_block_on(rt, fn, frame)                                                                                  \
-	__extension__({                                                                                               \
-		static struct weft_site weft_site_ = { __FILE__, __func__, #fn, __LINE__, 0 };                        \
-		weft_poll_t (*weft_fn_)(struct weft_cx *, __typeof__(*(frame)) *) = (fn);                             \
-		weft_block_on_at((rt), &weft_site_, (weft_task_fn *)(void *)weft_fn_, (frame), sizeof(*(frame)));     \
+#define weft_block_on(rt, fn, frame)                                                           \
+	__extension__({                                                                        \
+		static struct weft_site weft_site_ = { __FILE__, __func__, #fn, __LINE__, 0 }; \
+		weft_poll_t (*weft_fn_)(struct weft_cx *, __typeof__(*(frame)) *) = (fn);      \
+		weft_block_on_at((rt), &weft_site_, (weft_task_fn *)(void *)weft_fn_, (frame), \
+				 sizeof(*(frame)));                                            \
 	})
-WEFT_API int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_fn *fn, void *frame,
-			      size_t bytes);
+WEFT_API int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_fn *fn,
+			      void *frame, size_t bytes);
 
 /* Id of the task being polled: process-wide, dense from 1, never reused. */
 WEFT_API uint64_t weft_task_id(const struct weft_cx *cx);
@@ -191,7 +200,10 @@ WEFT_API void weft_task_label(const struct weft_cx *cx, const char *key, const c
  * Join handles. A handle is one reference; exactly one of weft_join (when it becomes ready) and
  * weft_join_detach gives it back. abort may be called by any thread while the handle is held.
  */
-WEFT_API weft_poll_t weft_join(struct weft_cx *cx, struct weft_join **handle); /* ready: the task's result, *handle = NULL; -ECANCELED: aborted */
+WEFT_API weft_poll_t
+weft_join(struct weft_cx *cx,
+	  struct weft_join *
+		  *handle); /* ready: the task's result, *handle = NULL; -ECANCELED: aborted */
 WEFT_API void weft_join_abort(struct weft_join *handle);
 WEFT_API struct weft_join *weft_join_detach(struct weft_join *handle); /* returns NULL */
 WEFT_API bool weft_join_done(const struct weft_join *handle);
@@ -206,13 +218,16 @@ struct weft_waker {
 };
 WEFT_API struct weft_waker weft_waker_get(const struct weft_cx *cx);
 WEFT_API struct weft_waker weft_waker_clone(const struct weft_waker *waker);
-WEFT_API void weft_waker_wake(struct weft_waker *waker);	      /* consumes */
+WEFT_API void weft_waker_wake(struct weft_waker *waker);              /* consumes */
 WEFT_API void weft_waker_wake_by_ref(const struct weft_waker *waker); /* keeps */
 WEFT_API void weft_waker_drop(struct weft_waker *waker);
 
 /* For hand-written leaves: note what is waited for, give WEFT_PENDING. */
 WEFT_API weft_poll_t weft_pending(struct weft_cx *cx, enum weft_wait on);
-/* True once the task is aborted: a leaf must then undo its registration and give weft_cancelled(cx). */
+/*
+ * True once the task is aborted: a leaf must then undo its registration and give
+ * weft_cancelled(cx).
+ */
 static inline bool weft_is_cancelled(const struct weft_cx *cx)
 {
 	return cx->cancelled != 0;
@@ -229,8 +244,8 @@ WEFT_API weft_poll_t weft_yield(struct weft_cx *cx, struct weft_yield *f);
 /* --------------------------------------------------------------------- time */
 
 /*
- * State of one sleep; zero before first use, reusable once ready. While pending it is linked into the
- * timer wheel: it must not move, and a caller that gives up on it calls weft_sleep_cancel().
+ * State of one sleep; zero before first use, reusable once ready. While pending it is linked into
+ * the timer wheel: it must not move, and a caller that gives up on it calls weft_sleep_cancel().
  */
 struct weft_sleep {
 	struct weft_sleep *next, **link;
@@ -240,34 +255,36 @@ struct weft_sleep {
 };
 WEFT_API uint64_t weft_now(void); /* CLOCK_MONOTONIC ns */
 WEFT_API weft_poll_t weft_sleep(struct weft_cx *cx, struct weft_sleep *f, uint64_t ns);
-WEFT_API weft_poll_t weft_sleep_until(struct weft_cx *cx, struct weft_sleep *f, uint64_t deadline_ns);
+WEFT_API weft_poll_t weft_sleep_until(struct weft_cx *cx, struct weft_sleep *f,
+				      uint64_t deadline_ns);
 WEFT_API void weft_sleep_cancel(struct weft_cx *cx, struct weft_sleep *f);
 
 /*
- * Bounds an operation: weft_await(f, weft_timeout(cx, &f->sleep, ns, operation)). Gives the operation's result,
- * or -ETIMEDOUT; the operation is then polled a last time as cancelled, so that it leaves no trace.
+ * Bounds an operation: weft_await(f, weft_timeout(cx, &f->sleep, ns, operation)). Gives the
+ * operation's result, or -ETIMEDOUT; the operation is then polled a last time as cancelled, so
+ * that it leaves no trace.
  */
-#define weft_timeout(cx, sleep, ns, operation)                                                       \
-	__extension__({                                                                              \
-		weft_poll_t weft_inner_ = (operation);                                               \
-		if (weft_inner_ != WEFT_PENDING) {                                                   \
-			weft_sleep_cancel((cx), (sleep));                                            \
-		} else if (weft_sleep((cx), (sleep), (ns)) != WEFT_PENDING) {                        \
-			uint32_t weft_saved_ = (cx)->cancelled;                                      \
-			(cx)->cancelled = 1;                                                         \
-			weft_inner_ = (operation);                                                   \
-			(cx)->cancelled = weft_saved_;                                               \
-			if (weft_inner_ == -ECANCELED || weft_inner_ == WEFT_PENDING)                \
-				weft_inner_ = -ETIMEDOUT;                                            \
-		}                                                                                    \
-		weft_inner_;                                                                         \
+#define weft_timeout(cx, sleep, ns, operation)                                        \
+	__extension__({                                                               \
+		weft_poll_t weft_inner_ = (operation);                                \
+		if (weft_inner_ != WEFT_PENDING) {                                    \
+			weft_sleep_cancel((cx), (sleep));                             \
+		} else if (weft_sleep((cx), (sleep), (ns)) != WEFT_PENDING) {         \
+			uint32_t weft_saved_ = (cx)->cancelled;                       \
+			(cx)->cancelled = 1;                                          \
+			weft_inner_ = (operation);                                    \
+			(cx)->cancelled = weft_saved_;                                \
+			if (weft_inner_ == -ECANCELED || weft_inner_ == WEFT_PENDING) \
+				weft_inner_ = -ETIMEDOUT;                             \
+		}                                                                     \
+		weft_inner_;                                                          \
 	})
 
 /* ---------------------------------------------------------------- blocking */
 
 /*
- * One job for the blocking pool; zero before first use, reusable once ready. Until then it belongs to the
- * pool, also when the task gives up on it: the task's block is kept for as long.
+ * One job for the blocking pool; zero before first use, reusable once ready. Until then it
+ * belongs to the pool, also when the task gives up on it: the task's block is kept for as long.
  */
 struct weft_job {
 	struct weft_job *next;
@@ -279,37 +296,47 @@ struct weft_job {
 	uint32_t state;
 };
 /* Runs fn(arg) on a pool thread; ready with its result. -EAGAIN: no thread and none can be made. */
-WEFT_API weft_poll_t weft_spawn_blocking(struct weft_cx *cx, struct weft_job *f, int (*fn)(void *arg), void *arg);
+WEFT_API weft_poll_t weft_spawn_blocking(struct weft_cx *cx, struct weft_job *f,
+					 int (*fn)(void *arg), void *arg);
 
 /* --------------------------------------------------------------------- net */
 
 struct weft_tcp;
 struct weft_listener;
 
-/* address: numeric IPv4 or IPv6. port 0 = any. backlog 1,024, SO_REUSEADDR. Freed by weft_listener_close. */
-WEFT_API int weft_tcp_listen(struct weft_runtime *rt, const char *address, uint16_t port, struct weft_listener **ret);
+/*
+ * address: numeric IPv4 or IPv6. port 0 = any. backlog 1,024, SO_REUSEADDR. Freed by
+ * weft_listener_close.
+ */
+WEFT_API int weft_tcp_listen(struct weft_runtime *rt, const char *address, uint16_t port,
+			     struct weft_listener **ret);
 WEFT_API uint16_t weft_listener_port(const struct weft_listener *listener);
-WEFT_API struct weft_listener *weft_listener_close(struct weft_listener *listener); /* returns NULL; waiters get -EBADF */
+WEFT_API struct weft_listener *weft_listener_close(
+	struct weft_listener *listener); /* returns NULL; waiters get -EBADF */
 /* TCP_NODELAY is set on what accept and connect give. */
-WEFT_API weft_poll_t weft_tcp_accept(struct weft_cx *cx, struct weft_listener *listener, struct weft_tcp **ret);
+WEFT_API weft_poll_t weft_tcp_accept(struct weft_cx *cx, struct weft_listener *listener,
+				     struct weft_tcp **ret);
 
 struct weft_connect {
 	struct weft_tcp *conn;
 };
-WEFT_API weft_poll_t weft_tcp_connect(struct weft_cx *cx, struct weft_connect *f, const char *address, uint16_t port,
-				      struct weft_tcp **ret);
+WEFT_API weft_poll_t weft_tcp_connect(struct weft_cx *cx, struct weft_connect *f,
+				      const char *address, uint16_t port, struct weft_tcp **ret);
 
 /* *ret = bytes; 0 from read = end of stream. One task may read while another writes. */
-WEFT_API weft_poll_t weft_tcp_read(struct weft_cx *cx, struct weft_tcp *conn, void *buf, size_t cap, size_t *ret);
-WEFT_API weft_poll_t weft_tcp_write(struct weft_cx *cx, struct weft_tcp *conn, const void *buf, size_t n, size_t *ret);
+WEFT_API weft_poll_t weft_tcp_read(struct weft_cx *cx, struct weft_tcp *conn, void *buf, size_t cap,
+				   size_t *ret);
+WEFT_API weft_poll_t weft_tcp_write(struct weft_cx *cx, struct weft_tcp *conn, const void *buf,
+				    size_t n, size_t *ret);
 
 struct weft_write_all {
 	size_t done; /* zero before first use, reusable once ready */
 };
-WEFT_API weft_poll_t weft_write_all(struct weft_cx *cx, struct weft_write_all *f, struct weft_tcp *conn,
-				    const void *buf, size_t n);
+WEFT_API weft_poll_t weft_write_all(struct weft_cx *cx, struct weft_write_all *f,
+				    struct weft_tcp *conn, const void *buf, size_t n);
 WEFT_API int weft_tcp_shutdown(struct weft_tcp *conn, int how);
-WEFT_API struct weft_tcp *weft_tcp_close(struct weft_tcp *conn); /* returns NULL; waiters get -EBADF */
+WEFT_API struct weft_tcp *weft_tcp_close(
+	struct weft_tcp *conn); /* returns NULL; waiters get -EBADF */
 WEFT_API int weft_tcp_fd(const struct weft_tcp *conn);
 
 /*
@@ -331,8 +358,10 @@ struct weft_acquire {
 	uint32_t state, want;
 };
 WEFT_API int weft_semaphore_new(uint32_t permits, struct weft_semaphore **ret);
-WEFT_API struct weft_semaphore *weft_semaphore_free(struct weft_semaphore *s); /* no waiters may be left */
-WEFT_API weft_poll_t weft_semaphore_acquire(struct weft_cx *cx, struct weft_semaphore *s, struct weft_acquire *f);
+WEFT_API struct weft_semaphore *weft_semaphore_free(
+	struct weft_semaphore *s); /* no waiters may be left */
+WEFT_API weft_poll_t weft_semaphore_acquire(struct weft_cx *cx, struct weft_semaphore *s,
+					    struct weft_acquire *f);
 WEFT_API bool weft_semaphore_try(struct weft_semaphore *s);
 WEFT_API void weft_semaphore_release(struct weft_semaphore *s, uint32_t permits);
 

@@ -38,7 +38,10 @@ static inline void arch_relax(void)
 	__asm__ volatile("pause");
 }
 
-/* Orders earlier stores before later ones, as a seqlock's writer needs. TSO does: only the compiler is held back. */
+/*
+ * Orders earlier stores before later ones, as a seqlock's writer needs. TSO does: only the
+ * compiler is held back.
+ */
 static inline void arch_store_fence(void)
 {
 	__asm__ volatile("" ::: "memory");
@@ -54,9 +57,7 @@ static inline bool arch_tsc_invariant(void)
 	return false;
 }
 
-static inline void arch_relax(void)
-{
-}
+static inline void arch_relax(void) {}
 
 static inline void arch_store_fence(void)
 {

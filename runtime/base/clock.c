@@ -9,11 +9,15 @@ int weft_clock_tsc;
 
 static uint64_t start_stamp, start_ns;
 
-/* The kernel's own verdict: it drops tsc when a watchdog finds it unstable or out of step between sockets. */
+/*
+ * The kernel's own verdict: it drops tsc when a watchdog finds it unstable or out of step between
+ * sockets.
+ */
 static bool kernel_trusts_tsc(void)
 {
 	char text[16] = "";
-	int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC);
+	int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource",
+		      O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
@@ -33,8 +37,9 @@ void weft_clock_init(void)
 }
 
 /*
- * The rate comes from the distance to weft_clock_init(); at least 1 ms lies between, else this waits for it.
- * Good to 0.1 %: used for thresholds only, never to convert stamps (a watcher takes its own pairs).
+ * The rate comes from the distance to weft_clock_init(); at least 1 ms lies between, else this
+ * waits for it. Good to 0.1 %: used for thresholds only, never to convert stamps (a watcher takes
+ * its own pairs).
  */
 uint64_t weft_clock_ticks(uint64_t ns)
 {

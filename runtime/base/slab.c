@@ -13,15 +13,15 @@
 
 #include "runtime/trace_buffer.h"
 
-#define SMALL_STEP 32u
-#define SMALL_MAX 1024u
+#define SMALL_STEP    32u
+#define SMALL_MAX     1024u
 #define SMALL_CLASSES (SMALL_MAX / SMALL_STEP)
 #define LARGE_CLASSES 40u /* four per power of two from 1 KiB to 1 MiB */
-#define CLASSES (SMALL_CLASSES + LARGE_CLASSES)
-#define SLAB_FIRST (64u << 10)
-#define SLAB_LAST (8u << 20)
-#define CACHE_BATCH 64u
-#define CACHE_BYTES (64u << 10) /* a thread keeps at most two of these per class */
+#define CLASSES       (SMALL_CLASSES + LARGE_CLASSES)
+#define SLAB_FIRST    (64u << 10)
+#define SLAB_LAST     (8u << 20)
+#define CACHE_BATCH   64u
+#define CACHE_BYTES   (64u << 10) /* a thread keeps at most two of these per class */
 
 struct free_block {
 	struct weft_task_head head; /* zero */
@@ -65,8 +65,9 @@ static unsigned class_of(size_t bytes, uint32_t *ret_bytes)
 	}
 	if (bytes > (1u << 20))
 		return CLASSES;
-	shift = 31 - (unsigned)__builtin_clz((unsigned)bytes - 1); /* 2^shift < bytes <= 2^(shift + 1) */
-	step = (unsigned)((bytes - 1) >> (shift - 2)) - 4;	   /* quarter above 2^shift */
+	shift = 31 -
+		(unsigned)__builtin_clz((unsigned)bytes - 1); /* 2^shift < bytes <= 2^(shift + 1) */
+	step = (unsigned)((bytes - 1) >> (shift - 2)) - 4;    /* quarter above 2^shift */
 	*ret_bytes = (1u << shift) + ((step + 1) << (shift - 2));
 	return SMALL_CLASSES + (shift - 10) * 4 + step;
 }

@@ -7,11 +7,11 @@
  * One block of semaphores in list order, 8-byte aligned: the list begins with the three flush
  * points, so one 64-bit load at weft_sema_word tests them together.
  */
-#define X(c_name, name, arguments)            \
-	".globl weft_sema_" #c_name "\n"      \
-	".hidden weft_sema_" #c_name "\n"     \
+#define X(c_name, name, arguments)              \
+	".globl weft_sema_" #c_name "\n"        \
+	".hidden weft_sema_" #c_name "\n"       \
 	".type weft_sema_" #c_name ", object\n" \
-	".size weft_sema_" #c_name ", 2\n"    \
+	".size weft_sema_" #c_name ", 2\n"      \
 	"weft_sema_" #c_name ": .short 0\n"
 
 __asm__(".pushsection .probes,\"aw\",@progbits\n"
@@ -21,7 +21,7 @@ __asm__(".pushsection .probes,\"aw\",@progbits\n"
 	".type weft_sema_word, object\n"
 	".size weft_sema_word, 8\n"
 	"weft_sema_word:\n" WEFT_USDT_POINTS(X) ".balign 8\n"
-	".popsection\n");
+						".popsection\n");
 #undef X
 
 /*
@@ -32,8 +32,8 @@ __asm__(".pushsection .probes,\"aw\",@progbits\n"
 __asm__(".pushsection .text\n"
 	".type weft_usdt_levels, @function\n"
 	"weft_usdt_levels:\n" WEFT_LEVEL_POINTS(X) "ret\n"
-	".size weft_usdt_levels, . - weft_usdt_levels\n"
-	".popsection\n");
+						   ".size weft_usdt_levels, . - weft_usdt_levels\n"
+						   ".popsection\n");
 #undef X
 
 void weft_usdt_clear(void)

@@ -21,38 +21,39 @@
 
 /*
  * Semaphores live in .probes (base/usdt.c), in the order of the list. The kernel adds to them
- * while a probe is attached; nothing else ever writes them but a forked child, which zeroes its own.
+ * while a probe is attached; nothing else ever writes them but a forked child, which zeroes its
+ * own.
  */
 #pragma GCC visibility push(hidden)
 #define X(c_name, name, arguments) extern uint16_t weft_sema_##c_name;
 WEFT_USDT_POINTS(X)
 #undef X
 extern uint64_t weft_sema_word; /* the three flush semaphores and, on top, one that is masked out */
-void weft_usdt_clear(void);	/* zeroes all semaphores of this process */
+void weft_usdt_clear(void);     /* zeroes all semaphores of this process */
 #pragma GCC visibility pop
 
-#define WEFT_USDT_NOTE(c_name, name, arguments)                                                                      \
-	"990: nop\n"                                                                                                 \
-	".pushsection .note.stapsdt,\"\",\"note\"\n"                                                                 \
-	".balign 4\n"                                                                                                \
-	".4byte 992f-991f, 994f-993f, 3\n"                                                                           \
-	"991: .asciz \"stapsdt\"\n"                                                                                  \
-	"992: .balign 4\n"                                                                                           \
-	"993: .8byte 990b\n"                                                                                         \
-	".8byte _.stapsdt.base\n"                                                                                    \
-	".8byte weft_sema_" c_name "\n"                                                                              \
-	".asciz \"weft\"\n"                                                                                          \
-	".asciz \"" name "\"\n"                                                                                      \
-	".asciz \"" arguments "\"\n"                                                                                 \
-	"994: .balign 4\n"                                                                                           \
-	".popsection\n"                                                                                              \
-	".ifndef _.stapsdt.base\n"                                                                                   \
-	".pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"                                      \
-	".weak _.stapsdt.base\n"                                                                                     \
-	".hidden _.stapsdt.base\n"                                                                                   \
-	"_.stapsdt.base: .space 1\n"                                                                                 \
-	".size _.stapsdt.base, 1\n"                                                                                  \
-	".popsection\n"                                                                                              \
+#define WEFT_USDT_NOTE(c_name, name, arguments)                                 \
+	"990: nop\n"                                                            \
+	".pushsection .note.stapsdt,\"\",\"note\"\n"                            \
+	".balign 4\n"                                                           \
+	".4byte 992f-991f, 994f-993f, 3\n"                                      \
+	"991: .asciz \"stapsdt\"\n"                                             \
+	"992: .balign 4\n"                                                      \
+	"993: .8byte 990b\n"                                                    \
+	".8byte _.stapsdt.base\n"                                               \
+	".8byte weft_sema_" c_name "\n"                                         \
+	".asciz \"weft\"\n"                                                     \
+	".asciz \"" name "\"\n"                                                 \
+	".asciz \"" arguments "\"\n"                                            \
+	"994: .balign 4\n"                                                      \
+	".popsection\n"                                                         \
+	".ifndef _.stapsdt.base\n"                                              \
+	".pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n" \
+	".weak _.stapsdt.base\n"                                                \
+	".hidden _.stapsdt.base\n"                                              \
+	"_.stapsdt.base: .space 1\n"                                            \
+	".size _.stapsdt.base, 1\n"                                             \
+	".popsection\n"                                                         \
 	".endif\n"
 
 #define WEFT_USDT_PARAMS_2 uint64_t a0, uint64_t a1
@@ -78,19 +79,23 @@ void weft_usdt_clear(void);	/* zeroes all semaphores of this process */
 #define WEFT_USDT_IN_5 WEFT_USDT_IN_4, "r"(r4)
 
 /* Text behind a pointer argument must be in memory when the probe fires: hence the clobber. */
-#define X(c_name, name, n)                                                                                       \
-	static inline __attribute__((always_inline)) void weft_usdt_##c_name(WEFT_USDT_PARAMS_##n)              \
-	{                                                                                                        \
-		WEFT_USDT_REGS_##n __asm__ volatile(WEFT_USDT_NOTE(#c_name, name, WEFT_USDT_ARGS_##n)           \
-						    : : WEFT_USDT_IN_##n : "memory");                           \
+#define X(c_name, name, n)                                                                         \
+	static inline __attribute__((always_inline)) void weft_usdt_##c_name(WEFT_USDT_PARAMS_##n) \
+	{                                                                                          \
+		WEFT_USDT_REGS_##n __asm__ volatile(                                               \
+			WEFT_USDT_NOTE(#c_name, name, WEFT_USDT_ARGS_##n)                          \
+			:                                                                          \
+			: WEFT_USDT_IN_##n                                                         \
+			: "memory");                                                               \
 	}
 WEFT_USDT_POINTS(X)
 #undef X
 
-#define WEFT_USDT_UP(c_name) (__builtin_expect(__atomic_load_n(&weft_sema_##c_name, __ATOMIC_RELAXED) != 0, 0))
-#define WEFT_USDT(c_name, ...)                         \
-	do {                                           \
-		if (WEFT_USDT_UP(c_name))              \
+#define WEFT_USDT_UP(c_name) \
+	(__builtin_expect(__atomic_load_n(&weft_sema_##c_name, __ATOMIC_RELAXED) != 0, 0))
+#define WEFT_USDT(c_name, ...)                           \
+	do {                                             \
+		if (WEFT_USDT_UP(c_name))                \
 			weft_usdt_##c_name(__VA_ARGS__); \
 	} while (0)
 

@@ -118,7 +118,8 @@ static void *thread_main(void *arg)
 		weft_trace_park();
 		pthread_mutex_lock(&pool->lock);
 	}
-	pool->threads--; /* in the same critical section as the decision: submit must not count on this thread */
+	/* In the same critical section as the decision: submit must not count on this thread. */
+	pool->threads--;
 	pool->leaving++;
 	gauges(rt);
 	pthread_mutex_unlock(&pool->lock);
@@ -189,7 +190,8 @@ static weft_poll_t job_start(struct weft_cx *cx, struct weft_job *f, int (*fn)(v
 	return rc;
 }
 
-weft_poll_t weft_spawn_blocking(struct weft_cx *cx, struct weft_job *f, int (*fn)(void *arg), void *arg)
+weft_poll_t weft_spawn_blocking(struct weft_cx *cx, struct weft_job *f, int (*fn)(void *arg),
+				void *arg)
 {
 	uint32_t state = __atomic_load_n(&f->state, __ATOMIC_ACQUIRE);
 

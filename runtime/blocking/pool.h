@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads for calls that block: made on demand up to a limit, ended after keep_alive without work. */
+/*
+ * Threads for calls that block: made on demand up to a limit, ended after keep_alive without
+ * work.
+ */
 #ifndef WEFT_RUNTIME_BLOCKING_POOL_H
 #define WEFT_RUNTIME_BLOCKING_POOL_H
 

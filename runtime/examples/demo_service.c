@@ -20,21 +20,24 @@
 
 #include "runtime/weft.h"
 
-#define MS 1000000ull
-#define CLIENTS 24
+#define MS                      1000000ull
+#define CLIENTS                 24
 #define REQUESTS_PER_CONNECTION 100
-#define THINK_NS (10 * MS)
-#define SESSIONS_PER_S 20
+#define THINK_NS                (10 * MS)
+#define SESSIONS_PER_S          20
 
 /* One list: enum, name in the JSON. */
-#define KINDS(X) X(ACCEPTOR, "acceptor") X(ORDER, "order") X(CLIENT, "client") X(GATE, "gate") \
-	X(SESSION, "session") X(PUMP, "pump") X(RETRY, "db::retry")
+#define KINDS(X)                \
+	X(ACCEPTOR, "acceptor") \
+	X(ORDER, "order")       \
+	X(CLIENT, "client")     \
+	X(GATE, "gate") X(SESSION, "session") X(PUMP, "pump") X(RETRY, "db::retry")
 
 enum kind {
 #define X(name, text) name,
 	KINDS(X)
 #undef X
-	KIND_COUNT
+		KIND_COUNT
 };
 
 static const char *const kind_name[] = {
@@ -68,10 +71,10 @@ static void ended(const struct weft_cx *cx, enum kind kind)
 	count(cx->cancelled ? &truth[kind].cancelled : &truth[kind].ended);
 }
 
-#define SPAWN(kind, fn, frame)                                                                     \
-	do {                                                                                       \
-		if (weft_spawn(rt, fn, (frame), .name = kind_name[kind], .detach = true) == 0)     \
-			count(&truth[kind].spawned);                                               \
+#define SPAWN(kind, fn, frame)                                                                 \
+	do {                                                                                   \
+		if (weft_spawn(rt, fn, (frame), .name = kind_name[kind], .detach = true) == 0) \
+			count(&truth[kind].spawned);                                           \
 	} while (0)
 
 /* ------------------------------------------------------------ the service */
@@ -90,9 +93,12 @@ static int order_reply(char *to, size_t cap, const char *request)
 	int id = 0, n;
 
 	sscanf(request, "GET /orders/%d", &id);
-	n = snprintf(body, sizeof(body), "{\"order\":%d,\"items\":%d,\"state\":\"packed\"}", id, id % 7 + 1);
-	return snprintf(to, cap, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", n,
-			body);
+	n = snprintf(body, sizeof(body), "{\"order\":%d,\"items\":%d,\"state\":\"packed\"}", id,
+		     id % 7 + 1);
+	return snprintf(
+		to, cap,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		n, body);
 }
 
 static weft_poll_t order(struct weft_cx *cx, struct order *f)
@@ -100,7 +106,8 @@ static weft_poll_t order(struct weft_cx *cx, struct order *f)
 	count(&truth[ORDER].polls);
 	weft_async_begin(f);
 	for (;;) {
-		weft_await(f, weft_tcp_read(cx, f->conn, f->in + f->used, sizeof(f->in) - 1 - f->used, &f->n));
+		weft_await(f, weft_tcp_read(cx, f->conn, f->in + f->used,
+					    sizeof(f->in) - 1 - f->used, &f->n));
 		if (f->rc < 0 || f->n == 0)
 			break;
 		f->used += f->n;
@@ -172,7 +179,8 @@ static weft_poll_t client(struct weft_cx *cx, struct client *f)
 			continue;
 		}
 		for (f->left = REQUESTS_PER_CONNECTION; f->left > 0 && !stopping; f->left--) {
-			f->n = (size_t)snprintf(f->buf, sizeof(f->buf), "GET /orders/%d HTTP/1.1\r\nHost: demo\r\n\r\n",
+			f->n = (size_t)snprintf(f->buf, sizeof(f->buf),
+						"GET /orders/%d HTTP/1.1\r\nHost: demo\r\n\r\n",
 						f->number * 1000 + f->left);
 			weft_await(f, weft_write_all(cx, &f->out, f->conn, f->buf, f->n));
 			if (f->rc < 0)
@@ -305,7 +313,8 @@ static weft_poll_t db_retry(struct weft_cx *cx, struct retry *f)
 
 static void usage(FILE *to)
 {
-	fputs("usage: demo_service [--workers N] [--seconds S] [--port P] [--healthy] [--only leak|busy|block] [--truth]\n",
+	fputs("usage: demo_service [--workers N] [--seconds S] [--port P]\n"
+	      "                    [--healthy] [--only leak|busy|block] [--truth]\n",
 	      to);
 }
 
@@ -320,10 +329,14 @@ static int only(const char *which)
 static int options(int argc, char **argv)
 {
 	static const struct option list[] = {
-		{ "workers", required_argument, NULL, 'w' }, { "seconds", required_argument, NULL, 's' },
-		{ "port", required_argument, NULL, 'p' },    { "healthy", no_argument, NULL, 'h' },
-		{ "only", required_argument, NULL, 'o' },    { "truth", no_argument, NULL, 't' },
-		{ "help", no_argument, NULL, '?' },	     { NULL, 0, NULL, 0 },
+		{ "workers", required_argument, NULL, 'w' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "healthy", no_argument, NULL, 'h' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "truth", no_argument, NULL, 't' },
+		{ "help", no_argument, NULL, '?' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -346,11 +359,13 @@ static int options(int argc, char **argv)
 
 static void print_truth(void)
 {
-	printf("{\"requests\":%llu,\"jobs\":%llu,\"tasks\":{", (unsigned long long)requests, (unsigned long long)jobs);
+	printf("{\"requests\":%llu,\"jobs\":%llu,\"tasks\":{", (unsigned long long)requests,
+	       (unsigned long long)jobs);
 	for (int i = 0; i < KIND_COUNT; i++)
-		printf("%s\"%s\":{\"spawned\":%llu,\"ended\":%llu,\"cancelled\":%llu,\"polls\":%llu}", i ? "," : "", kind_name[i],
-		       (unsigned long long)truth[i].spawned, (unsigned long long)truth[i].ended,
-		       (unsigned long long)truth[i].cancelled, (unsigned long long)truth[i].polls);
+		printf("%s\"%s\":{\"spawned\":%llu,\"ended\":%llu,\"cancelled\":%llu,\"polls\":%llu}",
+		       i ? "," : "", kind_name[i], (unsigned long long)truth[i].spawned,
+		       (unsigned long long)truth[i].ended, (unsigned long long)truth[i].cancelled,
+		       (unsigned long long)truth[i].polls);
 	printf("}}\n");
 }
 
@@ -374,7 +389,8 @@ static void wait_for_end(const sigset_t *set)
 {
 	struct timespec until = { (time_t)opt.seconds, 0 };
 
-	while ((opt.seconds ? sigtimedwait(set, NULL, &until) : sigwaitinfo(set, NULL)) < 0 && errno == EINTR)
+	while ((opt.seconds ? sigtimedwait(set, NULL, &until) : sigwaitinfo(set, NULL)) < 0 &&
+	       errno == EINTR)
 		;
 	stopping = 1;
 }

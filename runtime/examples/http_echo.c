@@ -3,19 +3,17 @@
  * A JSON and echo service: GET anything gives a small JSON object, POST gives its body back,
  * HTTP/1.1 with keep-alive and pipelining; a second port echoes bytes.
  *
- *	http_echo [--port P] [--echo-port P] [--workers N]	(0 = any; both are printed)
+ *	http_echo [--port P] [--echo-port P] [--workers N]	(port 0 = any; both are printed)
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/weft.h"
 
-#define SECOND 1000000000ull
-#define IDLE_NS (30 * SECOND) /* a connection that sends nothing for as long is closed */
+#define SECOND  1000000000ull
+#define IDLE_NS (30 * SECOND) /* for a connection that sends nothing */
 
 static uint64_t served;
 
@@ -29,88 +27,81 @@ struct http {
 	char in[2048], reply[2304];
 };
 
-/* One header's number, 0 without it, -1 if it makes no sense. `head` is NUL-terminated. */
+/* The header's number, 0 without it, -1 if it makes no sense. */
 static long content_length(const char *head)
 {
 	const char *at = strcasestr(head, "\r\ncontent-length:");
 	char *end;
-	long n;
+	long n = at ? strtol(at + 17, &end, 10) : 0;
 
-	if (!at)
-		return 0;
-	n = strtol(at + 17, &end, 10);
-	return *end == '\r' && n >= 0 ? n : -1;
+	return !at || (*end == '\r' && n >= 0) ? n : -1;
 }
 
 /* Appends a reply to f->reply; false: no room for a whole one, write first. */
-static bool answer(struct http *f, int status, const char *body, size_t n)
+static bool answer(struct http *f, const char *status, const char *body, size_t n)
 {
-	const char *text = status == 200 ? "200 OK" : status == 413 ? "413 Payload Too Large" : "400 Bad Request";
-
 	if (f->ready && f->ready + n + 128 > sizeof(f->reply))
 		return false;
-	f->ready += (size_t)snprintf(f->reply + f->ready, sizeof(f->reply) - f->ready,
-				     "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-				     text, n);
+	f->ready += (size_t)snprintf(
+		f->reply + f->ready, sizeof(f->reply) - f->ready,
+		"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+		status, n);
 	memcpy(f->reply + f->ready, body, n);
 	f->ready += n;
-	f->close |= status != 200;
+	f->close |= status[0] != '2';
 	__atomic_fetch_add(&served, 1, __ATOMIC_RELAXED);
 	return true;
 }
 
-/* Answers the first request in f->in[0, used). False: it isn't complete, or there is no room for the reply. */
+/* Answers the first request in f->in[0, used). False: not complete, or no room for the reply. */
 static bool request(struct http *f)
 {
 	char *end = memmem(f->in, f->used, "\r\n\r\n", 4), json[64];
 	size_t head, n;
 	long body;
-	bool ok;
 
 	if (!end)
-		return f->used == sizeof(f->in) && answer(f, 413, "", 0);
+		return f->used == sizeof(f->in) && answer(f, "413 Payload Too Large", "", 0);
 	head = (size_t)(end - f->in) + 4;
 	end[2] = '\0';
 	body = content_length(f->in);
 	end[2] = '\r';
-	if (body < 0 || memchr(f->in, '\0', head) || (strncmp(f->in, "GET ", 4) && strncmp(f->in, "POST ", 5)))
-		return answer(f, 400, "", 0);
+	if (body < 0 || memchr(f->in, '\0', head) ||
+	    (strncmp(f->in, "GET ", 4) && strncmp(f->in, "POST ", 5)))
+		return answer(f, "400 Bad Request", "", 0);
 	if (head + (size_t)body > sizeof(f->in))
-		return answer(f, 413, "", 0);
+		return answer(f, "413 Payload Too Large", "", 0);
 	if (head + (size_t)body > f->used)
 		return false;
-	if (f->in[0] == 'P') {
-		ok = answer(f, 200, f->in + head, (size_t)body);
-	} else {
-		n = (size_t)snprintf(json, sizeof(json), "{\"message\":\"Hello, World!\",\"served\":%llu}",
-				     (unsigned long long)served);
-		ok = answer(f, 200, json, n);
-	}
-	if (ok) {
-		f->used -= head + (size_t)body;
-		memmove(f->in, f->in + head + body, f->used);
-	}
-	return ok;
+	n = (size_t)snprintf(json, sizeof(json), "{\"message\":\"Hello, World!\",\"served\":%llu}",
+			     (unsigned long long)__atomic_load_n(&served, __ATOMIC_RELAXED));
+	if (!answer(f, "200 OK", f->in[0] == 'P' ? f->in + head : json,
+		    f->in[0] == 'P' ? (size_t)body : n))
+		return false;
+	f->used -= head + (size_t)body;
+	memmove(f->in, f->in + head + body, f->used);
+	return true;
 }
 
 static weft_poll_t http(struct weft_cx *cx, struct http *f)
 {
 	weft_async_begin(f);
 	while (!f->close) {
+		while (!f->close && f->used && request(f))
+			;
+		if (f->ready) {
+			weft_await(f, weft_write_all(cx, &f->out, f->conn, f->reply, f->ready));
+			f->ready = 0;
+			if (f->rc < 0)
+				break;
+			continue; /* a request may have had no room for its reply */
+		}
 		weft_await(f, weft_timeout(cx, &f->idle, IDLE_NS,
-					   weft_tcp_read(cx, f->conn, f->in + f->used, sizeof(f->in) - f->used, &f->n)));
+					   weft_tcp_read(cx, f->conn, f->in + f->used,
+							 sizeof(f->in) - f->used, &f->n)));
 		if (f->rc < 0 || f->n == 0)
 			break;
 		f->used += f->n;
-		do {
-			while (!f->close && f->used && request(f))
-				;
-			f->n = f->ready;
-			weft_await(f, weft_write_all(cx, &f->out, f->conn, f->reply, f->n));
-			f->ready = 0;
-		} while (f->rc == 0 && f->n && f->used && !f->close);
-		if (f->rc < 0)
-			break;
 	}
 	weft_tcp_close(f->conn);
 	weft_async_end(f, 0);
@@ -127,14 +118,12 @@ struct echo {
 static weft_poll_t echo(struct weft_cx *cx, struct echo *f)
 {
 	weft_async_begin(f);
-	for (;;) {
+	do {
 		weft_await(f, weft_tcp_read(cx, f->conn, f->buf, sizeof(f->buf), &f->n));
 		if (f->rc < 0 || f->n == 0)
 			break;
 		weft_await(f, weft_write_all(cx, &f->out, f->conn, f->buf, f->n));
-		if (f->rc < 0)
-			break;
-	}
+	} while (f->rc == 0);
 	weft_tcp_close(f->conn);
 	weft_async_end(f, 0);
 }
@@ -153,7 +142,9 @@ static weft_poll_t acceptor(struct weft_cx *cx, struct acceptor *f)
 	while (!weft_is_cancelled(cx)) {
 		weft_await(f, weft_tcp_accept(cx, f->listener, &f->conn));
 		if (f->rc < 0)
-			weft_await(f, weft_sleep(cx, &f->pause, SECOND / 100)); /* out of descriptors: don't spin */
+			weft_await(f,
+				   weft_sleep(cx, &f->pause,
+					      SECOND / 100)); /* out of descriptors: don't spin */
 		else if (f->http)
 			weft_spawn(NULL, http, ((struct http){ .conn = f->conn }), .name = "http");
 		else
@@ -169,7 +160,7 @@ static int serve(struct weft_runtime *rt, uint16_t port, const char *name)
 	int rc = weft_tcp_listen(rt, "127.0.0.1", port, &f.listener);
 
 	if (rc) {
-		fprintf(stderr, "http_echo: cannot listen on port %u: %s\n", port, strerror(-rc));
+		fprintf(stderr, "http_echo: listen on port %u: %s\n", port, strerror(-rc));
 		return rc;
 	}
 	printf("%s port %u\n", name, weft_listener_port(f.listener));
@@ -179,18 +170,21 @@ static int serve(struct weft_runtime *rt, uint16_t port, const char *name)
 
 int main(int argc, char **argv)
 {
-	static const struct option list[] = { { "port", 1, NULL, 'p' }, { "echo-port", 1, NULL, 'e' }, { "workers", 1, NULL, 'w' }, { NULL, 0, NULL, 0 } };
 	struct weft_config config = { .size = sizeof(config), .name = "http_echo" };
+	uint16_t port = 0, echo_port = 0;
 	struct weft_runtime *rt;
-	uint16_t port[2] = { 0, 0 };
 	sigset_t set;
-	int c, sig, rc;
+	int sig, rc;
 
-	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
-		if (c == 'w')
-			config.workers = (uint32_t)atoi(optarg);
-		else if (c == 'p' || c == 'e')
-			port[c == 'e'] = (uint16_t)atoi(optarg);
+	for (int i = 1; i < argc; i += 2) {
+		int value = i + 1 < argc ? atoi(argv[i + 1]) : -1;
+
+		if (value >= 0 && strcmp(argv[i], "--workers") == 0)
+			config.workers = (uint32_t)value;
+		else if (value >= 0 && strcmp(argv[i], "--port") == 0)
+			port = (uint16_t)value;
+		else if (value >= 0 && strcmp(argv[i], "--echo-port") == 0)
+			echo_port = (uint16_t)value;
 		else
 			return 2;
 	}
@@ -199,9 +193,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL); /* before the workers inherit the mask */
 	rc = weft_runtime_new(&config, &rt);
-	if (rc == 0 && serve(rt, port[0], "http") == 0 && serve(rt, port[1], "echo") == 0)
+	if (rc == 0 && serve(rt, port, "http") == 0 && serve(rt, echo_port, "echo") == 0)
 		sigwait(&set, &sig);
-	if (rc == 0)
-		weft_runtime_free(rt);
-	return rc != 0;
+	return rc ? 1 : weft_runtime_free(rt) != NULL;
 }

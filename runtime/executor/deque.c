@@ -56,9 +56,12 @@ static bool overflow(struct weft_deque *deque, struct weft_task *task, struct we
 	uint64_t expected = pack(head, head);
 	struct weft_task *first, *last;
 
-	/* Release: not needed for the slots, which this thread wrote; it keeps the store ordered for length readers. */
-	if (!__atomic_compare_exchange_n(&deque->head, &expected, pack(head + HALF, head + HALF), false,
-					 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	/*
+	 * Release: not needed for the slots, which this thread wrote; it keeps the store ordered
+	 * for length readers.
+	 */
+	if (!__atomic_compare_exchange_n(&deque->head, &expected, pack(head + HALF, head + HALF),
+					 false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		return false;
 	first = last = slot_get(deque, head);
 	for (uint32_t i = 1; i < HALF; i++) {
@@ -80,7 +83,8 @@ void weft_deque_push(struct weft_deque *deque, struct weft_task *task, struct we
 
 		if (tail - steal_of(head) < WEFT_DEQUE_SIZE)
 			break;
-		if (steal_of(head) != real_of(head)) { /* a thief is about to make room: don't wait for it */
+		if (steal_of(head) !=
+		    real_of(head)) { /* a thief is about to make room: don't wait for it */
 			task->next = NULL;
 			weft_inject_push_chain(inject, task, task, 1);
 			return;
@@ -91,7 +95,8 @@ void weft_deque_push(struct weft_deque *deque, struct weft_task *task, struct we
 	slot_set(deque, tail, task);
 	/*
 	 * Sequentially consistent (which includes release for thieves): the pusher next loads the
-	 * idle word, a parking worker stores it and then loads this tail. One of the two must see the other.
+	 * idle word, a parking worker stores it and then loads this tail. One of the two must see
+	 * the other.
 	 */
 	__atomic_store_n(&deque->tail, tail + 1, __ATOMIC_SEQ_CST);
 }
@@ -105,13 +110,18 @@ struct weft_task *weft_deque_pop(struct weft_deque *deque)
 		real = real_of(head);
 		if (real == deque->tail)
 			return NULL;
-		next = steal_of(head) == real ? pack(real + 1, real + 1) : pack(steal_of(head), real + 1);
+		next = steal_of(head) == real ? pack(real + 1, real + 1)
+					      : pack(steal_of(head), real + 1);
 		/* Acq_rel: ordered with the claims of thieves on the same word. */
-	} while (!__atomic_compare_exchange_n(&deque->head, &head, next, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(&deque->head, &head, next, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
 	return slot_get(deque, real);
 }
 
-/* Claims half of what is there: moves `real` past it and leaves `steal` behind. 0: empty, or another thief is at it. */
+/*
+ * Claims half of what is there: moves `real` past it and leaves `steal` behind. 0: empty, or
+ * another thief is at it.
+ */
 static uint32_t claim(struct weft_deque *from, uint32_t *ret_first, uint64_t *ret_head)
 {
 	uint64_t head = __atomic_load_n(&from->head, __ATOMIC_ACQUIRE), next;
@@ -128,7 +138,8 @@ static uint32_t claim(struct weft_deque *from, uint32_t *ret_first, uint64_t *re
 		if (n == 0 || n > HALF)
 			return 0;
 		next = pack(steal_of(head), real_of(head) + n);
-	} while (!__atomic_compare_exchange_n(&from->head, &head, next, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(&from->head, &head, next, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
 	*ret_first = real_of(head);
 	*ret_head = next;
 	return n;
@@ -141,10 +152,12 @@ static void release_claim(struct weft_deque *from, uint64_t head)
 
 	do {
 		next = pack(real_of(head), real_of(head));
-	} while (!__atomic_compare_exchange_n(&from->head, &head, next, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(&from->head, &head, next, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
 }
 
-struct weft_task *weft_deque_steal(struct weft_deque *from, struct weft_deque *to, unsigned *ret_taken)
+struct weft_task *weft_deque_steal(struct weft_deque *from, struct weft_deque *to,
+				   unsigned *ret_taken)
 {
 	uint32_t tail = to->tail, first, n;
 	struct weft_task *last;

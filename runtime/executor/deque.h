@@ -31,8 +31,12 @@ struct weft_task *weft_deque_pop(struct weft_deque *deque);
 uint32_t weft_deque_room(const struct weft_deque *deque);
 /* Any thread. A snapshot. */
 uint32_t weft_deque_length(const struct weft_deque *deque);
-/* By to's owner, whose ring must be at most half full: moves half of `from`, returns one more to run. */
-struct weft_task *weft_deque_steal(struct weft_deque *from, struct weft_deque *to, unsigned *ret_taken);
+/*
+ * By to's owner, whose ring must be at most half full: moves half of `from`, returns one more to
+ * run.
+ */
+struct weft_task *weft_deque_steal(struct weft_deque *from, struct weft_deque *to,
+				   unsigned *ret_taken);
 #pragma GCC visibility pop
 
 #endif

@@ -23,9 +23,15 @@ struct weft_executor_ops {
 	uint32_t flavour; /* enum weft_flavour */
 	const char *name;
 	int (*start)(struct weft_runtime *rt);
-	/* Makes a task run whose notification the caller owns. Any thread. kind: enum weft_waker_kind. */
+	/*
+	 * Makes a task run whose notification the caller owns. Any thread. kind: enum
+	 * weft_waker_kind.
+	 */
 	void (*schedule)(struct weft_runtime *rt, struct weft_task *task, unsigned kind);
-	/* Any runnable task, for the thread that shuts down; its own threads are gone. NULL: none now. */
+	/*
+	 * Any runnable task, for the thread that shuts down; its own threads are gone. NULL: none
+	 * now.
+	 */
 	struct weft_task *(*take)(struct weft_runtime *rt);
 	/* Asks the threads to stop and waits; -ETIMEDOUT leaves them running. */
 	int (*stop)(struct weft_runtime *rt, uint64_t deadline_ns);
@@ -40,9 +46,9 @@ struct weft_runtime {
 	bool entry_heap;
 	bool io, time;
 	uint32_t workers, inject_interval, driver_interval;
-	uint32_t state; /* enum weft_runtime_state, atomic */
-	uint32_t block_on; /* threads inside weft_block_on, atomic */
-	uint32_t schedulers; /* foreign threads inside the schedule op: keeps the executor from being freed; atomic */
+	uint32_t state;      /* enum weft_runtime_state, atomic */
+	uint32_t block_on;   /* threads inside weft_block_on, atomic */
+	uint32_t schedulers; /* foreign threads inside the schedule op, atomic: the executor stays */
 	struct weft_driver driver;
 	struct weft_timer_wheel wheel;
 	struct weft_pool pool;
@@ -58,7 +64,7 @@ enum weft_runtime_state { WEFT_RT_RUNNING, WEFT_RT_STOPPING, WEFT_RT_STOPPED, WE
 struct weft_thread {
 	struct weft_runtime *rt;
 	struct weft_cx *cx; /* cx->task: the task being polled, NULL between polls */
-	void *worker;	    /* the executor's; NULL outside its threads */
+	void *worker;       /* the executor's; NULL outside its threads */
 	uint64_t task_id;   /* of cx->task, 0 = none */
 };
 

@@ -4,15 +4,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define UNPARKED (1u << 16)
+#define UNPARKED       (1u << 16)
 #define SEARCHING_MASK (UNPARKED - 1)
 
 int weft_idle_init(struct weft_idle *idle, uint32_t workers)
 {
-	idle->sleepers = calloc(workers, sizeof(*idle->sleepers));
+	idle->sleepers = calloc(workers, sizeof(*idle->sleepers) + sizeof(*idle->asleep));
 	if (!idle->sleepers)
 		return -ENOMEM;
 	pthread_mutex_init(&idle->lock, NULL);
+	idle->asleep = (uint8_t *)(idle->sleepers + workers);
 	idle->workers = workers;
 	idle->state = workers * UNPARKED;
 	return 0;
@@ -22,6 +23,11 @@ void weft_idle_done(struct weft_idle *idle)
 {
 	pthread_mutex_destroy(&idle->lock);
 	free(idle->sleepers);
+}
+
+static void mark(struct weft_idle *idle, uint32_t worker, uint8_t asleep)
+{
+	__atomic_store_n(&idle->asleep[worker], asleep, __ATOMIC_RELAXED);
 }
 
 static bool wanted(struct weft_idle *idle)
@@ -40,6 +46,7 @@ int weft_idle_pick(struct weft_idle *idle)
 	pthread_mutex_lock(&idle->lock);
 	if (wanted(idle) && idle->count) {
 		worker = idle->sleepers[--idle->count];
+		mark(idle, (uint32_t)worker, 0);
 		__atomic_fetch_add(&idle->state, UNPARKED + 1, __ATOMIC_SEQ_CST);
 	}
 	pthread_mutex_unlock(&idle->lock);
@@ -53,6 +60,7 @@ bool weft_idle_park(struct weft_idle *idle, uint32_t worker, bool searching)
 	pthread_mutex_lock(&idle->lock);
 	old = __atomic_fetch_sub(&idle->state, UNPARKED + searching, __ATOMIC_SEQ_CST);
 	idle->sleepers[idle->count++] = (uint16_t)worker;
+	mark(idle, worker, 1);
 	pthread_mutex_unlock(&idle->lock);
 	return searching && (old & SEARCHING_MASK) == 1;
 }
@@ -73,20 +81,17 @@ bool weft_idle_unpark(struct weft_idle *idle, uint32_t worker)
 	at = find(idle, worker);
 	if (at >= 0) {
 		idle->sleepers[at] = idle->sleepers[--idle->count];
+		mark(idle, worker, 0);
 		__atomic_fetch_add(&idle->state, UNPARKED, __ATOMIC_SEQ_CST);
 	}
 	pthread_mutex_unlock(&idle->lock);
 	return at >= 0;
 }
 
-bool weft_idle_parked(struct weft_idle *idle, uint32_t worker)
+/* Relaxed: the parker's exchange orders it, a picked worker is notified after it is marked. */
+bool weft_idle_parked(const struct weft_idle *idle, uint32_t worker)
 {
-	bool parked;
-
-	pthread_mutex_lock(&idle->lock);
-	parked = find(idle, worker) >= 0;
-	pthread_mutex_unlock(&idle->lock);
-	return parked;
+	return __atomic_load_n(&idle->asleep[worker], __ATOMIC_RELAXED);
 }
 
 bool weft_idle_search(struct weft_idle *idle)

@@ -6,8 +6,8 @@
  *  - whoever makes a task runnable stores it first and then loads the word (both seq_cst);
  *  - a worker that parks changes the word first and, if it was the last searcher, looks at all
  *    queues once more (both seq_cst);
- *  - a woken worker counts as searching, and the last one to stop searching wakes another, so one wake-up at a
- *    time spreads as far as there is work.
+ *  - a woken worker counts as searching, and the last one to stop searching wakes another, so one
+ *    wake-up at a time spreads as far as there is work.
  * At most half of the workers search at once.
  */
 #ifndef WEFT_RUNTIME_IDLE_H
@@ -23,6 +23,7 @@ struct weft_idle {
 	pthread_mutex_t lock; /* sleepers */
 	uint32_t count;
 	uint16_t *sleepers; /* stack of worker indices */
+	uint8_t *asleep;    /* per worker, 1 = among the sleepers; atomic */
 };
 
 #pragma GCC visibility push(hidden)
@@ -36,8 +37,8 @@ bool weft_idle_park(struct weft_idle *idle, uint32_t worker, bool searching);
 /* The worker found work by itself. False: somebody had picked it, so it is counted as searching. */
 bool weft_idle_unpark(struct weft_idle *idle, uint32_t worker);
 /* Still among the sleepers: nobody picked it. */
-bool weft_idle_parked(struct weft_idle *idle, uint32_t worker);
-bool weft_idle_search(struct weft_idle *idle);	    /* may it search? then it is counted */
+bool weft_idle_parked(const struct weft_idle *idle, uint32_t worker);
+bool weft_idle_search(struct weft_idle *idle);     /* may it search? then it is counted */
 bool weft_idle_search_end(struct weft_idle *idle); /* true: it was the last one */
 #pragma GCC visibility pop
 

@@ -16,7 +16,8 @@ void weft_inject_done(struct weft_inject *inject)
 	pthread_mutex_destroy(&inject->lock);
 }
 
-void weft_inject_push_chain(struct weft_inject *inject, struct weft_task *first, struct weft_task *last, uint64_t n)
+void weft_inject_push_chain(struct weft_inject *inject, struct weft_task *first,
+			    struct weft_task *last, uint64_t n)
 {
 	pthread_mutex_lock(&inject->lock);
 	*inject->last = first;

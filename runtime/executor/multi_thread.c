@@ -17,8 +17,8 @@ static void schedule(struct weft_runtime *rt, struct weft_task *task, unsigned k
 		return;
 	}
 	/*
-	 * The task can't end before it is pushed, so the runtime is there until then; the count keeps
-	 * it for what comes after. Release: this thread's last access before the free.
+	 * The task can't end before it is pushed, so the runtime is there until then; the count
+	 * keeps it for what comes after. Release: this thread's last access before the free.
 	 */
 	__atomic_fetch_add(&rt->schedulers, 1, __ATOMIC_RELAXED);
 	task->next = NULL;
@@ -53,7 +53,9 @@ static void free_workers(struct weft_runtime *rt)
 	rt->executor = NULL;
 }
 
-/* Waits for the n workers that were started, until the CLOCK_MONOTONIC deadline, then joins them. */
+/*
+ * Waits for the n workers that were started, until the CLOCK_MONOTONIC deadline, then joins them.
+ */
 static int join_workers(struct weft_multi_thread *mt, uint32_t n, uint64_t deadline_ns)
 {
 	uint32_t left;

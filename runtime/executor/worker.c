@@ -10,8 +10,9 @@
 #include "runtime/base/futex.h"
 #include "runtime/trace.h"
 
-#define LIFO_LIMIT 3u /* as Tokio's: two tasks that wake each other must not keep the ring waiting */
-#define STANDBY_NS 10000000u
+#define LIFO_LIMIT \
+	3u /* as Tokio's: two tasks that wake each other must not keep the ring waiting */
+#define STANDBY_NS     10000000u
 #define STANDBY_MAX_NS 160000000u
 
 /*
@@ -45,7 +46,10 @@ void weft_worker_schedule(struct weft_worker *worker, struct weft_task *task, un
 		weft_deque_push(&worker->deque, task, &worker->mt->inject);
 		return;
 	}
-	/* Only this thread fills the slot: empty stays empty. Release: a thief sees the task's state. */
+	/*
+	 * Only this thread fills the slot: empty stays empty. Release: a thief sees the task's
+	 * state.
+	 */
 	if (!__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED)) {
 		__atomic_store_n(&worker->lifo, task, __ATOMIC_RELEASE);
 		return;
@@ -69,7 +73,8 @@ static bool any_work(const struct weft_multi_thread *mt)
 
 static uint32_t depth(const struct weft_worker *worker)
 {
-	return weft_deque_length(&worker->deque) + (__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED) != NULL);
+	return weft_deque_length(&worker->deque) +
+	       (__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED) != NULL);
 }
 
 /* A share of the inject queue: one to run, the rest to the ring. */
@@ -149,14 +154,18 @@ static void trace_steal(struct weft_worker *worker, const struct weft_worker *vi
 		WEFT_ADD(weft_trace_thread.lane->steals, 1);
 		WEFT_ADD(weft_trace_thread.lane->stolen_tasks, n);
 	}
-	WEFT_EMIT(STEAL, victim->index | worker->index << 16 | (uint64_t)n << 32, worker->rt->id, 0);
+	WEFT_EMIT(STEAL, victim->index | worker->index << 16 | (uint64_t)n << 32, worker->rt->id,
+		  0);
 	WEFT_USDT(task_steal, n, victim->index, worker->index);
 #else
 	(void)worker, (void)victim, (void)n;
 #endif
 }
 
-/* A task waits in the LIFO slot of a worker that stays inside one poll: without this it waits for that poll's end. */
+/*
+ * A task waits in the LIFO slot of a worker that stays inside one poll: without this it waits for
+ * that poll's end.
+ */
 static struct weft_task *steal_lifo(struct weft_worker *worker, struct weft_worker *victim)
 {
 	uint64_t polls = __atomic_load_n(&victim->polls, __ATOMIC_RELAXED);
@@ -206,7 +215,10 @@ static void stop_searching(struct weft_worker *worker)
 {
 	worker->searching = false;
 	weft_trace_state(WEFT_WS_RUNNING);
-	/* Whoever pushed while this one searched relied on it: look again, now that the word says nobody does. */
+	/*
+	 * Whoever pushed while this one searched relied on it: look again, now that the word says
+	 * nobody does.
+	 */
 	if (weft_idle_search_end(&worker->mt->idle) && any_work(worker->mt))
 		weft_worker_notify(worker->mt);
 }
@@ -258,8 +270,12 @@ static bool parker_sleep(struct weft_worker *worker, uint32_t how)
 {
 	uint32_t empty = PARK_EMPTY;
 
-	/* Acq_rel: a notification that came first is consumed here, together with what it announces. */
-	if (__atomic_compare_exchange_n(&worker->parker, &empty, how, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	/*
+	 * Acq_rel: a notification that came first is consumed here, together with what it
+	 * announces.
+	 */
+	if (__atomic_compare_exchange_n(&worker->parker, &empty, how, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
 		return true;
 	__atomic_store_n(&worker->parker, PARK_EMPTY, __ATOMIC_RELEASE);
 	return false;
@@ -274,7 +290,8 @@ static void trace_park(struct weft_worker *worker, unsigned kind, uint64_t arg)
 {
 #ifndef WEFT_NO_PROBES
 	if (kind == WEFT_K_WORKER_PARK)
-		weft_trace_state(arg == WEFT_PARK_DRIVER ? WEFT_WS_PARKED_DRIVER : WEFT_WS_PARKED_FUTEX);
+		weft_trace_state(arg == WEFT_PARK_DRIVER ? WEFT_WS_PARKED_DRIVER
+							 : WEFT_WS_PARKED_FUTEX);
 	else
 		weft_trace_state(WEFT_WS_RUNNING);
 	weft_trace_worker(kind, worker->rt, worker->index, arg);
@@ -295,14 +312,14 @@ static void park_on_driver(struct weft_worker *worker)
 
 /*
  * The worker that had the driver may be stuck in a poll, which Tokio leaves at that (tokio#4730).
- * Here one of the sleepers, the standby, looks every 10 ms whether the driver has no owner, less often
- * while nothing turns. Returns whether it took part in that.
+ * Here one of the sleepers, the standby, looks every 10 ms whether the driver has no owner, less
+ * often while nothing turns. Returns whether it took part in that.
  */
 static bool park_on_futex(struct weft_worker *worker, uint64_t *wait_ns)
 {
 	uint32_t none = 0;
-	bool standby = __atomic_compare_exchange_n(&worker->mt->standby, &none, 1, false, __ATOMIC_ACQ_REL,
-						   __ATOMIC_RELAXED);
+	bool standby = __atomic_compare_exchange_n(&worker->mt->standby, &none, 1, false,
+						   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 	uint64_t turns = __atomic_load_n(&worker->rt->driver.turns, __ATOMIC_RELAXED);
 
 	if (parker_sleep(worker, PARK_ON_FUTEX)) {
@@ -327,7 +344,8 @@ static bool stranded(const struct weft_multi_thread *mt, uint64_t *seen)
 	for (uint32_t i = 0; i < mt->workers; i++) {
 		uint64_t polls = __atomic_load_n(&mt->worker[i].polls, __ATOMIC_RELAXED);
 
-		if (__atomic_load_n(&mt->worker[i].lifo, __ATOMIC_RELAXED) || weft_deque_length(&mt->worker[i].deque))
+		if (__atomic_load_n(&mt->worker[i].lifo, __ATOMIC_RELAXED) ||
+		    weft_deque_length(&mt->worker[i].deque))
 			found |= *seen == polls + i;
 		*seen = polls + i;
 	}
@@ -338,11 +356,13 @@ static bool stranded(const struct weft_multi_thread *mt, uint64_t *seen)
 static void sleep_until_work(struct weft_worker *worker)
 {
 	struct weft_runtime *rt = worker->rt;
-	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX, from = weft_trace_on() ? weft_clock_stamp() : 0;
+	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX,
+		 from = weft_trace_on() ? weft_clock_stamp() : 0;
 	uint64_t how = 0;
 
 	while (weft_runtime_running(rt)) {
-		bool driver = weft_driver_take(&rt->driver, (int32_t)worker->index), standby = false;
+		bool driver = weft_driver_take(&rt->driver, (int32_t)worker->index),
+		     standby = false;
 
 		if (!how) {
 			how = driver ? WEFT_PARK_DRIVER : WEFT_PARK_FUTEX;
@@ -393,7 +413,8 @@ static void begin(struct weft_worker *worker)
 	char name[32];
 
 	snprintf(name, sizeof(name), "%.9s-w%u", rt->name, worker->index);
-	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* the default of 50 us would be added to every wait */
+	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL,
+	      0UL); /* the default of 50 us would be added to every wait */
 	weft_trace_thread_begin(&role, name);
 	weft_thread = (struct weft_thread){ .rt = rt, .cx = &worker->cx, .worker = worker };
 	worker->cx.runtime = rt;
@@ -420,7 +441,8 @@ void *weft_worker_main(void *arg)
 			park(worker);
 	}
 	weft_trace_state(WEFT_WS_STOPPED);
-	weft_trace_worker(WEFT_K_WORKER_STOP, worker->rt, worker->index, (uint64_t)syscall(SYS_gettid));
+	weft_trace_worker(WEFT_K_WORKER_STOP, worker->rt, worker->index,
+			  (uint64_t)syscall(SYS_gettid));
 	weft_trace_thread_end();
 	weft_thread = (struct weft_thread){ .rt = NULL };
 	/* The memory stays until this thread is joined. */

@@ -15,13 +15,13 @@ struct weft_multi_thread;
 struct weft_worker {
 	struct weft_deque deque;
 	/*
-	 * The task this worker woke last runs next. The owner fills it, owner and thieves take it by
-	 * exchange; thieves only from a worker that has been inside one poll for a while. It needs no part in the
-	 * rules of idle.h: its owner is awake.
+	 * The task this worker woke last runs next. The owner fills it, owner and thieves take it
+	 * by exchange; thieves only from a worker that has been inside one poll for a while. It
+	 * needs no part in the rules of idle.h: its owner is awake.
 	 */
 	struct weft_task *lifo __attribute__((aligned(64)));
-	uint64_t polls;	  /* begun; read by thieves */
-	uint32_t parker;  /* enum parker_state, futex word */
+	uint64_t polls;  /* begun; read by thieves */
+	uint32_t parker; /* enum parker_state, futex word */
 	uint32_t index;
 	struct weft_runtime *rt;
 	struct weft_multi_thread *mt;
@@ -48,7 +48,8 @@ struct weft_multi_thread {
 void *weft_worker_main(void *worker);
 /* Queues a task of the worker's own runtime; on its thread. */
 void weft_worker_schedule(struct weft_worker *worker, struct weft_task *task, unsigned kind);
-void weft_worker_notify(struct weft_multi_thread *mt); /* wakes one sleeper if the rules ask for it */
+void weft_worker_notify(
+	struct weft_multi_thread *mt); /* wakes one sleeper if the rules ask for it */
 void weft_worker_unpark(struct weft_worker *worker);
 #pragma GCC visibility pop
 

@@ -23,7 +23,8 @@ int weft_driver_init(struct weft_driver *driver)
 	if (driver->epoll_fd < 0)
 		return -errno;
 	driver->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (driver->event_fd >= 0 && epoll_ctl(driver->epoll_fd, EPOLL_CTL_ADD, driver->event_fd, &event) == 0)
+	if (driver->event_fd >= 0 &&
+	    epoll_ctl(driver->epoll_fd, EPOLL_CTL_ADD, driver->event_fd, &event) == 0)
 		return 0;
 	rc = -errno;
 	weft_driver_done(driver);
@@ -39,7 +40,10 @@ void weft_driver_done(struct weft_driver *driver)
 	driver->event_fd = driver->epoll_fd = -1;
 }
 
-/* Edge-triggered: each write is an edge, so nobody reads the counter. It overflows after 2^64 wakes. */
+/*
+ * Edge-triggered: each write is an edge, so nobody reads the counter. It overflows after 2^64
+ * wakes.
+ */
 void weft_driver_wake(struct weft_driver *driver)
 {
 	uint64_t one = 1;
@@ -53,7 +57,8 @@ bool weft_driver_take(struct weft_driver *driver, int32_t worker)
 	int32_t nobody = -1;
 
 	return __atomic_load_n(&driver->owner, __ATOMIC_RELAXED) == -1 &&
-	       __atomic_compare_exchange_n(&driver->owner, &nobody, worker, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	       __atomic_compare_exchange_n(&driver->owner, &nobody, worker, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
 }
 
 void weft_driver_give(struct weft_driver *driver)
@@ -116,7 +121,8 @@ void weft_driver_turn(struct weft_runtime *rt, bool block)
 {
 	struct weft_driver *driver = &rt->driver;
 	struct epoll_event events[EVENTS];
-	uint64_t left = time_left(rt, block), from = weft_trace_on() ? weft_clock_stamp() : 0, waited;
+	uint64_t left = time_left(rt, block), from = weft_trace_on() ? weft_clock_stamp() : 0,
+		 waited;
 	int n = wait_events(driver, events, left), io = 0;
 	unsigned fired;
 

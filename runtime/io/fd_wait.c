@@ -30,7 +30,8 @@ static weft_poll_t finish(struct weft_fd_wait *f, int rc)
  */
 weft_poll_t weft_fd_wait(struct weft_cx *cx, struct weft_fd_wait *f, int fd, int events)
 {
-	uint32_t set = EPOLLET | EPOLLRDHUP | (events & POLLIN ? EPOLLIN : 0) | (events & POLLOUT ? EPOLLOUT : 0);
+	uint32_t set = EPOLLET | EPOLLRDHUP | (events & POLLIN ? EPOLLIN : 0) |
+		       (events & POLLOUT ? EPOLLOUT : 0);
 	struct weft_source *source = f->source;
 	int rc;
 

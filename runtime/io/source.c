@@ -10,10 +10,10 @@
 #include "runtime/executor/executor.h"
 #include "runtime/trace.h"
 
-#define BOTH (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
-#define READ_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
+#define BOTH         (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define READ_EVENTS  (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
 #define WRITE_EVENTS (EPOLLOUT | EPOLLHUP | EPOLLERR)
-#define CHUNK (64u << 10)
+#define CHUNK        (64u << 10)
 #define POINTER_MASK ((1ull << 48) - 1)
 
 /* Type-stable pool: chunks stay mapped for good, `generation` survives reuse. */
@@ -37,7 +37,8 @@ static __attribute__((constructor)) void init(void)
 
 static void chunk_add(void)
 {
-	struct weft_source *chunk = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct weft_source *chunk =
+		mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (chunk == MAP_FAILED)
 		return;
@@ -90,7 +91,8 @@ int weft_source_open(struct weft_runtime *rt, int fd, uint32_t events, struct we
 	/* A stale event may still store here: the words are atomic for good. */
 	__atomic_store_n(&source->slot[WEFT_DIR_READ], 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&source->slot[WEFT_DIR_WRITE], 0, __ATOMIC_RELAXED);
-	event.data.u64 = ((uint64_t)(uintptr_t)source & POINTER_MASK) | (uint64_t)source->generation << 48;
+	event.data.u64 = ((uint64_t)(uintptr_t)source & POINTER_MASK) | (uint64_t)source->generation
+										<< 48;
 	if (epoll_ctl(rt->driver.epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
 		rc = -errno;
 		source->fd = -1;
@@ -109,7 +111,8 @@ static struct weft_task *edge(struct weft_source *source, enum weft_direction di
 
 	do {
 		new = old > WEFT_SOURCE_READY ? 0 : WEFT_SOURCE_READY;
-	} while (!__atomic_compare_exchange_n(&source->slot[dir], &old, new, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&source->slot[dir], &old, new, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
 	return old > WEFT_SOURCE_READY ? (struct weft_task *)old : NULL;
 }
 
@@ -117,7 +120,9 @@ static void edge_wake(struct weft_source *source, enum weft_direction dir, uint3
 {
 	struct weft_task *task = edge(source, dir);
 
-	WEFT_EMIT(IO_READY, (uint32_t)__atomic_load_n(&source->fd, __ATOMIC_RELAXED) | (uint64_t)events << 32, task ? task->head.id : 0, 0);
+	WEFT_EMIT(IO_READY,
+		  (uint32_t)__atomic_load_n(&source->fd, __ATOMIC_RELAXED) | (uint64_t)events << 32,
+		  task ? task->head.id : 0, 0);
 	(void)events;
 	if (!task)
 		return;
@@ -127,10 +132,12 @@ static void edge_wake(struct weft_source *source, enum weft_direction dir, uint3
 
 int weft_source_event(const struct epoll_event *event)
 {
-	struct weft_source *source = (struct weft_source *)(uintptr_t)(event->data.u64 & POINTER_MASK);
+	struct weft_source *source =
+		(struct weft_source *)(uintptr_t)(event->data.u64 & POINTER_MASK);
 	uint32_t events = event->events;
 
-	if (!source || __atomic_load_n(&source->generation, __ATOMIC_ACQUIRE) != event->data.u64 >> 48)
+	if (!source ||
+	    __atomic_load_n(&source->generation, __ATOMIC_ACQUIRE) != event->data.u64 >> 48)
 		return 0;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		__atomic_store_n(&source->closed, 1, __ATOMIC_RELEASE);
@@ -141,19 +148,22 @@ int weft_source_event(const struct epoll_event *event)
 	return 1;
 }
 
-bool weft_source_wait(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir, int *ret_rc)
+bool weft_source_wait(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir,
+		      int *ret_rc)
 {
 	uintptr_t old = 0, self = (uintptr_t)cx->task;
 
 	weft_task_ref(cx->task);
 	/* Release: the task's state before the pointer that an edge takes. */
-	if (__atomic_compare_exchange_n(&source->slot[dir], &old, self, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	if (__atomic_compare_exchange_n(&source->slot[dir], &old, self, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
 		return true;
 	weft_task_unref(cx->task);
 	if (old == self)
 		return true;
 	if (old == WEFT_SOURCE_READY) {
-		__atomic_compare_exchange_n(&source->slot[dir], &old, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+		__atomic_compare_exchange_n(&source->slot[dir], &old, 0, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_RELAXED);
 		*ret_rc = 0;
 		return false;
 	}
@@ -166,7 +176,8 @@ void weft_source_leave(struct weft_cx *cx, struct weft_source *source, enum weft
 {
 	uintptr_t self = (uintptr_t)cx->task;
 
-	if (__atomic_compare_exchange_n(&source->slot[dir], &self, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(&source->slot[dir], &self, 0, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED))
 		weft_task_unref(cx->task);
 }
 

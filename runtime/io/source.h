@@ -5,7 +5,9 @@
 struct epoll_event;
 
 #pragma GCC visibility push(hidden)
-/* Hands an event to its source; 1, or 0 for the wake-up eventfd and for sources closed meanwhile. */
+/*
+ * Hands an event to its source; 1, or 0 for the wake-up eventfd and for sources closed meanwhile.
+ */
 int weft_source_event(const struct epoll_event *event);
 #pragma GCC visibility pop
 

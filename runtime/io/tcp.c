@@ -16,14 +16,20 @@ static struct weft_source *source_of(const void *socket)
 	return (struct weft_source *)(uintptr_t)socket;
 }
 
-/* Called after success: a registration from an earlier poll would block other tasks of the socket. */
+/*
+ * Called after success: a registration from an earlier poll would block other tasks of the
+ * socket.
+ */
 static inline void settle(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir)
 {
-	if (__builtin_expect(__atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED) > WEFT_SOURCE_READY, 0))
+	if (__builtin_expect(__atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED) >
+				     WEFT_SOURCE_READY,
+			     0))
 		weft_source_leave(cx, source, dir);
 }
 
-static weft_poll_t cancelled(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir)
+static weft_poll_t cancelled(struct weft_cx *cx, struct weft_source *source,
+			     enum weft_direction dir)
 {
 	weft_source_leave(cx, source, dir);
 	return weft_cancelled(cx);
@@ -36,7 +42,8 @@ static weft_poll_t spent(struct weft_cx *cx, enum weft_wait on)
 	return weft_pending(cx, on);
 }
 
-static int parse(const char *address, uint16_t port, struct sockaddr_storage *to, socklen_t *ret_len)
+static int parse(const char *address, uint16_t port, struct sockaddr_storage *to,
+		 socklen_t *ret_len)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
@@ -57,7 +64,8 @@ static int parse(const char *address, uint16_t port, struct sockaddr_storage *to
 	return -EINVAL;
 }
 
-int weft_tcp_listen(struct weft_runtime *rt, const char *address, uint16_t port, struct weft_listener **ret)
+int weft_tcp_listen(struct weft_runtime *rt, const char *address, uint16_t port,
+		    struct weft_listener **ret)
 {
 	struct sockaddr_storage to;
 	struct weft_source *source;
@@ -115,7 +123,8 @@ static int adopt(struct weft_runtime *rt, int fd, struct weft_tcp **ret)
 	return rc;
 }
 
-weft_poll_t weft_tcp_accept(struct weft_cx *cx, struct weft_listener *listener, struct weft_tcp **ret)
+weft_poll_t weft_tcp_accept(struct weft_cx *cx, struct weft_listener *listener,
+			    struct weft_tcp **ret)
 {
 	struct weft_source *source = source_of(listener);
 	int fd, rc;
@@ -141,7 +150,8 @@ weft_poll_t weft_tcp_accept(struct weft_cx *cx, struct weft_listener *listener, 
 	} while (1);
 }
 
-static weft_poll_t connect_start(struct weft_cx *cx, struct weft_connect *f, const char *address, uint16_t port)
+static weft_poll_t connect_start(struct weft_cx *cx, struct weft_connect *f, const char *address,
+				 uint16_t port)
 {
 	struct sockaddr_storage to;
 	socklen_t len;
@@ -187,8 +197,8 @@ static int connect_state(struct weft_source *source, bool *ret_done)
 	return -errno;
 }
 
-weft_poll_t weft_tcp_connect(struct weft_cx *cx, struct weft_connect *f, const char *address, uint16_t port,
-			     struct weft_tcp **ret)
+weft_poll_t weft_tcp_connect(struct weft_cx *cx, struct weft_connect *f, const char *address,
+			     uint16_t port, struct weft_tcp **ret)
 {
 	struct weft_source *source;
 	bool done;
@@ -222,9 +232,10 @@ weft_poll_t weft_tcp_connect(struct weft_cx *cx, struct weft_connect *f, const c
 }
 
 /*
- * A read that gave less than it could take has emptied the socket: any later byte makes a new edge, so the next
- * read waits at once and saves the call that would say EAGAIN. Not so once the peer's end was seen, whose edge
- * may lie before that read (as in Tokio, runtime/io/registration.rs).
+ * A read that gave less than it could take has emptied the socket: any later byte makes a new
+ * edge, so the next read waits at once and saves the call that would say EAGAIN. Not so once the
+ * peer's end was seen, whose edge may lie before that read (as in Tokio,
+ * runtime/io/registration.rs).
  */
 static bool wait_first(struct weft_cx *cx, struct weft_source *source)
 {
@@ -235,7 +246,8 @@ static bool wait_first(struct weft_cx *cx, struct weft_source *source)
 	       weft_source_wait(cx, source, WEFT_DIR_READ, &rc);
 }
 
-weft_poll_t weft_tcp_read(struct weft_cx *cx, struct weft_tcp *conn, void *buf, size_t cap, size_t *ret)
+weft_poll_t weft_tcp_read(struct weft_cx *cx, struct weft_tcp *conn, void *buf, size_t cap,
+			  size_t *ret)
 {
 	struct weft_source *source = source_of(conn);
 	ssize_t n;
@@ -266,7 +278,8 @@ weft_poll_t weft_tcp_read(struct weft_cx *cx, struct weft_tcp *conn, void *buf, 
 	return WEFT_READY;
 }
 
-weft_poll_t weft_tcp_write(struct weft_cx *cx, struct weft_tcp *conn, const void *buf, size_t len, size_t *ret)
+weft_poll_t weft_tcp_write(struct weft_cx *cx, struct weft_tcp *conn, const void *buf, size_t len,
+			   size_t *ret)
 {
 	struct weft_source *source = source_of(conn);
 	ssize_t n;
@@ -294,12 +307,13 @@ weft_poll_t weft_tcp_write(struct weft_cx *cx, struct weft_tcp *conn, const void
 	return WEFT_READY;
 }
 
-weft_poll_t weft_write_all(struct weft_cx *cx, struct weft_write_all *f, struct weft_tcp *conn, const void *buf,
-			   size_t n)
+weft_poll_t weft_write_all(struct weft_cx *cx, struct weft_write_all *f, struct weft_tcp *conn,
+			   const void *buf, size_t n)
 {
 	while (f->done < n) {
 		size_t wrote = 0;
-		weft_poll_t rc = weft_tcp_write(cx, conn, (const char *)buf + f->done, n - f->done, &wrote);
+		weft_poll_t rc =
+			weft_tcp_write(cx, conn, (const char *)buf + f->done, n - f->done, &wrote);
 
 		if (rc == WEFT_PENDING)
 			return rc;

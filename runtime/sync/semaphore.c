@@ -6,7 +6,10 @@
 #include "runtime/executor/executor.h"
 #include "runtime/trace.h"
 
-/* IDLE and GRANTED: the entry is the task's; QUEUED: the semaphore's, changed under its lock only. */
+/*
+ * IDLE and GRANTED: the entry is the task's; QUEUED: the semaphore's, changed under its lock
+ * only.
+ */
 enum acquire_state { ACQUIRE_IDLE, ACQUIRE_QUEUED, ACQUIRE_GRANTED };
 
 struct weft_semaphore {
@@ -57,7 +60,10 @@ bool weft_semaphore_try(struct weft_semaphore *s)
 	return got;
 }
 
-/* Under the lock; the waiter's task is referenced, because it may end as soon as the lock is released. */
+/*
+ * Under the lock; the waiter's task is referenced, because it may end as soon as the lock is
+ * released.
+ */
 static struct weft_task *grant_one(struct weft_semaphore *s)
 {
 	struct weft_acquire *f = s->first;
@@ -104,7 +110,10 @@ static weft_poll_t enter(struct weft_cx *cx, struct weft_semaphore *s, struct we
 	return WEFT_PENDING;
 }
 
-/* Under the lock. A permit that was granted to a cancelled task goes back; true: somebody else may have it. */
+/*
+ * Under the lock. A permit that was granted to a cancelled task goes back; true: somebody else
+ * may have it.
+ */
 static bool give_up(struct weft_semaphore *s, struct weft_acquire *f)
 {
 	bool granted = f->state == ACQUIRE_GRANTED;
@@ -117,7 +126,8 @@ static bool give_up(struct weft_semaphore *s, struct weft_acquire *f)
 	return granted;
 }
 
-static weft_poll_t acquire_locked(struct weft_cx *cx, struct weft_semaphore *s, struct weft_acquire *f)
+static weft_poll_t acquire_locked(struct weft_cx *cx, struct weft_semaphore *s,
+				  struct weft_acquire *f)
 {
 	if (f->state == ACQUIRE_IDLE)
 		return enter(cx, s, f);
@@ -128,7 +138,8 @@ static weft_poll_t acquire_locked(struct weft_cx *cx, struct weft_semaphore *s, 
 	return WEFT_READY;
 }
 
-weft_poll_t weft_semaphore_acquire(struct weft_cx *cx, struct weft_semaphore *s, struct weft_acquire *f)
+weft_poll_t weft_semaphore_acquire(struct weft_cx *cx, struct weft_semaphore *s,
+				   struct weft_acquire *f)
 {
 	weft_poll_t rc;
 	bool granted;

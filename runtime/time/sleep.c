@@ -63,7 +63,8 @@ weft_poll_t weft_sleep_until(struct weft_cx *cx, struct weft_sleep *f, uint64_t 
 			return WEFT_READY;
 		return arm(cx, f, deadline_ns);
 	}
-	if (state == WEFT_SLEEP_ARMED && !cx->cancelled && weft_timer_wheel_armed(&cx->runtime->wheel, f))
+	if (state == WEFT_SLEEP_ARMED && !cx->cancelled &&
+	    weft_timer_wheel_armed(&cx->runtime->wheel, f))
 		return weft_pending(cx, WEFT_WAIT_SLEEP);
 	if (cx->cancelled) {
 		disarm(f);

@@ -15,7 +15,10 @@ static uint64_t tick_of(uint64_t ns)
 	return ns >> WEFT_WHEEL_SHIFT;
 }
 
-/* The level is that of the highest digit (base 64) in which tick and now differ: entries cascade at most once per level. */
+/*
+ * The level is that of the highest digit (base 64) in which tick and now differ: entries cascade
+ * at most once per level.
+ */
 static unsigned level_of(uint64_t now, uint64_t tick)
 {
 	uint64_t differ = (now ^ tick) | SLOT_MASK;
@@ -70,10 +73,15 @@ bool weft_timer_wheel_insert(struct weft_timer_wheel *wheel, struct weft_sleep *
 	entry->state = WEFT_SLEEP_ARMED;
 	entry->seq = ++wheel->seq;
 	link_entry(wheel, entry);
-	WEFT_ADD(wheel->armed, 1);
-	wake = wheel->wake_at > entry->deadline;
+	/*
+	 * Seq_cst pair with weft_timer_wheel_next(): it stores wake_at and loads armed, this the
+	 * other way round.
+	 */
+	__atomic_store_n(&wheel->armed, wheel->armed + 1, __ATOMIC_SEQ_CST);
+	wake = __atomic_load_n(&wheel->wake_at, __ATOMIC_SEQ_CST) > entry->deadline;
 	if (wake)
-		wheel->wake_at = entry->deadline; /* one wake-up is enough for all that come before it */
+		WEFT_SET(wheel->wake_at,
+			 entry->deadline); /* one wake-up is enough for all that come before it */
 	pthread_mutex_unlock(&wheel->lock);
 	return wake;
 }
@@ -103,13 +111,17 @@ bool weft_timer_wheel_remove(struct weft_timer_wheel *wheel, struct weft_sleep *
 	return armed;
 }
 
-/* First slot in use at or after `now` on the finest level that has one; entries of coarser levels are all later. */
+/*
+ * First slot in use at or after `now` on the finest level that has one; entries of coarser levels
+ * are all later.
+ */
 static bool first_slot(struct weft_timer_wheel *wheel, unsigned *ret_level, unsigned *ret_slot)
 {
 	for (unsigned level = 0; level < WEFT_WHEEL_LEVELS; level++) {
 		while (wheel->used[level]) {
 			unsigned from = (unsigned)(wheel->now >> (level * SLOT_BITS)) & SLOT_MASK;
-			uint64_t turned = wheel->used[level] >> from | wheel->used[level] << ((64 - from) & 63);
+			uint64_t turned = wheel->used[level] >> from |
+					  wheel->used[level] << ((64 - from) & 63);
 			unsigned slot = (from + (unsigned)__builtin_ctzll(turned)) & SLOT_MASK;
 
 			if (wheel->slot[level][slot]) {
@@ -140,19 +152,22 @@ uint64_t weft_timer_wheel_next(struct weft_timer_wheel *wheel, bool park)
 {
 	uint64_t next;
 
+	if (park)
+		__atomic_store_n(&wheel->wake_at, UINT64_MAX, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&wheel->armed, __ATOMIC_SEQ_CST))
+		return UINT64_MAX;
 	pthread_mutex_lock(&wheel->lock);
 	next = next_deadline(wheel);
 	if (park)
-		wheel->wake_at = next;
+		WEFT_SET(wheel->wake_at, next);
 	pthread_mutex_unlock(&wheel->lock);
 	return next;
 }
 
+/* Without the lock: an insert that still sees the old value wakes the driver once for nothing. */
 void weft_timer_wheel_unpark(struct weft_timer_wheel *wheel)
 {
-	pthread_mutex_lock(&wheel->lock);
-	wheel->wake_at = 0;
-	pthread_mutex_unlock(&wheel->lock);
+	WEFT_SET(wheel->wake_at, 0);
 }
 
 struct fired {
@@ -181,8 +196,12 @@ static void fire(struct weft_timer_wheel *wheel, struct weft_sleep *entry, struc
 	__atomic_store_n(&entry->state, WEFT_SLEEP_FIRED, __ATOMIC_RELEASE);
 }
 
-/* Takes the list off its slot: due entries fire, the rest is linked anew, `now` having reached the slot. */
-static void visit_slot(struct weft_timer_wheel *wheel, unsigned level, unsigned slot, struct fired *fired)
+/*
+ * Takes the list off its slot: due entries fire, the rest is linked anew, `now` having reached
+ * the slot.
+ */
+static void visit_slot(struct weft_timer_wheel *wheel, unsigned level, unsigned slot,
+		       struct fired *fired)
 {
 	struct weft_sleep *list = wheel->slot[level][slot], *entry;
 
@@ -207,8 +226,8 @@ static uint64_t slot_start(const struct weft_timer_wheel *wheel, unsigned level,
 	return (wheel->now & ~(width * WEFT_WHEEL_SLOTS - 1)) + slot * width;
 }
 
-unsigned weft_timer_wheel_advance(struct weft_timer_wheel *wheel, uint64_t now_ns, struct weft_task **ret_first,
-				  unsigned *ret_tasks)
+unsigned weft_timer_wheel_advance(struct weft_timer_wheel *wheel, uint64_t now_ns,
+				  struct weft_task **ret_first, unsigned *ret_tasks)
 {
 	struct fired fired = { .first = NULL, .now_ns = now_ns };
 	uint64_t now = tick_of(now_ns);
@@ -242,7 +261,8 @@ unsigned weft_timer_wheel_purge(struct weft_timer_wheel *wheel, const struct wef
 
 	pthread_mutex_lock(&wheel->lock);
 	for (unsigned i = 0; i < WEFT_WHEEL_LEVELS * WEFT_WHEEL_SLOTS; i++) {
-		struct weft_sleep *entry = wheel->slot[i / WEFT_WHEEL_SLOTS][i % WEFT_WHEEL_SLOTS], *next;
+		struct weft_sleep *entry = wheel->slot[i / WEFT_WHEEL_SLOTS][i % WEFT_WHEEL_SLOTS],
+				  *next;
 
 		for (; entry; entry = next) {
 			next = entry->next;

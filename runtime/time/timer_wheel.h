@@ -2,9 +2,10 @@
 /*
  * Hierarchical timer wheel (Varghese and Lauck 1987) with exact deadlines inside a slot.
  *
- * Level 0 slots are 2^16 ns (65 us) wide, each level is 64 times coarser, 8 levels reach 2^64 ns. A slot is an
- * unordered list; the next wake-up is the smallest deadline of the first slot in use, so timers
- * are not rounded to slots. Entries live in task frames: the wheel allocates nothing.
+ * Level 0 slots are 2^16 ns (65 us) wide, each level is 64 times coarser, 8 levels reach 2^64 ns.
+ * A slot is an unordered list; the next wake-up is the smallest deadline of the first slot in
+ * use, so timers are not rounded to slots. Entries live in task frames: the wheel allocates
+ * nothing.
  *
  * One lock; callers on any thread.
  */
@@ -16,8 +17,8 @@
 #include <stdint.h>
 
 #define WEFT_WHEEL_LEVELS 8u
-#define WEFT_WHEEL_SLOTS 64u
-#define WEFT_WHEEL_SHIFT 16u
+#define WEFT_WHEEL_SLOTS  64u
+#define WEFT_WHEEL_SHIFT  16u
 
 struct weft_sleep;
 struct weft_task;
@@ -27,8 +28,8 @@ struct weft_timer_wheel {
 	uint64_t now; /* all slots before this instant are empty, in level-0 slots */
 	uint64_t used[WEFT_WHEEL_LEVELS]; /* bit = slot holds entries */
 	struct weft_sleep *slot[WEFT_WHEEL_LEVELS][WEFT_WHEEL_SLOTS];
-	uint64_t armed; /* written under the lock, read without by the gauges */
-	uint64_t wake_at; /* when the parked driver wakes by itself; 0 = it isn't parked. Under the lock */
+	uint64_t armed;   /* written under the lock, read without by the gauges */
+	uint64_t wake_at; /* when the parked driver wakes by itself; 0 = it isn't parked. Atomic */
 	uint32_t seq;
 };
 
@@ -47,12 +48,12 @@ bool weft_timer_wheel_armed(struct weft_timer_wheel *wheel, struct weft_sleep *e
 bool weft_timer_wheel_remove(struct weft_timer_wheel *wheel, struct weft_sleep *entry);
 
 /*
- * Unlinks what is due, marks it fired and notifies its task under the lock (an entry's task can't end while
- * the entry is linked, hence no reference). Returns the number fired; tasks that became runnable are chained
- * through task->next from *ret_first, *ret_tasks of them.
+ * Unlinks what is due, marks it fired and notifies its task under the lock (an entry's task can't
+ * end while the entry is linked, hence no reference). Returns the number fired; tasks that became
+ * runnable are chained through task->next from *ret_first, *ret_tasks of them.
  */
-unsigned weft_timer_wheel_advance(struct weft_timer_wheel *wheel, uint64_t now_ns, struct weft_task **ret_first,
-				  unsigned *ret_tasks);
+unsigned weft_timer_wheel_advance(struct weft_timer_wheel *wheel, uint64_t now_ns,
+				  struct weft_task **ret_first, unsigned *ret_tasks);
 
 /* Earliest deadline, UINT64_MAX = none; with `park` it also becomes wake_at. */
 uint64_t weft_timer_wheel_next(struct weft_timer_wheel *wheel, bool park);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Queue, steal, park and wake under random load: stress_scheduler [SECONDS [SEED]], or
- * WEFT_STRESS_SECONDS. Each round makes a runtime of random size and a forest of tasks that yield, sleep,
- * wake each other through semaphores, join, abort, time out and use the pool, while foreign
- * threads spawn and wake. At the end each task must have ended exactly once. A lost wake-up shows as a round that
- * doesn't end: the alarm then fails the run.
+ * WEFT_STRESS_SECONDS. Each round makes a runtime of random size and a forest of tasks that
+ * yield, sleep, wake each other through semaphores, join, abort, time out and use the pool, while
+ * foreign threads spawn and wake. At the end each task must have ended exactly once. A lost
+ * wake-up shows as a round that doesn't end: the alarm then fails the run.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 #include "runtime/weft.h"
 
-#define MS 1000000ull
+#define MS            1000000ull
 #define ROUND_LIMIT_S 60
 
 static struct weft_runtime *rt;
@@ -62,7 +62,8 @@ static void spawn_node(uint32_t random, int depth, struct weft_join **join)
 
 	*join = NULL; /* joining, aborting and detaching nothing is allowed */
 	__atomic_fetch_add(&spawned, 1, __ATOMIC_RELAXED);
-	rc = weft_spawn(rt, node, ((struct node){ .random = random | 1, .depth = depth }), .join = join);
+	rc = weft_spawn(rt, node, ((struct node){ .random = random | 1, .depth = depth }),
+			.join = join);
 	if (rc == -ESHUTDOWN)
 		__atomic_fetch_sub(&spawned, 1, __ATOMIC_RELAXED);
 	else if (rc)
@@ -80,7 +81,8 @@ static weft_poll_t node_step(struct weft_cx *cx, struct node *f)
 	case 2:
 		return weft_spawn_blocking(cx, &f->job, nap, NULL);
 	case 3:
-		return weft_timeout(cx, &f->sleep, f->random / 6 % 50 * 1000, weft_semaphore_acquire(cx, tokens, &f->acquire));
+		return weft_timeout(cx, &f->sleep, f->random / 6 % 50 * 1000,
+				    weft_semaphore_acquire(cx, tokens, &f->acquire));
 	default:
 		return weft_semaphore_acquire(cx, tokens, &f->acquire);
 	}
@@ -169,7 +171,9 @@ static void wait_until_idle(void)
 
 static void run_round(uint32_t random)
 {
-	struct weft_config config = { .size = sizeof(config), .workers = 1 + random % 5, .max_blocking = 3,
+	struct weft_config config = { .size = sizeof(config),
+				      .workers = 1 + random % 5,
+				      .max_blocking = 3,
 				      .keep_alive_ns = MS };
 	struct node f = { .random = random | 1 };
 	struct foreign foreign[2];
@@ -201,7 +205,11 @@ static void run_round(uint32_t random)
 int main(int argc, char **argv)
 {
 	const char *env = getenv("WEFT_STRESS_SECONDS");
-	uint64_t until = weft_now() + (uint64_t)atoi(argc > 1 ? argv[1] : env ? env : "10") * 1000 * MS, total = 0;
+	uint64_t until = weft_now() + (uint64_t)atoi(argc > 1 ? argv[1]
+						     : env    ? env
+							      : "10") *
+					      1000 * MS,
+		 total = 0;
 	uint32_t random, rounds = 0;
 
 	seed = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 0) : (uint32_t)weft_now() | 1;
@@ -212,7 +220,7 @@ int main(int argc, char **argv)
 		total += spawned;
 		rounds++;
 	} while (weft_now() < until);
-	printf("stress_scheduler: seed %u: %u rounds, %llu tasks, %llu jobs\n", seed, rounds, (unsigned long long)total,
-	       (unsigned long long)jobs);
+	printf("stress_scheduler: seed %u: %u rounds, %llu tasks, %llu jobs\n", seed, rounds,
+	       (unsigned long long)total, (unsigned long long)jobs);
 	return 0;
 }

@@ -135,11 +135,14 @@ static int compiles(const char *body)
 	int fd = mkstemp(path), rc;
 	FILE *file = fdopen(fd, "w");
 
-	fprintf(file, "#include \"runtime/weft.h\"\nstruct s { WEFT_FRAME; };\n"
-		      "weft_poll_t leaf(struct weft_cx *cx);\nweft_poll_t f(struct weft_cx *cx, struct s *f);\n"
-		      "weft_poll_t f(struct weft_cx *cx, struct s *f)\n{\n%s\n}\n", body);
+	fprintf(file,
+		"#include \"runtime/weft.h\"\nstruct s { WEFT_FRAME; };\n"
+		"weft_poll_t leaf(struct weft_cx *cx);\nweft_poll_t f(struct weft_cx *cx, struct s *f);\n"
+		"weft_poll_t f(struct weft_cx *cx, struct s *f)\n{\n%s\n}\n",
+		body);
 	fclose(file);
-	snprintf(command, sizeof(command), "gcc -std=gnu11 -I. -x c -fsyntax-only %s 2>/dev/null", path);
+	snprintf(command, sizeof(command), "gcc -std=gnu11 -I. -x c -fsyntax-only %s 2>/dev/null",
+		 path);
 	rc = system(command);
 	unlink(path);
 	return rc == 0;
@@ -150,9 +153,11 @@ static void test_misplaced_await_does_not_compile(void **state)
 	(void)state;
 	if (access("runtime/weft.h", R_OK) || system("gcc --version >/dev/null 2>&1"))
 		skip();
-	assert_true(compiles("weft_async_begin(f); weft_await(f, leaf(cx)); weft_async_end(f, 0);"));
+	assert_true(
+		compiles("weft_async_begin(f); weft_await(f, leaf(cx)); weft_async_end(f, 0);"));
 	assert_false(compiles("weft_await(f, leaf(cx)); return 0;"));
-	assert_false(compiles("weft_async_begin(f); weft_async_end(f, 0); weft_await(f, leaf(cx));"));
+	assert_false(
+		compiles("weft_async_begin(f); weft_async_end(f, 0); weft_await(f, leaf(cx));"));
 }
 
 int main(void)

@@ -16,7 +16,10 @@
 static struct weft_runtime *runtime_with(uint32_t max_blocking, uint64_t keep_alive_ns)
 {
 	struct weft_config config = {
-		.size = sizeof(config), .workers = 1, .max_blocking = max_blocking, .keep_alive_ns = keep_alive_ns,
+		.size = sizeof(config),
+		.workers = 1,
+		.max_blocking = max_blocking,
+		.keep_alive_ns = keep_alive_ns,
 	};
 	struct weft_runtime *rt;
 
@@ -31,9 +34,11 @@ struct counters {
 static int job(void *arg)
 {
 	struct counters *c = arg;
-	uint32_t now = __atomic_add_fetch(&c->now, 1, __ATOMIC_SEQ_CST), most = __atomic_load_n(&c->most, __ATOMIC_SEQ_CST);
+	uint32_t now = __atomic_add_fetch(&c->now, 1, __ATOMIC_SEQ_CST),
+		 most = __atomic_load_n(&c->most, __ATOMIC_SEQ_CST);
 
-	while (now > most && !__atomic_compare_exchange_n(&c->most, &most, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	while (now > most && !__atomic_compare_exchange_n(&c->most, &most, now, false,
+							  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		;
 	usleep(2000);
 	__atomic_fetch_sub(&c->now, 1, __ATOMIC_SEQ_CST);

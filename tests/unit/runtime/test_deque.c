@@ -71,7 +71,8 @@ static void test_overflow_moves_the_older_half(void **state)
 
 static void test_steal_takes_half(void **state)
 {
-	struct weft_deque *from = aligned_alloc(64, sizeof(*from)), *to = aligned_alloc(64, sizeof(*to));
+	struct weft_deque *from = aligned_alloc(64, sizeof(*from)),
+			  *to = aligned_alloc(64, sizeof(*to));
 	struct weft_inject inject;
 	struct weft_task *tasks = task_array();
 	unsigned n = 0;
@@ -147,7 +148,8 @@ static void test_thieves(void **state)
 		}
 		while ((task = weft_deque_pop(d)))
 			mine[task - tasks]++;
-		for (chain = weft_inject_pop(&thief->inject, UINT64_MAX, &n); chain; chain = chain->next)
+		for (chain = weft_inject_pop(&thief->inject, UINT64_MAX, &n); chain;
+		     chain = chain->next)
 			mine[chain - tasks]++;
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);

@@ -14,7 +14,7 @@
 
 #include "runtime/executor/executor.h"
 
-#define MS 1000000ull
+#define MS   1000000ull
 #define BULK (4u << 20)
 
 static struct weft_runtime *rt;
@@ -124,9 +124,11 @@ static weft_poll_t transfer(struct weft_cx *cx, struct transfer *f)
 	weft_await(f, weft_tcp_connect(cx, &f->connecting, "127.0.0.1", f->port, &f->conn));
 	if (f->rc)
 		return f->rc;
-	weft_spawn(NULL, sender, ((struct sender){ .conn = f->conn, .data = f->data }), .join = &f->sender);
+	weft_spawn(NULL, sender, ((struct sender){ .conn = f->conn, .data = f->data }),
+		   .join = &f->sender);
 	for (;;) {
-		weft_await(f, weft_tcp_read(cx, f->conn, f->back + f->got, BULK + 1 - f->got, &f->n));
+		weft_await(f,
+			   weft_tcp_read(cx, f->conn, f->back + f->got, BULK + 1 - f->got, &f->n));
 		if (f->rc < 0 || f->n == 0)
 			break;
 		f->got += f->n;
@@ -138,7 +140,9 @@ static weft_poll_t transfer(struct weft_cx *cx, struct transfer *f)
 
 static void test_bulk_both_ways(void **state)
 {
-	struct transfer f = { .port = start_echo(), .data = malloc(BULK), .back = malloc(BULK + 1) };
+	struct transfer f = { .port = start_echo(),
+			      .data = malloc(BULK),
+			      .back = malloc(BULK + 1) };
 
 	(void)state;
 	for (unsigned i = 0; i < BULK; i++)
@@ -248,7 +252,8 @@ static weft_poll_t reader(struct weft_cx *cx, struct reader *f)
 static weft_poll_t pair(struct weft_cx *cx, struct pair *f)
 {
 	weft_async_begin(f);
-	weft_await(f, weft_tcp_connect(cx, &f->connecting, "127.0.0.1", weft_listener_port(f->listener), &f->a));
+	weft_await(f, weft_tcp_connect(cx, &f->connecting, "127.0.0.1",
+				       weft_listener_port(f->listener), &f->a));
 	weft_await(f, weft_tcp_accept(cx, f->listener, &f->b));
 	weft_spawn(NULL, reader, ((struct reader){ .conn = f->a }), .join = &f->reader[0]);
 	weft_await(f, weft_sleep(cx, &f->pause, 20 * MS));
@@ -287,7 +292,8 @@ struct piped {
 static weft_poll_t piped(struct weft_cx *cx, struct piped *f)
 {
 	weft_async_begin(f);
-	weft_await(f, weft_timeout(cx, &f->limit, 10 * MS, weft_fd_wait(cx, &f->wait, f->fd[0], POLLIN)));
+	weft_await(f, weft_timeout(cx, &f->limit, 10 * MS,
+				   weft_fd_wait(cx, &f->wait, f->fd[0], POLLIN)));
 	f->early = f->rc;
 	assert_int_equal(write(f->fd[1], "x", 1), 1);
 	weft_await(f, weft_fd_wait(cx, &f->wait, f->fd[0], POLLIN));
@@ -321,7 +327,9 @@ static void test_fd_wait(void **state)
 	assert_int_equal(f.early, -ETIMEDOUT);
 	assert_int_equal(f.late, POLLIN);
 	assert_int_equal(read(f.fd[0], &c, 1), 1);
-	assert_int_equal(weft_spawn(rt, pipe_reader, ((struct pipe_reader){ .fd = f.fd[0] }), .join = &join), 0);
+	assert_int_equal(weft_spawn(rt, pipe_reader, ((struct pipe_reader){ .fd = f.fd[0] }),
+				    .join = &join),
+			 0);
 	usleep(10000);
 	close(f.fd[1]); /* HUP */
 	while (!weft_join_done(join))
@@ -362,8 +370,12 @@ static void test_sleep_is_never_early(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_bulk_both_ways), T(test_many_connections), T(test_refused_and_bad_address),
-		T(test_two_readers_and_close), T(test_fd_wait), T(test_sleep_is_never_early),
+		T(test_bulk_both_ways),
+		T(test_many_connections),
+		T(test_refused_and_bad_address),
+		T(test_two_readers_and_close),
+		T(test_fd_wait),
+		T(test_sleep_is_never_early),
 	};
 
 	return cmocka_run_group_tests_name("runtime/net", tests, NULL, NULL);

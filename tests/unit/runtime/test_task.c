@@ -72,8 +72,11 @@ static weft_poll_t parent(struct weft_cx *cx, struct parent *f)
 	weft_async_begin(f);
 	f->id = weft_task_id(cx);
 	for (f->i = 0; f->i < 10; f->i++)
-		assert_int_equal(weft_spawn(NULL, child, ((struct child){ .yields = f->i, .value = f->abort ? -1 : f->i }),
-					    .join = &f->join[f->i]), 0);
+		assert_int_equal(weft_spawn(NULL, child,
+					    ((struct child){ .yields = f->i,
+							     .value = f->abort ? -1 : f->i }),
+					    .join = &f->join[f->i]),
+				 0);
 	for (f->i = 9; f->i >= 0; f->i--) {
 		if (f->abort)
 			weft_join_abort(f->join[f->i]);
@@ -115,12 +118,17 @@ static void test_detach_and_ids(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(weft_spawn(rt, child, ((struct child){ .yields = 3, .done = &done }), .join = &join[i]), 0);
+		assert_int_equal(weft_spawn(rt, child,
+					    ((struct child){ .yields = 3, .done = &done }),
+					    .join = &join[i]),
+				 0);
 	assert_int_equal(weft_join_id(join[1]), weft_join_id(join[0]) + 1);
 	for (int i = 0; i < 2; i++)
 		assert_null(weft_join_detach(join[i]));
 	assert_null(weft_join_detach(NULL));
-	assert_int_equal(weft_spawn(rt, child, ((struct child){ .done = &done }), .name = "other", .detach = true), 0);
+	assert_int_equal(weft_spawn(rt, child, ((struct child){ .done = &done }), .name = "other",
+				    .detach = true),
+			 0);
 	wait_for(&done, 3);
 	assert_int_equal(weft_spawn(NULL, child, ((struct child){ .yields = 0 })), -EINVAL);
 }
@@ -134,7 +142,8 @@ static const struct weft_task_head *find_task(uint64_t id)
 	for (uint32_t i = 0; i < h->slabs; i++) {
 		for (uint32_t s = 0; s < slab[i].slots; s++) {
 			struct weft_task_head *head =
-				(void *)(uintptr_t)(slab[i].address + (uint64_t)s * slab[i].slot_bytes);
+				(void *)(uintptr_t)(slab[i].address +
+						    (uint64_t)s * slab[i].slot_bytes);
 
 			if (__atomic_load_n(&head->id, __ATOMIC_ACQUIRE) == id)
 				return head;
@@ -192,7 +201,9 @@ static void test_dynamic_names(void **state)
 	memset(name, '\033', sizeof(name) - 1);
 	for (int i = 0; i < 2; i++) {
 		name[0] = (char)('a' + i);
-		assert_int_equal(weft_spawn(rt, child, ((struct child){ .value = -1 }), .name = name, .join = &join[i]), 0);
+		assert_int_equal(weft_spawn(rt, child, ((struct child){ .value = -1 }),
+					    .name = name, .join = &join[i]),
+				 0);
 	}
 	assert_int_equal(find_task(weft_join_id(join[0]))->name, 0); /* the first names the site */
 	assert_int_equal(((const char *)(uintptr_t)find_task(weft_join_id(join[1]))->name)[0], 'b');
@@ -255,7 +266,9 @@ static void test_nested_block_on(void **state)
 
 static void test_parts_left_out(void **state)
 {
-	struct weft_config config = { .size = sizeof(config), .workers = 1, .no_io = 1, .no_time = 1 };
+	struct weft_config config = {
+		.size = sizeof(config), .workers = 1, .no_io = 1, .no_time = 1
+	};
 	struct weft_listener *listener;
 	struct weft_runtime *bare;
 	struct child f = { .value = -1 };
@@ -333,7 +346,8 @@ struct timeouts {
 static weft_poll_t timeouts(struct weft_cx *cx, struct timeouts *f)
 {
 	weft_async_begin(f);
-	weft_await(f, weft_timeout(cx, &f->limit, 10 * MS, weft_semaphore_acquire(cx, f->s, &f->acquire)));
+	weft_await(f, weft_timeout(cx, &f->limit, 10 * MS,
+				   weft_semaphore_acquire(cx, f->s, &f->acquire)));
 	f->first = f->rc;
 	f->inner.yields = 3;
 	weft_await(f, weft_timeout(cx, &f->limit, 1000 * MS, child(cx, &f->inner)));
@@ -412,9 +426,18 @@ static void test_foreign_waker(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_join), T(test_abort), T(test_detach_and_ids), T(test_blocks_are_visible), T(test_dynamic_names),
-		T(test_double_await), T(test_nested_block_on), T(test_parts_left_out), T(test_stubborn_task_and_shutdown),
-		T(test_abandoned_timer), T(test_timeout), T(test_foreign_waker),
+		T(test_join),
+		T(test_abort),
+		T(test_detach_and_ids),
+		T(test_blocks_are_visible),
+		T(test_dynamic_names),
+		T(test_double_await),
+		T(test_nested_block_on),
+		T(test_parts_left_out),
+		T(test_stubborn_task_and_shutdown),
+		T(test_abandoned_timer),
+		T(test_timeout),
+		T(test_foreign_waker),
 	};
 
 	return cmocka_run_group_tests_name("runtime/task", tests, NULL, NULL);

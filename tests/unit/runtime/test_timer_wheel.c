@@ -12,7 +12,7 @@
 #include "runtime/time/sleep.h"
 #include "runtime/time/timer_wheel.h"
 
-#define N 3000
+#define N  3000
 #define MS 1000000ull
 
 static struct weft_timer_wheel wheel;
@@ -74,7 +74,7 @@ static void test_exact_inside_a_slot(void **state)
 static void test_past_far_and_removed(void **state)
 {
 	(void)state;
-	arm(&entry[0], 1);		/* long past */
+	arm(&entry[0], 1);              /* long past */
 	arm(&entry[1], UINT64_MAX - 1); /* the end of time */
 	arm(&entry[2], 3600000 * MS);
 	assert_int_equal(weft_timer_wheel_next(&wheel, false), 1);
@@ -101,7 +101,10 @@ static void test_wake_of_the_parked_driver(void **state)
 	advance(100 * MS);
 }
 
-/* Against brute force: each fires in the first advance at or after its deadline, and `next` is the minimum. */
+/*
+ * Against brute force: each fires in the first advance at or after its deadline, and `next` is
+ * the minimum.
+ */
 static void test_random(void **state)
 {
 	uint64_t now = 5 * MS;
@@ -123,7 +126,8 @@ static void test_random(void **state)
 		now = first + (rand() % 2 ? 0 : (uint64_t)rand() % (1u << rand() % 30));
 		advance(now);
 		for (int i = 0; i < N; i++) {
-			assert_int_equal(entry[i].state == WEFT_SLEEP_FIRED, entry[i].deadline <= now);
+			assert_int_equal(entry[i].state == WEFT_SLEEP_FIRED,
+					 entry[i].deadline <= now);
 			if (entry[i].state == WEFT_SLEEP_ARMED && rand() % 500 == 0) {
 				assert_true(weft_timer_wheel_remove(&wheel, &entry[i]));
 				arm(&entry[i], entry[i].deadline + (uint64_t)rand() % MS);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The writer's side of the wire format, read back as a watcher would: commit word, copy, commit word. */
+/*
+ * The writer's side of the wire format, read back as a watcher would: commit word, copy, commit
+ * word.
+ */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -35,7 +38,8 @@ static struct weft_lane *lane_at(uint32_t i)
 {
 	struct weft_map_header *h = weft_map_header();
 
-	return (struct weft_lane *)(void *)((char *)h + h->lane_offset + (size_t)i * h->lane_stride);
+	return (struct weft_lane *)(void *)((char *)h + h->lane_offset +
+					    (size_t)i * h->lane_stride);
 }
 
 static uint64_t load(const uint64_t *word)
@@ -64,7 +68,8 @@ static bool copy_batch(const struct weft_lane *lane, struct copy *to)
 }
 
 /* Calls fn for each record; checks that the batch is whole. */
-static unsigned each_record(const struct copy *c, void (*fn)(const uint64_t *record, void *arg), void *arg)
+static unsigned each_record(const struct copy *c, void (*fn)(const uint64_t *record, void *arg),
+			    void *arg)
 {
 	uint32_t at = sizeof(struct weft_batch), n = 0;
 	uint64_t last = 0;
@@ -128,7 +133,8 @@ static void test_counts_over_rollovers(void **state)
 	for (uint64_t i = 0; i < 10000; i++) {
 		emit(i);
 		if (i % 7 == 0)
-			weft_trace_emit_text(WEFT_K_TASK_NAME, 0, 5, name, (uint32_t)(i % sizeof(name)));
+			weft_trace_emit_text(WEFT_K_TASK_NAME, 0, 5, name,
+					     (uint32_t)(i % sizeof(name)));
 		if (i % 1000 == 0)
 			weft_trace_flush();
 	}
@@ -308,7 +314,8 @@ static int child_checks(const struct weft_map_header *parent)
 	level(WEFT_LEVEL_NORMAL);
 	if (run_runtime())
 		return 11;
-	if (!weft_map_header() || weft_map_header() == parent || weft_map_header()->pid != (uint32_t)getpid())
+	if (!weft_map_header() || weft_map_header() == parent ||
+	    weft_map_header()->pid != (uint32_t)getpid())
 		return 12;
 	for (uint32_t i = 0, all = 0; i < weft_map_header()->lanes; i++) {
 		emitted(lane_at(i), count);
@@ -339,7 +346,10 @@ static void test_fork(void **state)
 	level(WEFT_LEVEL_OFF);
 }
 
-/* No handler runs in the child of a bare clone: its semaphores are up and its lane is the parent's. */
+/*
+ * No handler runs in the child of a bare clone: its semaphores are up and its lane is the
+ * parent's.
+ */
 static void test_raw_clone(void **state)
 {
 	uint64_t commit;
@@ -394,7 +404,8 @@ static int without_memfd(void)
 	};
 	struct sock_fprog program = { 4, filter };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		return 77;
 	level(WEFT_LEVEL_FULL);
 	if (run_runtime())
@@ -448,8 +459,12 @@ static void test_runtime_is_accounted_for(void **state)
 		after = tally_all();
 		assert_int_equal(after.spawn - before.spawn, 101);
 		assert_int_equal(after.end - before.end, 101);
-		/* tasks that shutdown cut short have fewer polls; the one of block_on has all of its 11 */
-		assert_in_range(after.poll + after.filtered - before.poll - before.filtered, 111, 101 * 11);
+		/*
+		 * tasks that shutdown cut short have fewer polls; the one of block_on has all of
+		 * its 11
+		 */
+		assert_in_range(after.poll + after.filtered - before.poll - before.filtered, 111,
+				101 * 11);
 	}
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the notes of this very binary, which links libweft statically, and holds them against the list. */
+/*
+ * Reads the notes of this very binary, which links libweft statically, and holds them against the
+ * list.
+ */
 #include <fcntl.h>
 #include <gelf.h>
 #include <setjmp.h>
@@ -22,7 +25,7 @@ static const struct point {
 	WEFT_USDT_POINTS(X)
 #undef X
 #define X(c_name, text, flush) { "weft_sema_" #flush, text, 0 },
-	WEFT_LEVEL_POINTS(X)
+		WEFT_LEVEL_POINTS(X)
 #undef X
 };
 #define LEVELS 3
@@ -53,7 +56,8 @@ static unsigned char byte_at(uint64_t address)
 
 	while ((scn = elf_nextscn(elf, scn))) {
 		gelf_getshdr(scn, &h);
-		if (h.sh_flags & SHF_EXECINSTR && address >= h.sh_addr && address < h.sh_addr + h.sh_size)
+		if (h.sh_flags & SHF_EXECINSTR && address >= h.sh_addr &&
+		    address < h.sh_addr + h.sh_size)
 			return ((unsigned char *)elf_getdata(scn, NULL)->d_buf)[address - h.sh_addr];
 	}
 	fail_msg("site at %lx lies in no code section", (unsigned long)address);
@@ -62,9 +66,14 @@ static unsigned char byte_at(uint64_t address)
 
 static void check_note(const char *desc, size_t n)
 {
-	static const char *const arguments[] = { "", "8@%rdi", "8@%rdi 8@%rsi", "8@%rdi 8@%rsi 8@%rdx",
-						 "8@%rdi 8@%rsi 8@%rdx 8@%rcx", "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8" };
-	const char *provider = desc + 24, *name = provider + strlen(provider) + 1, *args = name + strlen(name) + 1;
+	static const char *const arguments[] = { "",
+						 "8@%rdi",
+						 "8@%rdi 8@%rsi",
+						 "8@%rdi 8@%rsi 8@%rdx",
+						 "8@%rdi 8@%rsi 8@%rdx 8@%rcx",
+						 "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8" };
+	const char *provider = desc + 24, *name = provider + strlen(provider) + 1,
+		   *args = name + strlen(name) + 1;
 	uint64_t address[3];
 	GElf_Shdr probes;
 	unsigned i;
@@ -109,7 +118,8 @@ static void test_notes(void **state)
 		assert_int_not_equal(sites[i], 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(sites[i], 1); /* the flush points have one site each */
-	for (unsigned i = 0; i < LEVELS; i++) { /* the last of the list: same semaphore as the flush point */
+	for (unsigned i = 0; i < LEVELS;
+	     i++) { /* the last of the list: same semaphore as the flush point */
 		assert_int_equal(sites[POINTS - LEVELS + i], 1);
 		assert_int_equal(semaphores[POINTS - LEVELS + i], semaphores[i]);
 	}
