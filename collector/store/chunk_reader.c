@@ -186,22 +186,43 @@ static bool get_columns(struct chunk_reader *c, const uint8_t *p, const uint8_t 
 	return p;
 }
 
-static bool get_indices(struct chunk_reader *c, const struct chunk_bytes *tasks)
+/* One byte each when there are few shapes. */
+static bool get_shape_indices(struct chunk_reader *c)
 {
-	struct chunk_column shape = c->column[CHUNK_COL_SHAPE], task = c->column[CHUNK_COL_TASK];
+	struct chunk_column col = c->column[CHUNK_COL_SHAPE];
+	uint8_t most = 0;
+	uint64_t v;
+
+	if (!c->n)
+		return true;
+	if (c->nshapes <= 128 && col.p && (size_t)(col.end - col.p) == c->n) {
+		for (uint32_t i = 0; i < c->n; i++) {
+			c->shapes[i] = col.p[i];
+			most = col.p[i] > most ? col.p[i] : most;
+		}
+		return most < c->nshapes;
+	}
+	for (uint32_t i = 0; i < c->n; i++) {
+		col.p = col.p ? varint_get(col.p, col.end, &v) : NULL;
+		if (!col.p || v >= c->nshapes)
+			return false;
+		c->shapes[i] = (uint16_t)v;
+	}
+	return true;
+}
+
+static bool get_task_indices(struct chunk_reader *c, const struct chunk_bytes *tasks)
+{
+	struct chunk_column col = c->column[CHUNK_COL_TASK];
 	struct dictionary d;
-	uint64_t v, at = 0;
+	uint64_t v = 0, at = 0;
 
 	if (!open_dictionary(&d, tasks))
 		return false;
 	for (uint32_t i = 0; i < c->n; i++) {
-		shape.p = shape.p ? varint_get(shape.p, shape.end, &v) : NULL;
-		if (!shape.p || v >= c->nshapes)
-			return false;
-		c->shapes[i] = (uint16_t)v;
-		task.p = task.p ? varint_get(task.p, task.end, &v) : NULL;
+		col.p = col.p ? varint_get(col.p, col.end, &v) : NULL;
 		at = d.differences ? at + (uint64_t)varint_unzigzag(v) : v;
-		if (!task.p || at >= c->ntasks)
+		if (!col.p || at >= c->ntasks)
 			return false;
 		c->tasks[i] = (uint32_t)at;
 	}
@@ -229,7 +250,7 @@ bool chunk_read(struct chunk_reader *c, const struct chunk_bytes *tasks,
 		c->event_room = c->n;
 	}
 	p = get_shapes(c, p, end);
-	if (!p || !get_columns(c, p, end) || !get_indices(c, tasks))
+	if (!p || !get_columns(c, p, end) || !get_shape_indices(c) || !get_task_indices(c, tasks))
 		return false;
 	for (uint32_t i = 0; i < c->ntasks; i++)
 		c->wake[i] = NEVER;

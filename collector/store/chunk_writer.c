@@ -287,6 +287,7 @@ static inline void learn(struct chunk_task *t, const struct record *r, bool late
 		break;
 	case WEFT_K_TASK_SPAWN:
 		t->spawned = true;
+		t->ended = false;
 		t->site = (uint32_t)r->b;
 		t->life_ns = (uint32_t)r->t_ns; /* the low part, until the end is known */
 		break;

@@ -32,7 +32,8 @@ static inline uint8_t *varint_put(uint8_t *p, uint64_t v)
 	return p;
 }
 
-static inline const uint8_t *varint_get(const uint8_t *p, const uint8_t *end, uint64_t *ret)
+/* The byte-wise way: near the end, and for more than 56 bits. */
+static inline const uint8_t *varint_get_slow(const uint8_t *p, const uint8_t *end, uint64_t *ret)
 {
 	uint64_t v = 0;
 
@@ -46,6 +47,25 @@ static inline const uint8_t *varint_get(const uint8_t *p, const uint8_t *end, ui
 		}
 	}
 	return NULL;
+}
+
+static inline const uint8_t *varint_get(const uint8_t *p, const uint8_t *end, uint64_t *ret)
+{
+	uint64_t x, stop;
+
+	if (end - p < 8)
+		return varint_get_slow(p, end, ret);
+	memcpy(&x, p, 8);
+	stop = ~x & 0x8080808080808080ull;
+	if (!stop)
+		return varint_get_slow(p, end, ret);
+	x &= stop ^
+	     (stop -
+	      1); /* up to the end, then the gaps of the high bits are closed, halves at a time */
+	x = (x & 0x007f007f007f007full) | (x & 0x7f007f007f007f00ull) >> 1;
+	x = (x & 0x00003fff00003fffull) | (x & 0x3fff00003fff0000ull) >> 2;
+	*ret = (x & 0x0fffffffull) | (x & 0x0fffffff00000000ull) >> 4;
+	return p + (__builtin_ctzll(stop) >> 3) + 1;
 }
 
 /* Steps over n numbers. */

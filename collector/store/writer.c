@@ -3,54 +3,20 @@
  * Memory order: the queue, the fates and the error are under `lock`; the connection and everything else
  * belong to the writer thread, which is joined before they are freed.
  */
-#include "collector/store/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "collector/accounts.h"
-#include "schema_sql.h"
+#include "collector/store/writer_internal.h"
 
-#define PAGE_BYTES   16384
 #define COMMIT_NS    250000000ull
 #define COMMIT_BYTES (16u << 20)
 #define MAX_WAITING  ((size_t)256 << 20)
-#define MAX_FATES    4096
-#define WAL_BYTES    (64ull << 20)
-
-struct writer {
-	sqlite3 *db;
-	sqlite3_stmt *statement[STORE_STATEMENTS_N];
-	sqlite3_stmt *oldest, *expire, *page_count, *free_pages;
-	char *path;
-	uint64_t max_bytes;
-	pthread_t thread;
-	bool in_transaction, running;
-	uint64_t began_ns, waiting_bytes;
-	struct writer_fate pending[MAX_FATES]; /* of the open transaction */
-	size_t npending;
-	struct writer_account *account; /* last told */
-	size_t naccounts;
-	uint64_t end_ns;
-
-	pthread_mutex_t lock; /* everything below */
-	pthread_cond_t pushed, done;
-	struct writer_job *first, **last;
-	size_t waiting;         /* bytes in the queue */
-	uint64_t jobs, handled; /* pushed, and committed or failed */
-	bool stop, sync;
-	struct writer_fate fate[MAX_FATES];
-	size_t nfates;
-	int rc;
-	char error[256];
-};
 
 static uint64_t now_ns(void)
 {
@@ -71,28 +37,9 @@ void writer_job_free(struct writer_job *job)
 	free(job);
 }
 
-static int errno_of(int sqlite_rc)
-{
-	switch (sqlite_rc & 0xff) {
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_READONLY:
-	case SQLITE_PERM:
-	case SQLITE_AUTH:
-		return -EACCES;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -EBUSY;
-	default:
-		return -EIO;
-	}
-}
-
 /* ---- fates ---- */
 
-static struct writer_fate *fate_of(struct writer_fate *table, size_t *n, uint32_t process,
+struct writer_fate *writer_fate_of(struct writer_fate *table, size_t *n, uint32_t process,
 				   uint32_t kind)
 {
 	size_t i;
@@ -109,8 +56,8 @@ static struct writer_fate *fate_of(struct writer_fate *table, size_t *n, uint32_
 static void pend(struct writer *w, const struct chunk_count *counts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		fate_of(w->pending, &w->npending, counts[i].process, counts[i].kind)->stored +=
-			counts[i].n;
+		writer_fate_of(w->pending, &w->npending, counts[i].process, counts[i].kind)
+			->stored += counts[i].n;
 }
 
 /* The transaction is in the file, or it is not: what it held moves on at once. */
@@ -119,7 +66,7 @@ static void settle_pending(struct writer *w, bool committed)
 	pthread_mutex_lock(&w->lock);
 	for (size_t i = 0; i < w->npending; i++) {
 		const struct writer_fate *p = &w->pending[i];
-		struct writer_fate *f = fate_of(w->fate, &w->nfates, p->process, p->kind);
+		struct writer_fate *f = writer_fate_of(w->fate, &w->nfates, p->process, p->kind);
 
 		if (committed) {
 			f->stored += p->stored - p->expired;
@@ -136,8 +83,8 @@ static void count_unsaved(struct writer *w, const struct writer_job *job)
 {
 	pthread_mutex_lock(&w->lock);
 	for (size_t i = 0; i < job->ncounts; i++)
-		fate_of(w->fate, &w->nfates, job->counts[i].process, job->counts[i].kind)->unsaved +=
-			job->counts[i].n;
+		writer_fate_of(w->fate, &w->nfates, job->counts[i].process, job->counts[i].kind)
+			->unsaved += job->counts[i].n;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -156,7 +103,7 @@ size_t writer_fates(struct writer *w, struct writer_fate *rows, size_t max)
 
 static void keep_error(struct writer *w, int sqlite_rc, const char *what)
 {
-	int rc = errno_of(sqlite_rc);
+	int rc = writer_errno(sqlite_rc);
 
 	pthread_mutex_lock(&w->lock);
 	if (!w->rc) {
@@ -195,86 +142,6 @@ static void give_up(struct writer *w, int sqlite_rc, const char *what)
 	sqlite3_exec(w->db, "ROLLBACK", NULL, NULL, NULL);
 	w->in_transaction = false;
 	settle_pending(w, false);
-}
-
-/* ---- bounded space ---- */
-
-static uint64_t number(sqlite3_stmt *s)
-{
-	uint64_t v = sqlite3_step(s) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
-
-	sqlite3_reset(s);
-	return v;
-}
-
-static uint64_t wal_bytes(const struct writer *w)
-{
-	char wal[4096];
-	struct stat st;
-
-	snprintf(wal, sizeof(wal), "%s-wal", w->path);
-	return stat(wal, &st) ? 0 : (uint64_t)st.st_size;
-}
-
-static uint64_t used_bytes(const struct writer *w)
-{
-	return (number(w->page_count) - number(w->free_pages)) * PAGE_BYTES + wal_bytes(w);
-}
-
-static void count_expired(struct writer *w, const uint8_t *p, size_t bytes)
-{
-	struct chunk_count counts[256];
-	size_t n = chunk_read_counts(p, bytes, counts, 256);
-
-	for (size_t i = 0; i < n && i < 256; i++)
-		fate_of(w->pending, &w->npending, counts[i].process, counts[i].kind)->expired +=
-			counts[i].n;
-}
-
-/* Deletes the oldest chunk and what is as old; false = there is only one left. */
-static int expire_oldest(struct writer *w, bool *ret_more)
-{
-	sqlite3_stmt *s = w->oldest;
-	int64_t chunk, t1;
-	int rc = SQLITE_OK;
-
-	*ret_more = false;
-	if (sqlite3_step(s) == SQLITE_ROW) {
-		chunk = sqlite3_column_int64(s, 0);
-		t1 = sqlite3_column_int64(s, 1);
-		*ret_more = sqlite3_column_int64(s, 3) > chunk;
-		if (*ret_more) {
-			count_expired(w, sqlite3_column_blob(s, 2),
-				      (size_t)sqlite3_column_bytes(s, 2));
-			sqlite3_bind_int64(w->expire, 1, chunk);
-		}
-	}
-	sqlite3_reset(s);
-	if (*ret_more) {
-		char sql[160];
-
-		sqlite3_step(w->expire);
-		rc = sqlite3_reset(w->expire);
-		snprintf(
-			sql, sizeof(sql),
-			"DELETE FROM rollup_task WHERE second < %1$lld; DELETE FROM rollup_site WHERE second < %1$lld",
-			(long long)(t1 / 1000000000));
-		if (!rc)
-			rc = sqlite3_exec(w->db, sql, NULL, NULL, NULL);
-	}
-	return rc;
-}
-
-/* Keeps file and -wal within max_bytes: the file never shrinks by itself, so room is made before it is needed. */
-static int bound_space(struct writer *w, uint64_t incoming)
-{
-	uint64_t slack = w->max_bytes / 8;
-	bool more = true;
-	int rc = SQLITE_OK;
-
-	while (w->max_bytes && more && !rc && used_bytes(w) + incoming + slack > w->max_bytes)
-		rc = expire_oldest(w, &more);
-	return rc;
 }
 
 /* ---- writing ---- */
@@ -334,7 +201,7 @@ static int write_job(struct writer *w, struct writer_job *job)
 	int rc = begin(w);
 
 	if (!rc && job->has_chunk)
-		rc = bound_space(w, job->bytes + w->waiting_bytes);
+		rc = writer_file_bound(w, job->bytes + w->waiting_bytes);
 	if (!rc)
 		rc = rows_run(&job->rows, w->statement);
 	if (!rc && job->has_chunk)
@@ -354,11 +221,11 @@ static int write_accounts(struct writer *w)
 	for (size_t i = 0; i < w->naccounts; i++) {
 		const struct writer_account *a = &w->account[i];
 		const struct writer_fate *p =
-			fate_of(w->pending, &w->npending, a->process, a->kind);
+			writer_fate_of(w->pending, &w->npending, a->process, a->kind);
 		struct writer_fate f;
 
 		pthread_mutex_lock(&w->lock);
-		f = *fate_of(w->fate, &w->nfates, a->process, a->kind);
+		f = *writer_fate_of(w->fate, &w->nfates, a->process, a->kind);
 		pthread_mutex_unlock(&w->lock);
 		rows_begin(&rows, STORE_ACCOUNT);
 		rows_int(&rows, a->process);
@@ -511,107 +378,6 @@ void writer_sync(struct writer *w)
 
 /* ---- open and close ---- */
 
-static int prepare(struct writer *w)
-{
-	static const char *const sql[] = {
-#define X(name, text) text,
-		STORE_STATEMENTS(X)
-#undef X
-	};
-	int rc = SQLITE_OK;
-
-	for (int i = 0; i < STORE_STATEMENTS_N && !rc; i++)
-		rc = sqlite3_prepare_v3(w->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
-					&w->statement[i], NULL);
-	if (!rc)
-		rc = sqlite3_prepare_v2(
-			w->db,
-			"SELECT chunk, t1, counts, (SELECT max(chunk) FROM chunk) FROM chunk ORDER BY chunk LIMIT 1",
-			-1, &w->oldest, NULL);
-	if (!rc)
-		rc = sqlite3_prepare_v2(w->db, "DELETE FROM chunk WHERE chunk=?", -1, &w->expire,
-					NULL);
-	if (!rc)
-		rc = sqlite3_prepare_v2(w->db, "PRAGMA page_count", -1, &w->page_count, NULL);
-	if (!rc)
-		rc = sqlite3_prepare_v2(w->db, "PRAGMA freelist_count", -1, &w->free_pages, NULL);
-	return rc;
-}
-
-static int create(struct writer *w)
-{
-	/* What waits in the -wal counts as well: with a bound it is kept to an eighth of it. */
-	uint64_t wal = w->max_bytes && w->max_bytes / 8 < WAL_BYTES ? w->max_bytes / 8 : WAL_BYTES;
-	unsigned pages = (unsigned)(wal / 4 / PAGE_BYTES);
-	char sql[600];
-	int rc;
-
-	snprintf(
-		sql, sizeof(sql),
-		"PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d; PRAGMA user_version=%d;"
-		"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=%llu;"
-		"PRAGMA wal_autocheckpoint=%u; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384; PRAGMA foreign_keys=OFF",
-		PAGE_BYTES, STORE_APPLICATION_ID, STORE_USER_VERSION, (unsigned long long)wal,
-		pages < 16 ? 16 : pages);
-	rc = sqlite3_exec(w->db, sql, NULL, NULL, NULL);
-	if (!rc)
-		rc = sqlite3_exec(w->db, "BEGIN", NULL, NULL, NULL);
-	if (!rc)
-		rc = sqlite3_exec(w->db, schema_sql, NULL, NULL, NULL);
-	if (!rc)
-		rc = sqlite3_exec(w->db, "COMMIT", NULL, NULL, NULL);
-	return rc ? rc : prepare(w);
-}
-
-/* A fresh file of ours alone: mode 0600 from its first byte; one that is there is replaced only when it is a recording. */
-static int claim_path(const char *path, char *error, size_t error_bytes)
-{
-	static const char *const suffix[] = { "-wal", "-shm", "-journal" };
-	char head[72] = "", other[4096];
-	struct stat st;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0) {
-		int rc = -errno;
-
-		snprintf(error, error_bytes, "%s", strerror(-rc));
-		return rc;
-	}
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) ||
-	    (st.st_size && (pread(fd, head, sizeof(head), 0) != sizeof(head) ||
-			    memcmp(head, "SQLite format 3", 16) || memcmp(head + 68, "Weft", 4)))) {
-		close(fd);
-		snprintf(error, error_bytes, "there is a file of another kind; it was left alone");
-		return -EEXIST;
-	}
-	if (ftruncate(fd, 0) || fchmod(fd, 0600)) {
-		close(fd);
-		snprintf(error, error_bytes, "%s", strerror(errno));
-		return -EIO;
-	}
-	close(fd);
-	for (unsigned i = 0; i < 3; i++) {
-		snprintf(other, sizeof(other), "%s%s", path, suffix[i]);
-		unlink(other);
-	}
-	return 0;
-}
-
-static int open_file(struct writer *w, char *error, size_t error_bytes)
-{
-	int rc = claim_path(w->path, error, error_bytes);
-
-	if (rc)
-		return rc;
-	rc = sqlite3_open_v2(w->path, &w->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!rc)
-		rc = create(w);
-	if (!rc)
-		return 0;
-	snprintf(error, error_bytes, "%s", w->db ? sqlite3_errmsg(w->db) : "out of memory");
-	return errno_of(rc);
-}
-
 int writer_open(const char *path, uint64_t max_bytes, struct writer **ret, char *error,
 		size_t error_bytes)
 {
@@ -631,7 +397,7 @@ int writer_open(const char *path, uint64_t max_bytes, struct writer **ret, char 
 	pthread_condattr_destroy(&attr);
 	w->path = strdup(path);
 	if (w->path)
-		rc = open_file(w, error, error_bytes);
+		rc = writer_file_open(w, error, error_bytes);
 	if (!rc)
 		rc = -pthread_create(&w->thread, NULL, writer_main, w);
 	w->running = !rc;
@@ -655,19 +421,6 @@ static void end_thread(struct writer *w)
 	w->running = false;
 }
 
-static void finalize(struct writer *w)
-{
-	for (int i = 0; i < STORE_STATEMENTS_N; i++) {
-		sqlite3_finalize(w->statement[i]);
-		w->statement[i] = NULL;
-	}
-	sqlite3_finalize(w->oldest);
-	sqlite3_finalize(w->expire);
-	sqlite3_finalize(w->page_count);
-	sqlite3_finalize(w->free_pages);
-	w->oldest = w->expire = w->page_count = w->free_pages = NULL;
-}
-
 int writer_finish(struct writer *w, uint64_t end_ns)
 {
 	char sql[160];
@@ -676,7 +429,7 @@ int writer_finish(struct writer *w, uint64_t end_ns)
 	if (!w->running)
 		return w->rc;
 	end_thread(w);
-	finalize(w);
+	writer_file_finalize(w);
 	snprintf(sql, sizeof(sql), "UPDATE session SET end_ns=%llu, clean=%d",
 		 (unsigned long long)end_ns, !w->rc);
 	rc = sqlite3_exec(w->db, sql, NULL, NULL, NULL);
@@ -694,7 +447,7 @@ struct writer *writer_close(struct writer *w)
 	if (!w)
 		return NULL;
 	end_thread(w);
-	finalize(w);
+	writer_file_finalize(w);
 	sqlite3_close(w->db);
 	for (struct writer_job *job = w->first, *next; job; job = next) {
 		next = job->next;

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/store/vtab.h"
+
+int vtab_register(sqlite3 *db)
+{
+	int rc = vtab_events_register(db);
+
+	return rc ? rc : vtab_scans_register(db);
+}
