@@ -230,7 +230,8 @@ static void draw_mode(struct app *a, int y, int x)
 	if (v->paused)
 		snprintf(text, sizeof(text), "PAUSED at %s", format_clock(v->head.realtime_ns).s);
 	else if (v->head.replay)
-		snprintf(text, sizeof(text), "replay x%g%s", v->speed,
+		snprintf(text, sizeof(text), "replay%s%s%s", v->speed > 0 ? " x" : "",
+			 v->speed > 0 ? format_short(v->speed).s : "",
 			 v->done ? ", at the end" : "");
 	else
 		snprintf(text, sizeof(text), "%s", v->head.gone ? "gone" : "live");

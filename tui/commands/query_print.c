@@ -55,6 +55,24 @@ static char *hex_of(const struct query_value *v)
 	return text;
 }
 
+/* For people: three decimals say enough of what is larger than 1. */
+static char *short_real(double d)
+{
+	char number[352];
+	size_t len;
+
+	if (!(d >= 1 && d < 1e15) && !(d <= -1 && d > -1e15)) {
+		snprintf(number, sizeof(number), "%.4g", d);
+		return strdup(number);
+	}
+	len = (size_t)snprintf(number, sizeof(number), "%.3f", d);
+	while (number[len - 1] == '0')
+		number[--len] = 0;
+	if (number[len - 1] == '.')
+		number[len - 1] = 0;
+	return strdup(number);
+}
+
 /* Owned text; NULL = SQL NULL or no memory. */
 static char *text_of(const struct query_value *v)
 {
@@ -156,7 +174,8 @@ static int table_add(struct query_print *p, const struct query_value *values)
 	if (!p->held)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		char *raw = text_of(&values[i]);
+		char *raw = values[i].type == QUERY_REAL ? short_real(values[i].d)
+							 : text_of(&values[i]);
 
 		p->held[p->rows * n + i] = raw ? clean_of(raw) : NULL;
 		free(raw);

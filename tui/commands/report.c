@@ -26,9 +26,10 @@ static const struct command_option options[] = {
 static const struct {
 	const char *title, *query;
 } sections[] = {
-	{ "Tasks that used the most time, by type", "types" },
+	{ "Types of task", "types" },
+	{ "Tasks that were busy longest", "top-tasks" },
 	{ "Workers", "workers" },
-	{ "Gaps", "gaps" },
+	{ "Where events are missing", "gaps" },
 };
 
 static void file_lines(const char *path, const struct query_info *i)
@@ -83,17 +84,38 @@ static void all_processes(struct live *l)
 		process_lines(&h);
 }
 
+#define MOST_ROWS 12
+
+/* Hands the first rows on and counts the rest. */
+struct some_rows {
+	struct query_print *print;
+	uint64_t rows;
+};
+
+static int print_some(void *ctx, int n, const char *const *columns,
+		      const struct query_value *values)
+{
+	struct some_rows *s = ctx;
+
+	if (values && ++s->rows > MOST_ROWS)
+		return 0;
+	return query_print_row(s->print, n, columns, values);
+}
+
 static int section(const struct command *self, struct query *q, const char *title, const char *name)
 {
 	const struct query_named *named = query_find(name);
-	struct query_print *p = named ? query_print_new(QUERY_PRINT_TABLE, stdout) : NULL;
+	struct some_rows s = { .print = named ? query_print_new(QUERY_PRINT_TABLE, stdout) : NULL };
 	int rc;
 
-	if (!p)
+	if (!s.print)
 		return COMMAND_OK;
 	printf("\n%s\n", title);
-	rc = query_run(q, named->sql, query_print_row, p);
-	query_print_free(p);
+	rc = query_run(q, named->sql, print_some, &s);
+	query_print_free(s.print);
+	if (s.rows > MOST_ROWS)
+		printf("and %s more: weft query FILE.db --named %s\n",
+		       format_count(s.rows - MOST_ROWS).s, name);
 	return rc < 0 ? command_error(self, "%s", query_error(q)) : COMMAND_OK;
 }
 
@@ -117,7 +139,8 @@ static int from_file(const struct command *self, const char *path, struct live *
 		all_processes(l);
 	}
 	for (size_t i = 0; rc == COMMAND_OK && i < sizeof(sections) / sizeof(*sections); i++)
-		rc = section(self, q, sections[i].title, sections[i].query);
+		if (info.gaps || strcmp(sections[i].query, "gaps") != 0)
+			rc = section(self, q, sections[i].title, sections[i].query);
 	query_close(q);
 	return rc;
 }

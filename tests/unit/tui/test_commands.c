@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables of the real commands: complete, free of clashes, and the manual pages made from them. */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tui/command_help.h"
+#include "tui/commands/commands.h"
+
+static const struct command_option *next(const struct command *c, size_t i)
+{
+	const struct command_option *o;
+
+	for (o = c->options; o && o->name; o++)
+		if (i-- == 0)
+			return o;
+	if (!(c->takes & COMMAND_TAKES_TARGET))
+		return NULL;
+	for (o = command_target_options; o->name; o++)
+		if (i-- == 0)
+			return o;
+	return NULL;
+}
+
+static void test_tables(void **state)
+{
+	(void)state;
+	for (const struct command *const *c = commands_all; *c; c++) {
+		const struct command_option *o, *other;
+
+		assert_ptr_equal(commands_find((*c)->name), *c);
+		assert_non_null((*c)->summary);
+		assert_non_null((*c)->usage);
+		assert_non_null((*c)->run);
+		assert_true((*c)->args_size >= sizeof(struct command_input));
+		assert_true((*c)->max_operands <= COMMAND_OPERANDS);
+		for (size_t i = 0; (o = next(*c, i)) != NULL; i++) {
+			assert_true(o->value == COMMAND_FLAG || o->arg);
+			assert_true(o->offset < (*c)->args_size);
+			assert_true(strlen(o->help) > 0 && strlen(o->help) < 70);
+			for (size_t k = 0; k < i; k++) {
+				other = next(*c, k);
+				assert_string_not_equal(o->name, other->name);
+				assert_true(!o->letter || o->letter != other->letter);
+			}
+		}
+	}
+}
+
+static char *printed(const struct command *c, void (*fn)(const struct command *c, FILE *out))
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (c)
+		fn(c, f);
+	else
+		command_help_man_overview(commands_all, f);
+	fclose(f);
+	return text;
+}
+
+static void test_help_fits_a_terminal(void **state)
+{
+	(void)state;
+	for (const struct command *const *c = commands_all; *c; c++) {
+		char *help = printed(*c, command_help);
+
+		for (const char *p = help; *p; p += strcspn(p, "\n") + 1)
+			if (strcspn(p, "\n") > 104)
+				fail_msg("weft %s --help has a long line: %.120s", (*c)->name, p);
+		free(help);
+	}
+}
+
+static void page_is_fresh(const char *name, char *made)
+{
+	char path[128], *page;
+	FILE *f;
+	size_t n;
+
+	snprintf(path, sizeof(path), "tui/man/weft%s%s.1", *name ? "-" : "", name);
+	f = fopen(path, "re");
+	if (!f)
+		fail_msg("%s is missing: weft help --man %s > %s", path, name, path);
+	page = calloc(1, 65536);
+	n = fread(page, 1, 65535, f);
+	fclose(f);
+	if (n != strlen(made) || memcmp(page, made, n) != 0)
+		fail_msg("%s is not what the table says now: weft help --man %s > %s", path, name, path);
+	free(page);
+	free(made);
+}
+
+static void test_man_pages(void **state)
+{
+	(void)state;
+	page_is_fresh("", printed(NULL, NULL));
+	for (const struct command *const *c = commands_all; *c; c++)
+		page_is_fresh((*c)->name, printed(*c, command_help_man));
+}
+
+static void test_nearest(void **state)
+{
+	(void)state;
+	assert_null(commands_find("recrod"));
+	assert_string_equal(command_did_you_mean("recrod", commands_name), ", did you mean record?");
+	assert_string_equal(command_did_you_mean("diagnos", commands_name), ", did you mean diagnose?");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_help_fits_a_terminal),
+		cmocka_unit_test(test_man_pages),
+		cmocka_unit_test(test_nearest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
