@@ -191,8 +191,7 @@ static void raise_place(struct detect_run *run, const struct place *p, uint64_t 
 	detect_evidence(f, (double)p->times, "times", "so many polls that blocked, %s together",
 			detect_duration(p->total_ns, text));
 	if (syscall >= 0)
-		detect_evidence(f, syscall, "syscall", "in system call %s",
-				resolver_syscall_name(syscall));
+		detect_evidence(f, syscall, "nr", "system call %s", resolver_syscall_name(syscall));
 	if (p->victims)
 		detect_evidence(f, (double)p->victims, "tasks",
 				"delayed behind it; the worst one waited %s",

@@ -42,7 +42,7 @@ struct lane_poll {
 	uint64_t task, seq, start_ns, end_ns;
 	uint64_t busy_ns, blocked_ns, runnable_ns; /* sum = end - start */
 	bool split;                                /* by the kernel */
-	bool sampled;     /* by samples: what they could not prove counts as busy */
+	bool sampled;     /* by samples: in the proportions that they prove */
 	int32_t syscall;  /* of the longest block inside, -1 = none known */
 	uint32_t victims; /* tasks polled here later that had been runnable meanwhile */
 	uint64_t harm_ns; /* task-ns they waited for it */
@@ -98,7 +98,7 @@ bool lane_take_off(struct model_lane *l, uint64_t task, uint64_t start_ns, uint6
 		   struct lane_off *ret);
 /* A long poll ended; the split may be known. */
 void lane_long_poll(struct model_lane *l, const struct lane_poll *p);
-/* A task that was runnable since ready_ns is polled here from start_ns on: it may be a victim of the last long poll. */
+/* A task that was runnable (or whose timer was due) since ready_ns is polled here (its timer fires) at start_ns: was it a victim of the last long polls? */
 void lane_victim(struct model_lane *l, uint64_t ready_ns, uint64_t start_ns);
 void lane_tick(struct model_lane *l, uint64_t now_ns);
 /* Shares of the last second before now_ns, the open poll counted; false = nothing known. */

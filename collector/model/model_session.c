@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define STUCK_NS 10000000u /* a poll open for so long keeps its worker */
+
 static void ends_text(char *text, size_t size)
 {
 	text[size - 1] = 0;
@@ -134,28 +136,42 @@ static void apply_site(struct model *m, const struct record *r)
 
 /* ---- samples ---- */
 
-/* Tasks that have to wait for lane l: what is in its own queue, and all that are runnable when no worker of the runtime is free. */
-static uint64_t tasks_behind(const struct model_process *p, const struct model_lane *l,
-			     const struct weft_ev_lane_sample *s)
+static bool all_workers_stuck(const struct model_process *p, const struct model_lane *l,
+			      uint64_t *ret_workers)
 {
-	uint16_t rt = model_runtime_index(p, l->runtime);
-	uint64_t ready, workers = 0;
-
+	*ret_workers = 0;
 	for (uint32_t i = 0; i < p->nlanes; i++) {
 		const struct model_lane *o = p->lanes[i];
 
 		if (!o || o->role != WEFT_LANE_WORKER || o->runtime != l->runtime)
 			continue;
-		workers++;
-		if (o != l && lane_open_ns(o, o->sample_ns) < 10000000)
-			return s->local_depth;
+		++*ret_workers;
+		if (o != l && lane_open_ns(o, o->sample_ns) < STUCK_NS)
+			return false;
 	}
-	if (rt == MODEL_NO_RUNTIME || !workers)
-		return s->local_depth;
-	ready = p->runtime[rt].ready / workers;
-	return ready > s->local_depth
-		       ? ready
-		       : s->local_depth + p->runtime[rt].gauge.inject_depth / workers;
+	return *ret_workers;
+}
+
+/*
+ * Tasks that have to wait for lane l: what is in its own queue and, when no worker of the runtime is free, its part of all that
+ * is runnable. A queue's depth is told by its owner, so it is stale while that is stuck and thieves
+ * come by: where wakes are seen, it is at most what is known to be runnable.
+ */
+static uint64_t tasks_behind(const struct model *m, const struct model_process *p,
+			     const struct model_lane *l, const struct weft_ev_lane_sample *s)
+{
+	uint16_t rt = model_runtime_index(p, l->runtime);
+	uint64_t ready, depth = s->local_depth, workers;
+	bool stuck = all_workers_stuck(p, l, &workers);
+
+	if (rt == MODEL_NO_RUNTIME)
+		return depth;
+	ready = p->runtime[rt].ready;
+	if (!model_sees_polls(m, p->index))
+		return stuck ? depth + p->runtime[rt].gauge.inject_depth / workers : depth;
+	if (stuck)
+		return (ready + workers - 1) / workers;
+	return depth < ready ? depth : ready;
 }
 
 /* At `light` short polls leave no record: a task seen in one stands for the time since the last sample. */
@@ -206,7 +222,7 @@ static void apply_lane_sample(struct model *m, const struct record *r)
 	if (s.open_ns != UINT64_MAX && s.open_ns >= 1ull << 62)
 		s.open_ns = UINT64_MAX;
 	before = l->sample_ns;
-	lane_sample(l, r->t_ns, &s, s.task ? tasks_behind(p, l, &s) : 0);
+	lane_sample(l, r->t_ns, &s, s.task ? tasks_behind(m, p, l, &s) : 0);
 	if (l->open.task)
 		apply_open(m, p, l, before && r->t_ns > before ? r->t_ns - before : 0);
 }
@@ -317,9 +333,14 @@ static void apply_timer(struct model *m, const struct record *r)
 				 .deadline_ns = (int64_t)r->b,
 				 .fire_ns = r->t_ns,
 				 .poll_ns = UINT64_MAX };
+	struct model_lane *l;
 
 	if (!p)
 		return;
+	/* Nobody turned the driver while the lane was stuck: the task waited since its deadline. */
+	l = model_lane_get(m, p, r->lane);
+	if (l && l->npolls && f.deadline_ns > 0 && r->b < r->t_ns)
+		lane_victim(l, r->b, r->t_ns);
 	f.runtime = t && t->runtime < p->nruntimes ? p->runtime[t->runtime].info.runtime : 0;
 	timer_log_fire(&m->timers, &f);
 	if (t && task_alive(t))

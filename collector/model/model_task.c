@@ -241,6 +241,21 @@ static void count_second(struct model_task *t, uint64_t end_ns, uint64_t busy, u
 				    (uint64_t)((double)blocked / (double)dur * (double)there));
 }
 
+/* A poll's time in the proportions that samples have proven of its greater part. */
+static void share_out(struct lane_poll *k, const struct lane_open *o, uint64_t dur)
+{
+	double proven = (double)(o->cpu_ns + o->runq_ns + o->blocked_ns);
+
+	if (proven <= 0)
+		return;
+	k->blocked_ns = (uint64_t)((double)dur * ((double)o->blocked_ns / proven));
+	k->runnable_ns = (uint64_t)((double)dur * ((double)o->runq_ns / proven));
+	if (k->blocked_ns > dur)
+		k->blocked_ns = dur;
+	if (k->runnable_ns > dur - k->blocked_ns)
+		k->runnable_ns = dur - k->blocked_ns;
+}
+
 /* What the kernel (off-CPU records) or else the samples say of the poll [start, end] of task t. */
 static void split_poll(struct model_lane *l, struct lane_poll *k)
 {
@@ -260,9 +275,7 @@ static void split_poll(struct model_lane *l, struct lane_poll *k)
 		k->behind_ns = o->behind_ns;
 		k->seq = o->seq;
 		if (!k->split) {
-			k->blocked_ns = o->blocked_ns < dur ? o->blocked_ns : dur;
-			k->runnable_ns = o->runq_ns < dur - k->blocked_ns ? o->runq_ns
-									  : dur - k->blocked_ns;
+			share_out(k, o, dur);
 			k->syscall = o->syscall;
 			k->sampled = true;
 		}
