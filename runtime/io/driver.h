@@ -27,6 +27,8 @@ struct weft_task;
  * on taking a task, release on leaving one.
  */
 #define WEFT_SOURCE_READY 1u
+/* The waiter was woken by a close and has not looked yet; it reaps the source (weft_source_reap). */
+#define WEFT_SOURCE_CLOSED 2u
 
 struct weft_source {
 	union {
@@ -38,7 +40,8 @@ struct weft_source {
 	uint16_t generation;
 	uint8_t closed;  /* peer's end seen (RDHUP, HUP, ERR): try before waiting */
 	uint8_t drained; /* the last read took all there was; reading task only */
-	uint8_t merged;  /* all events go to the read word: weft_fd_wait() */
+	uint8_t closers; /* who still has to let go of a closed source; the last one frees it. Atomic */
+	uint8_t merged; /* all events go to the read word: weft_fd_wait() */
 };
 
 enum weft_direction { WEFT_DIR_READ, WEFT_DIR_WRITE };
@@ -84,6 +87,8 @@ bool weft_source_wait(struct weft_cx *cx, struct weft_source *source, enum weft_
 		      int *ret_rc);
 /* Takes the task's registration back, for cancellation. */
 void weft_source_leave(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir);
+/* By a task that finds the source closed: lets go of it if it was waiting there. */
+void weft_source_reap(struct weft_source *source, enum weft_direction dir);
 #pragma GCC visibility pop
 
 #endif

@@ -110,10 +110,12 @@ static struct weft_task *edge(struct weft_source *source, enum weft_direction di
 	uintptr_t old = __atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED), new;
 
 	do {
-		new = old > WEFT_SOURCE_READY ? 0 : WEFT_SOURCE_READY;
+		if (old == WEFT_SOURCE_CLOSED)
+			return NULL;
+		new = old > WEFT_SOURCE_CLOSED ? 0 : WEFT_SOURCE_READY;
 	} while (!__atomic_compare_exchange_n(&source->slot[dir], &old, new, true, __ATOMIC_ACQ_REL,
 					      __ATOMIC_RELAXED));
-	return old > WEFT_SOURCE_READY ? (struct weft_task *)old : NULL;
+	return old > WEFT_SOURCE_CLOSED ? (struct weft_task *)old : NULL;
 }
 
 static void edge_wake(struct weft_source *source, enum weft_direction dir, uint32_t events)
@@ -161,6 +163,11 @@ bool weft_source_wait(struct weft_cx *cx, struct weft_source *source, enum weft_
 	weft_task_unref(cx->task);
 	if (old == self)
 		return true;
+	if (old == WEFT_SOURCE_CLOSED) {
+		weft_source_reap(source, dir);
+		*ret_rc = -EBADF;
+		return false;
+	}
 	if (old == WEFT_SOURCE_READY) {
 		__atomic_compare_exchange_n(&source->slot[dir], &old, 0, false, __ATOMIC_ACQ_REL,
 					    __ATOMIC_RELAXED);
@@ -179,6 +186,44 @@ void weft_source_leave(struct weft_cx *cx, struct weft_source *source, enum weft
 	if (__atomic_compare_exchange_n(&source->slot[dir], &self, 0, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
 		weft_task_unref(cx->task);
+	else
+		weft_source_reap(source, dir);
+}
+
+void weft_source_reap(struct weft_source *source, enum weft_direction dir)
+{
+	uintptr_t closed = WEFT_SOURCE_CLOSED;
+
+	if (!__atomic_compare_exchange_n(&source->slot[dir], &closed, 0, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return;
+	if (__atomic_sub_fetch(&source->closers, 1, __ATOMIC_ACQ_REL) == 0)
+		source_free(source);
+}
+
+/* Takes the waiter out. One that is another task will look at the source again: it gets to reap it. */
+static void close_direction(struct weft_source *source, enum weft_direction dir)
+{
+	struct weft_task *self = weft_thread.cx ? weft_thread.cx->task : NULL, *task;
+	uintptr_t old = __atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED);
+	bool other;
+
+	do {
+		task = old > WEFT_SOURCE_CLOSED ? (struct weft_task *)old : NULL;
+		other = task && task != self;
+		if (other)
+			__atomic_add_fetch(&source->closers, 1, __ATOMIC_RELAXED);
+		if (__atomic_compare_exchange_n(&source->slot[dir], &old,
+						other ? WEFT_SOURCE_CLOSED : 0, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			break;
+		if (other)
+			__atomic_sub_fetch(&source->closers, 1, __ATOMIC_RELAXED);
+	} while (1);
+	if (other)
+		weft_task_wake(task, WEFT_W_IO);
+	if (task)
+		weft_task_unref(task);
 }
 
 void weft_source_close(struct weft_source *source, bool keep_fd)
@@ -187,6 +232,7 @@ void weft_source_close(struct weft_source *source, bool keep_fd)
 
 	if (fd < 0)
 		return;
+	source->closers = 1; /* this call */
 	/* New generation first: events that are already under way find it and are dropped. */
 	__atomic_store_n(&source->generation, (uint16_t)(source->generation + 1), __ATOMIC_RELEASE);
 	__atomic_store_n(&source->fd, -1, __ATOMIC_RELEASE);
@@ -194,8 +240,9 @@ void weft_source_close(struct weft_source *source, bool keep_fd)
 		epoll_ctl(source->rt->driver.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	else
 		close(fd);
-	edge_wake(source, WEFT_DIR_READ, 0);
-	edge_wake(source, WEFT_DIR_WRITE, 0);
 	__atomic_fetch_sub(&source->rt->entry->fds, 1, __ATOMIC_RELAXED);
-	source_free(source);
+	close_direction(source, WEFT_DIR_READ);
+	close_direction(source, WEFT_DIR_WRITE);
+	if (__atomic_sub_fetch(&source->closers, 1, __ATOMIC_ACQ_REL) == 0)
+		source_free(source);
 }

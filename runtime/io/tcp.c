@@ -23,9 +23,19 @@ static struct weft_source *source_of(const void *socket)
 static inline void settle(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir)
 {
 	if (__builtin_expect(__atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED) >
-				     WEFT_SOURCE_READY,
+				     WEFT_SOURCE_CLOSED,
 			     0))
 		weft_source_leave(cx, source, dir);
+}
+
+/* The call's errno as a result; a closed source is let go of. */
+static weft_poll_t failed(struct weft_source *source, enum weft_direction dir)
+{
+	int rc = -errno;
+
+	if (rc == -EBADF)
+		weft_source_reap(source, dir);
+	return rc;
 }
 
 static weft_poll_t cancelled(struct weft_cx *cx, struct weft_source *source,
@@ -142,7 +152,7 @@ weft_poll_t weft_tcp_accept(struct weft_cx *cx, struct weft_listener *listener,
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
 		if (errno != EAGAIN)
-			return -errno;
+			return failed(source, WEFT_DIR_READ);
 		if (weft_source_wait(cx, source, WEFT_DIR_READ, &rc))
 			return weft_pending(cx, WEFT_WAIT_ACCEPT);
 		if (rc)
@@ -266,7 +276,7 @@ weft_poll_t weft_tcp_read(struct weft_cx *cx, struct weft_tcp *conn, void *buf, 
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
-			return -errno;
+			return failed(source, WEFT_DIR_READ);
 		if (weft_source_wait(cx, source, WEFT_DIR_READ, &rc))
 			return weft_pending(cx, WEFT_WAIT_READ);
 		if (rc)
@@ -296,7 +306,7 @@ weft_poll_t weft_tcp_write(struct weft_cx *cx, struct weft_tcp *conn, const void
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
-			return -errno;
+			return failed(source, WEFT_DIR_WRITE);
 		if (weft_source_wait(cx, source, WEFT_DIR_WRITE, &rc))
 			return weft_pending(cx, WEFT_WAIT_WRITE);
 		if (rc)
