@@ -87,6 +87,10 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
 	case SQLITE_TRANSACTION:
 	case SQLITE_SAVEPOINT:
 		return SQLITE_OK;
+	case SQLITE_INSERT:
+	case SQLITE_UPDATE:
+		/* Asked when a virtual table declares its columns. Nothing is written: read-only, and DEFENSIVE guards it. */
+		return !strcmp(a, "sqlite_master") ? SQLITE_OK : SQLITE_DENY;
 	case SQLITE_FUNCTION:
 		return b && (!strcmp(b, "load_extension") || !strcmp(b, "writefile") ||
 			     !strcmp(b, "edit"))
