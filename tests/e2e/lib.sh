@@ -21,6 +21,7 @@ cleanup_hooks=()
 # ---------------------------------------------------------------- ending
 
 fail() {
+	trap - ERR
 	echo "FAIL: $*" >&2
 	exit 1
 }
@@ -33,10 +34,12 @@ on_exit() { cleanup_hooks+=("$*"); }
 
 cleanup() {
 	local rc=$? pid hook
-	trap - EXIT
+	trap - EXIT ERR
 	set +e
-	for pid in ${started[@]+"${started[@]}"}; do kill -KILL "$pid" 2> /dev/null; done
-	for pid in ${started[@]+"${started[@]}"}; do wait "$pid" 2> /dev/null; done
+	for pid in ${started[@]+"${started[@]}"}; do
+		kill -KILL "$pid"
+		wait "$pid"
+	done 2> /dev/null
 	for hook in ${cleanup_hooks[@]+"${cleanup_hooks[@]}"}; do eval "$hook"; done
 	[ -z "${own_tmp-}" ] || rm -rf "$TMP_E2E"
 	exit $rc
@@ -221,12 +224,12 @@ no_finding() {
 	equal "verdict on a healthy program" "$(json "$1" '$.verdict')" clean
 }
 
-# pair ID PROGRAM VARIANT SECONDS [DIAGNOSE_ARGS...]: both twins run and are watched side by side. The sick one has
+# pair ID PROGRAM VARIANT SECONDS [DIAGNOSE_ARGS...]: both (options for them: PAIR_ARGS=(...)) twins run and are watched side by side. The sick one has
 # just this finding, the healthy one has none. WEFT_BREAK=1 makes the sick one healthy: then the test must fail.
 pair() {
 	local id=$1 program=$2 variant=$3 seconds=$4 args sick well sick_pid well_pid
 	shift 4
-	args=(--seconds $((seconds + 30)))
+	args=(--seconds $((seconds + 30)) ${PAIR_ARGS[@]+"${PAIR_ARGS[@]}"})
 	[ "$variant" = - ] || args+=(--variant "$variant")
 	workload "$program.sick" "$program" "${args[@]}" ${WEFT_BREAK:+--healthy}
 	sick=$PID
