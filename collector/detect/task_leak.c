@@ -217,10 +217,11 @@ static void evidence(struct detect_run *run, struct live_finding *f, const struc
 			f, (double)a->old, "tasks",
 			"older than %.0f times the usual life of this type (95 %% end within %s)",
 			run->value[OLD_FACTOR], detect_duration(a->usual_ns, text));
-	detect_evidence(
-		f, (double)a->moving, "tasks",
-		"of them were polled or woken in the last 5 s; the oldest is at least %s old",
-		detect_duration(a->oldest_ns, text));
+	if (model_sees_polls(run->model, t->process))
+		detect_evidence(
+			f, (double)a->moving, "tasks",
+			"of them were polled or woken in the last 5 s; the oldest is at least %s old",
+			detect_duration(a->oldest_ns, text));
 	part = explains(run, p, g, bytes, t->last_second, &rss_s);
 	if (bytes > 0)
 		detect_evidence(f, g->slope * bytes, "B/s",
