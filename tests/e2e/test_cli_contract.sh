@@ -84,13 +84,14 @@ for signal in INT TERM; do
 done
 
 # query: formats, named ones, stdin, errors.
-run 0 query "$TMP_E2E/a.db" 'SELECT 1 AS one, NULL AS nothing' --format csv
-equal "csv" "$(tr -d '\r' < "$TMP_E2E/out" | tr '\n' ';')" 'one,nothing;1,;'
-run 0 query "$TMP_E2E/a.db" 'SELECT 1 AS one, NULL AS nothing' --format json
+run 0 query "$TMP_E2E/a.db" 'SELECT 1 AS one, NULL AS absent' --format csv
+equal "csv" "$(tr -d '\r' < "$TMP_E2E/out" | tr '\n' ';')" 'one,absent;1,;'
+run 0 query "$TMP_E2E/a.db" 'SELECT 1 AS one, NULL AS absent' --format json
 equal "json" "$(json "$TMP_E2E/out" '$[0].one')" 1
 echo 'SELECT 40 + 2 AS answer' | "$WEFT" query "$TMP_E2E/a.db" - | grep -q 42 || fail "SQL from stdin"
 run 0 query --list
-while read -r name _; do run 0 query "$TMP_E2E/a.db" --named "$name"; done < "$TMP_E2E/out"
+cp "$TMP_E2E/out" "$TMP_E2E/list"
+while read -r name _; do run 0 query "$TMP_E2E/a.db" --named "$name"; done < "$TMP_E2E/list"
 run 2 query "$TMP_E2E/a.db" 'SELEC 1'
 run 2 query "$TMP_E2E/a.db" --named no-such-query
 

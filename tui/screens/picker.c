@@ -85,13 +85,13 @@ static void draw_empty(const struct picker *s, struct canvas *c, int y)
 			    "No process here has a runtime that Weft knows.");
 	canvas_text(
 		c, 1, y + 2, c->width - 2, ROLE_DIM,
-		"Looked for: programs linked with libweft; Tokio, async-std and smol in Rust programs.");
+		"Looked for: programs with libweft; Rust programs with Tokio, async-std or smol.");
 	if (geteuid() != 0)
 		canvas_text(c, 1, y + 3, c->width - 2, ROLE_DIM,
 			    "Processes of other users, and attaching, need root: sudo weft top");
 	canvas_text(
 		c, 1, y + 4, c->width - 2, ROLE_DIM,
-		"weft check says what this machine can do; weft top FILE.db replays a recording.");
+		"weft check: what this machine can do. weft top FILE.db: replays a recording.");
 }
 
 static void draw_row(struct canvas *c, int y, const struct table_slot *slots,
