@@ -44,7 +44,10 @@ void canvas_put(struct canvas *c, int x, int y, enum theme_role role, uint32_t g
 		*cell = (struct canvas_cell){ glyph, (uint8_t)role };
 }
 
-int canvas_text(struct canvas *c, int x, int y, int width, enum theme_role role, const char *text)
+#define TEXT_BYTES 4096 /* more than any screen is wide */
+
+/* Draws clean text. */
+static int draw(struct canvas *c, int x, int y, int width, enum theme_role role, const char *text)
 {
 	int used = 0, w;
 	uint32_t glyph;
@@ -65,11 +68,22 @@ int canvas_text(struct canvas *c, int x, int y, int width, enum theme_role role,
 	return used;
 }
 
+int canvas_text(struct canvas *c, int x, int y, int width, enum theme_role role, const char *text)
+{
+	char clean[TEXT_BYTES];
+
+	format_clean(clean, sizeof(clean), text);
+	return draw(c, x, y, width, role, clean);
+}
+
 int canvas_right(struct canvas *c, int x, int y, int width, enum theme_role role, const char *text)
 {
-	int columns = (int)format_columns(text);
+	char clean[TEXT_BYTES];
+	int columns;
 
-	return canvas_text(c, columns < width ? x + width - columns : x, y, width, role, text);
+	format_clean(clean, sizeof(clean), text);
+	columns = (int)format_columns(clean);
+	return draw(c, columns < width ? x + width - columns : x, y, width, role, clean);
 }
 
 int canvas_printf(struct canvas *c, int x, int y, int width, enum theme_role role,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A screen in memory: cells of one character and its role. Drawn by screens and widgets, shown by
- * terminal.c or written as text. Everything is clipped; text is made safe on the way in (format_next).
+ * terminal.c or written as text. Everything is clipped; text is made safe on the way in (format_clean).
  */
 #ifndef WEFT_CANVAS_H
 #define WEFT_CANVAS_H

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "probes/base/cleanup.h"
+#include "probes/base/number.h"
 #include "tui/command_help.h"
 #include "tui/format.h"
 
@@ -41,69 +42,12 @@ int command_error(const struct command *self, const char *format, ...)
 	return COMMAND_FAILED;
 }
 
-/* ---- numbers ---- */
-
-struct unit {
-	const char *name;
-	double factor;
-};
-
-static bool number_with_unit(const char *text, const struct unit *units, uint64_t *ret)
-{
-	char *end;
-	double v;
-
-	if (!strchr("0123456789.", *text) || !*text)
-		return false;
-	v = strtod(text, &end);
-	for (; units->name; units++)
-		if (strcmp(end, units->name) == 0)
-			break;
-	if (!units->name || !isfinite(v) || v * units->factor >= 9e18)
-		return false;
-	*ret = (uint64_t)(v * units->factor + 0.5);
-	return true;
-}
-
-bool command_duration(const char *text, uint64_t *ret_ns)
-{
-	static const struct unit units[] = {
-		{ "", 1e9 },   { "s", 1e9 },    { "ms", 1e6 },   { "us", 1e3 },
-		{ "m", 60e9 }, { "min", 60e9 }, { "h", 3600e9 }, { 0 },
-	};
-
-	return number_with_unit(text, units, ret_ns);
-}
-
-bool command_size(const char *text, uint64_t *ret_bytes)
-{
-	static const struct unit units[] = {
-		{ "", 1 },
-		{ "B", 1 },
-		{ "K", 1 << 10 },
-		{ "k", 1 << 10 },
-		{ "M", 1 << 20 },
-		{ "G", 1 << 30 },
-		{ "KiB", 1 << 10 },
-		{ "MiB", 1 << 20 },
-		{ "GiB", 1 << 30 },
-		{ "T", 1099511627776.0 },
-		{ 0 },
-	};
-
-	return number_with_unit(text, units, ret_bytes);
-}
-
-static bool share(const char *text, double *ret)
+static bool factor(const char *text, double *ret)
 {
 	char *end;
 	double v = strtod(text, &end);
 
-	if (end == text || !isfinite(v) || v < 0)
-		return false;
-	if (strcmp(end, "%") == 0)
-		v /= 100;
-	else if (*end)
+	if (end == text || *end || !isfinite(v) || v <= 0)
 		return false;
 	*ret = v;
 	return true;
@@ -146,11 +90,13 @@ static bool store(const struct command_option *o, void *field, const char *text)
 		*(const char **)field = text;
 		return *text != 0;
 	case COMMAND_DURATION:
-		return command_duration(text, field) && *(uint64_t *)field > 0;
+		return number_parse_duration(text, field) == 0 && *(uint64_t *)field > 0;
 	case COMMAND_SIZE:
-		return command_size(text, field) && *(uint64_t *)field > 0;
+		return number_parse_size(text, field) == 0 && *(uint64_t *)field > 0;
 	case COMMAND_SHARE:
-		return share(text, field);
+		return number_parse_share(text, field) == 0;
+	case COMMAND_FACTOR:
+		return factor(text, field);
 	case COMMAND_LIST:
 		return add_item(field, text);
 	default:
@@ -205,6 +151,7 @@ static int bad_value(const struct parse *p, const struct command_option *o, cons
 		[COMMAND_DURATION] = "a duration above zero, such as 30s, 500ms or 2m",
 		[COMMAND_SIZE] = "a size above zero, such as 512K, 100M or 2G",
 		[COMMAND_SHARE] = "a share such as 0.05 or 5%",
+		[COMMAND_FACTOR] = "a number above zero",
 		[COMMAND_LIST] = "at most 32 values",
 	};
 	if (o->value == COMMAND_CHOICE)

@@ -26,6 +26,7 @@ enum command_value {
 	COMMAND_DURATION, /* uint64_t ns: 30, 30s, 500ms, 2m, 1h */
 	COMMAND_SIZE,     /* uint64_t bytes: 512K, 100M, 2G */
 	COMMAND_SHARE,    /* double: 0.05 or 5% */
+	COMMAND_FACTOR,   /* double above 0 */
 	COMMAND_CHOICE,   /* int: place in `arg`, "a|b|c" */
 	COMMAND_LIST,     /* struct command_list: may be given again */
 };
@@ -88,9 +89,5 @@ int command_error(const struct command *self, const char *format, ...)
 
 /* "" unless a name of the table is near `word`: then ", did you mean X?" in static memory. */
 const char *command_did_you_mean(const char *word, const char *(*name)(size_t i));
-
-/* Text to number; false = it isn't one. */
-bool command_duration(const char *text, uint64_t *ret_ns);
-bool command_size(const char *text, uint64_t *ret_bytes);
 
 #endif

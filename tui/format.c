@@ -7,6 +7,8 @@
 #include <time.h>
 #include <wchar.h>
 
+#include "probes/base/safe_text.h"
+
 #define UNKNOWN UINT64_MAX
 
 static struct format_text not_known(void)
@@ -168,63 +170,21 @@ struct format_text format_per_s(double per_s)
 	return t;
 }
 
-/* Bytes that a UTF-8 sequence with this first byte has; 0 = can't be a first byte. */
-static int sequence_bytes(unsigned char first)
-{
-	if (first < 0x80)
-		return 1;
-	if (first >= 0xc2 && first < 0xe0)
-		return 2;
-	if (first >= 0xe0 && first < 0xf0)
-		return 3;
-	return first >= 0xf0 && first < 0xf5 ? 4 : 0;
-}
-
-/* One code point, 0xfffd for what is not UTF-8 (then one byte is passed over). */
-static uint32_t decode(const char **text)
-{
-	static const unsigned char mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	const unsigned char *p = (const unsigned char *)*text;
-	int n = sequence_bytes(*p);
-	uint32_t c;
-
-	if (n == 0) {
-		(*text)++;
-		return 0xfffd;
-	}
-	c = *p & mask[n];
-	for (int i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80) {
-			(*text)++;
-			return 0xfffd;
-		}
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	*text += n;
-	return c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0xfffd : c;
-}
-
-static bool printable(uint32_t c)
-{
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad)
-		return false;
-	if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	    (c >= 0x2060 && c <= 0x206f))
-		return false;
-	if (c == 0x61c || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffd) || (c & 0xfffe) == 0xfffe)
-		return false;
-	return c < 0xe0000 || c > 0xe0fff;
-}
-
 uint32_t format_next(const char **text)
 {
-	uint32_t c;
+	const unsigned char *p = (const unsigned char *)*text;
+	int n = *p < 0x80 ? 1 : *p < 0xc0 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+	uint32_t c = n == 1 ? *p : n ? *p & (0x7fu >> n) : 0;
 
-	if (**text == 0)
+	if (*p == 0)
 		return 0;
-	c = decode(text);
-	return printable(c) ? c : '?';
+	for (int i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			n = 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	*text += n ? n : 1;
+	return n ? c : '?';
 }
 
 size_t format_utf8(uint32_t c, char out[5])
@@ -241,21 +201,7 @@ size_t format_utf8(uint32_t c, char out[5])
 
 size_t format_clean(char *out, size_t size, const char *text)
 {
-	size_t len = 0, n;
-	char one[5];
-	uint32_t c;
-
-	if (size == 0)
-		return 0;
-	while ((c = format_next(&text)) != 0) {
-		n = format_utf8(c, one);
-		if (len + n + 1 > size)
-			break;
-		memcpy(out + len, one, n);
-		len += n;
-	}
-	out[len] = 0;
-	return len;
+	return safe_text_copy(out, size, text, (size_t)-1);
 }
 
 int format_width(uint32_t c)

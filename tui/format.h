@@ -26,13 +26,13 @@ struct format_text format_stamp(uint64_t realtime_ns); /* "2026-11-23 02:14:07Z"
 struct format_text format_per_s(double per_s);         /* "+4/s", "-1.2k/s", "" when 0 */
 
 /*
- * Names, paths and texts of a traced process are untrusted. The one way to a terminal is through
- * format_next: it gives one character that is safe to print and moves on; 0 at the end. Control
- * characters (C0, DEL, C1), line separators, characters that turn the writing direction, and bytes that are not UTF-8 become '?'.
+ * Names, paths and texts of a traced process are untrusted. The way to a terminal is through
+ * safe_text_copy (probes/base), here under a shorter name; canvases do so with all that is drawn.
  */
-uint32_t format_next(const char **text);
-/* Safe copy in UTF-8, cut at a character; never more than size bytes with the NUL. Returns its length. */
 size_t format_clean(char *out, size_t size, const char *text);
+
+/* The next character of text that is clean, and on; 0 at the end. */
+uint32_t format_next(const char **text);
 int format_width(uint32_t c);                /* columns: 0, 1 or 2 */
 size_t format_columns(const char *text);     /* of the whole text, as format_next gives it */
 size_t format_utf8(uint32_t c, char out[5]); /* bytes written, NUL after them */

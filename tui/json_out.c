@@ -4,22 +4,23 @@
 #include <math.h>
 #include <string.h>
 
-#include "tui/format.h"
+#include "probes/base/safe_text.h"
 
 void json_out_init(struct json_out *j, FILE *out)
 {
 	*j = (struct json_out){ .out = out, .first = true };
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 = none. format_next tells a replaced character by '?'. */
-static size_t valid_bytes(const unsigned char *p)
+/* Length of the UTF-8 sequence at p when it may stand on a terminal as it is, 0 = no. */
+static size_t harmless_bytes(const unsigned char *p)
 {
-	const char *end = (const char *)p;
-	char again[5];
-	uint32_t c = format_next(&end);
-	size_t n = (size_t)(end - (const char *)p);
+	size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+	char same[8];
 
-	return n == format_utf8(c, again) && memcmp(again, p, n) == 0 ? n : 0;
+	return safe_text_copy(same, sizeof(same), (const char *)p, n) == n &&
+			       memcmp(same, p, n) == 0
+		       ? n
+		       : 0;
 }
 
 static void escape_byte(FILE *out, unsigned char c)
@@ -68,7 +69,7 @@ static void quoted(FILE *out, const char *text)
 	while (*p) {
 		if (*p < 0x80) {
 			escape_byte(out, *p++);
-		} else if ((n = valid_bytes(p)) != 0) {
+		} else if ((n = harmless_bytes(p)) != 0) {
 			fwrite(p, 1, n, out);
 			p += n;
 		} else {

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "probes/base/cleanup.h"
-#include "tui/command.h"
+#include "probes/base/number.h"
 #include "tui/format.h"
 #include "tui/keymap.h"
 
@@ -136,7 +136,7 @@ static int step(struct script *s, const char *text)
 
 #define IS(word) (len == sizeof(word) - 1 && memcmp(text, word, len) == 0)
 	if (IS("wait"))
-		return command_duration(arg, &ns) ? wait_for(s, ns) : wrong(s, text);
+		return number_parse_duration(arg, &ns) == 0 ? wait_for(s, ns) : wrong(s, text);
 	if (IS("until"))
 		return until(s, arg);
 	if (IS("key"))

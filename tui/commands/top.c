@@ -29,7 +29,7 @@ static const struct command_option options[] = {
 	  "how much is traced; auto follows --max-overhead" },
 	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
 	  "of the target's CPU that tracing may cost (5%)" },
-	{ "speed", 0, COMMAND_SHARE, FIELD(speed), "N", "of a replay (1)" },
+	{ "speed", 0, COMMAND_FACTOR, FIELD(speed), "N", "of a replay (1)" },
 	{ "theme", 0, COMMAND_CHOICE, FIELD(theme), "auto|" THEME_NAMES,
 	  "colours; NO_COLOR is obeyed" },
 	{ "ascii", 0, COMMAND_FLAG, FIELD(ascii), NULL, "no characters beyond ASCII" },

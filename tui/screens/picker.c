@@ -89,9 +89,8 @@ static void draw_empty(const struct picker *s, struct canvas *c, int y)
 	if (geteuid() != 0)
 		canvas_text(c, 1, y + 3, c->width - 2, ROLE_DIM,
 			    "Processes of other users, and attaching, need root: sudo weft top");
-	canvas_text(
-		c, 1, y + 4, c->width - 2, ROLE_DIM,
-		"weft check: what this machine can do. weft top FILE.db: replays a recording.");
+	canvas_text(c, 1, y + 4, c->width - 2, ROLE_DIM,
+		    "weft check: what this machine can do. weft top FILE.db: replays a recording.");
 }
 
 static void draw_row(struct canvas *c, int y, const struct table_slot *slots,

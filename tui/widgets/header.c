@@ -87,25 +87,32 @@ static void draw_title(const struct view *v, struct canvas *c)
 
 /* ---- workers ---- */
 
-static void draw_meters(const struct view *v, struct canvas *c)
+static void draw_glyphs(const struct view *v, struct canvas *c, const struct live_worker_bar *bars,
+			uint32_t n)
 {
-	struct live_worker_bar bars[64];
-	uint32_t n = bars_of(&v->head), lines = n > METER_LINES ? METER_LINES - 1 : n;
-	int x;
+	int x = canvas_printf(c, 0, METER_LINES, c->width, ROLE_LABEL, "all ");
 
-	memcpy(bars, v->head.bar, n * sizeof(*bars));
-	if (n > METER_LINES)
-		qsort(bars, n, sizeof(*bars), meter_compare);
-	for (uint32_t i = 0; i < lines; i++)
-		meter_draw(c, 0, 1 + (int)i, METER_COLUMNS, &bars[i]);
-	if (n <= METER_LINES)
-		return;
-	x = canvas_printf(c, 0, METER_LINES, c->width, ROLE_LABEL, "all ");
 	for (uint32_t i = 0; i < n; i++)
-		meter_glyph(c, x + (int)i, METER_LINES, &v->head.bar[i]);
+		meter_glyph(c, x + (int)i, METER_LINES, &bars[i]);
 	if (v->head.workers > n)
 		canvas_printf(c, x + (int)n, METER_LINES, c->width - x - (int)n, ROLE_DIM, " +%u",
 			      v->head.workers - n);
+}
+
+static void draw_meters(const struct view *v, struct canvas *c)
+{
+	struct live_worker_bar bars[64];
+	uint32_t n = bars_of(&v->head), lines = n;
+
+	memcpy(bars, v->head.bar, n * sizeof(*bars));
+	qsort(bars, n, sizeof(*bars), meter_by_number);
+	if (n > METER_LINES) {
+		draw_glyphs(v, c, bars, n);
+		qsort(bars, n, sizeof(*bars), meter_compare);
+		lines = METER_LINES - 1;
+	}
+	for (uint32_t i = 0; i < lines; i++)
+		meter_draw(c, 0, 1 + (int)i, METER_COLUMNS, &bars[i]);
 }
 
 /* ---- rates ---- */

@@ -91,15 +91,21 @@ static float trouble(const struct live_worker_bar *bar)
 	return bar->blocked * 4 + bar->runnable * 2 + bar->busy + bar->own;
 }
 
-int meter_compare(const void *a, const void *b)
+int meter_by_number(const void *a, const void *b)
 {
 	const struct live_worker_bar *x = a, *y = b;
-	/* In steps, then by number: lines must not jump for a per cent. */
-	int tx = (int)(trouble(x) * 5), ty = (int)(trouble(y) * 5);
 
-	if (tx != ty)
-		return tx < ty ? 1 : -1;
+	if (x->runtime != y->runtime)
+		return x->runtime < y->runtime ? -1 : 1;
 	return (x->worker > y->worker) - (x->worker < y->worker);
+}
+
+int meter_compare(const void *a, const void *b)
+{
+	/* In steps, then by number: lines must not jump for a per cent. */
+	int ta = (int)(trouble(a) * 5), tb = (int)(trouble(b) * 5);
+
+	return ta != tb ? (ta < tb ? 1 : -1) : meter_by_number(a, b);
 }
 
 uint32_t meter_spark(double share, bool ascii)

@@ -15,6 +15,7 @@ void meter_draw(struct canvas *c, int x, int y, int width, const struct live_wor
 void meter_glyph(struct canvas *c, int x, int y, const struct live_worker_bar *bar);
 /* Worse ones first, as qsort wants it. */
 int meter_compare(const void *a, const void *b);
+int meter_by_number(const void *a, const void *b);
 /* A column of a sparkline: share 0..1, <0 = not seen. */
 uint32_t meter_spark(double share, bool ascii);
 

@@ -158,23 +158,6 @@ static void test_errors(void **state)
 	assert_null(strchr(error, '\033'));
 }
 
-static void test_numbers(void **state)
-{
-	uint64_t n;
-
-	(void)state;
-	assert_true(command_duration("30", &n) && n == 30000000000ull);
-	assert_true(command_duration("500ms", &n) && n == 500000000);
-	assert_true(command_duration("2m", &n) && n == 120000000000ull);
-	assert_false(command_duration("1e30", &n));
-	assert_false(command_duration("nan", &n));
-	assert_false(command_duration("", &n));
-	assert_false(command_duration("3 apples", &n));
-	assert_true(command_size("512K", &n) && n == 524288);
-	assert_true(command_size("2GiB", &n) && n == 2ull << 30);
-	assert_false(command_size("12Q", &n));
-}
-
 static void test_main(void **state)
 {
 	char *argv[] = { (char *)"try", (char *)"-f", NULL };
@@ -237,13 +220,9 @@ static void test_help_from_the_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_target),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_main),
-		cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_help_from_the_table),
+		cmocka_unit_test(test_values),  cmocka_unit_test(test_target),
+		cmocka_unit_test(test_errors),  cmocka_unit_test(test_main),
+		cmocka_unit_test(test_nearest), cmocka_unit_test(test_help_from_the_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

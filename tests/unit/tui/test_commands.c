@@ -94,7 +94,8 @@ static void page_is_fresh(const char *name, char *made)
 	n = fread(page, 1, 65535, f);
 	fclose(f);
 	if (n != strlen(made) || memcmp(page, made, n) != 0)
-		fail_msg("%s is not what the table says now: weft help --man %s > %s", path, name, path);
+		fail_msg("%s is not what the table says now: weft help --man %s > %s", path, name,
+			 path);
 	free(page);
 	free(made);
 }
@@ -111,8 +112,10 @@ static void test_nearest(void **state)
 {
 	(void)state;
 	assert_null(commands_find("recrod"));
-	assert_string_equal(command_did_you_mean("recrod", commands_name), ", did you mean record?");
-	assert_string_equal(command_did_you_mean("diagnos", commands_name), ", did you mean diagnose?");
+	assert_string_equal(command_did_you_mean("recrod", commands_name),
+			    ", did you mean record?");
+	assert_string_equal(command_did_you_mean("diagnos", commands_name),
+			    ", did you mean diagnose?");
 }
 
 int main(void)

@@ -53,7 +53,7 @@ static void test_table(void **state)
 	static const char *const names[] = { "a\033[2Jb", "caf\xc3\xa9", NULL };
 	(void)state;
 	is(print(QUERY_PRINT_TABLE, 3, names),
-	   "id  name\n--  ------\n 9  a?[2Jb\n10  caf\xc3\xa9\n11  \n");
+	   "id  name\n--  ----\n 9  a?b\n10  caf\xc3\xa9\n11  \n");
 	is(print(QUERY_PRINT_TABLE, 0, NULL), "id  name\n--  ----\n");
 }
 
