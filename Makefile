@@ -286,8 +286,8 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(fuzz_main) $(libs) $(lib_runtime)
 	$(call link,tests/fuzz/$*.c,$(LIBS_all) $(if $(fuzz_main),,-fsanitize=fuzzer))
 
 # The demo and the end-to-end tests want load too: part of `all`, needs no library of ours.
-$(load): $(BUILD)/obj/tests/bench/load.o $(call obj,$(bsupport_src))
-	$(call link,,)
+$(load): $(call obj,tests/bench/load.c tests/bench/support/client.c tests/bench/support/histogram.c)
+	$(call link,,-lm)
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(bsupport_src)) $(libs) $(lib_runtime)
 	$(call link,tests/bench/$*.c,$(LIBS_all))
