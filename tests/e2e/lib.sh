@@ -128,10 +128,10 @@ record() {
 	local name=$1
 	shift
 	DB=$TMP_E2E/$name.db
-	start "$name" "$WEFT" record "$@" -o "$DB"
+	start "$name.record" "$WEFT" record "$@" -o "$DB"
 	local pid=$PID
 	if ! wait_for 15 recording "$pid" "$DB"; then
-		cat "$TMP_E2E/$name.err" >&2
+		cat "$TMP_E2E/$name.record.err" >&2
 		fail "weft record $*: nothing is recorded after 15 s"
 	fi
 }

@@ -27,7 +27,7 @@ run_truth() {
 	equal "$level: lost" "$(sql "$DB" 'SELECT sum(lost) FROM accounting')" 0
 	equal "$level: spawns stored" "$(account task-spawn stored)" "$(truth spawned)"
 	equal "$level: ends stored" "$(account task-end stored)" "$(truth ended)"
-	equal "$level: cancelled" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE end_reason = 'cancelled'")" "$(truth cancelled)"
+	equal "$level: cancelled" "$(sql "$DB" "SELECT count(*) FROM events WHERE kind = 'task-end' AND reason = 'cancelled'")" "$(truth cancelled)"
 	equal "$level: polls produced" "$(account task-poll produced)" "$(truth polls)"
 	# Tasks that lived within one chunk have no row; their type has counted them.
 	equal "$level: tasks" "$(sql "$DB" 'SELECT sum(tasks) FROM task_types')" "$(truth spawned)"

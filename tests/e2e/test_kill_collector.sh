@@ -14,7 +14,7 @@ kill -KILL "$recorder"
 join "$recorder" 10
 
 holds "events are there" "$(sql "$DB" "SELECT count(*) FROM events WHERE kind = 'task-poll'") > 100000"
-last_us=$(sql "$DB" "SELECT (start_realtime_ns + (SELECT max(time_ns) FROM events)) / 1000 FROM session")
+last_us=$(sql "$DB" "SELECT (start_realtime_ns + (SELECT max(t_ns) FROM events)) / 1000 FROM session")
 holds "all but the last second (us)" "$last_us > $killed_us - 1000000"
 equal "integrity" "$(sqlite3 "$DB" 'PRAGMA integrity_check' | head -n 1)" ok
 "$WEFT" report "$DB" > "$TMP_E2E/report" || [ $? -eq 1 ] || fail "weft report on what was left"

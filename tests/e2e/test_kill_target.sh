@@ -21,7 +21,9 @@ polls=$(sed -n 's/^last poll=\([0-9]*\).*/\1/p' "$TMP_E2E/crash.out")
 stored=$(sql "$DB" "SELECT polls FROM tasks WHERE name = 'crasher'")
 # The poll that crashed never ended, so it is no record.
 equal "polls of the crasher" "$stored" $((polls - 1))
-equal "the task being polled at the end" "$(sql "$DB" "SELECT count(*) FROM workers WHERE task_name = 'crasher'")" 1
+# What each worker did when it died: the last sample of its lane.
+equal "workers that were polling the crasher" "$(sql "$DB" "SELECT count(*) FROM (SELECT lane, task, max(t_ns) FROM events
+	WHERE kind = 'lane-sample' GROUP BY lane) s JOIN tasks USING (task) WHERE name = 'crasher'")" 1
 
 # From outside.
 workload spare crasher --variant spare
@@ -37,6 +39,6 @@ equal "weft record after kill -9" "$STATUS" 0
 clean_file "$DB"
 accounting_is_exact "$DB"
 equal "lost" "$(sql "$DB" 'SELECT sum(lost) FROM accounting')" 0
-last_us=$(sql "$DB" "SELECT (start_realtime_ns + (SELECT max(time_ns) FROM events)) / 1000 FROM session")
+last_us=$(sql "$DB" "SELECT (start_realtime_ns + (SELECT max(t_ns) FROM events)) / 1000 FROM session")
 holds "the last event is of the moment of death (us)" "$last_us - $killed_us BETWEEN -20000 AND 20000"
 equal "how it ended" "$(sql "$DB" 'SELECT exit_signal FROM process')" 9

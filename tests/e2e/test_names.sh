@@ -26,7 +26,7 @@ clean_text "$TMP_E2E/table"
 "$WEFT" query "$DB" 'SELECT name FROM tasks' --format json > "$TMP_E2E/query.json"
 clean_text "$TMP_E2E/query.json"
 equal "JSON of a query" "$(sqlite3 :memory: "SELECT json_valid(CAST(readfile('$TMP_E2E/query.json') AS TEXT))")" 1
-holds "the names are kept" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE name LIKE '%DROP TABLE%'") = 1"
+holds "the names are kept" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE name LIKE '%DROP TABLE%'") >= 1"
 holds "tasks" "$(sql "$DB" 'SELECT count(DISTINCT name) FROM tasks') >= 6"
 "$WEFT" report "$DB" > "$TMP_E2E/report" || [ $? -eq 1 ] || fail "weft report"
 clean_text "$TMP_E2E/report"

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# emitted = decoded + lost for each kind: at each level, at a flood that the ring can't hold, over many attachments,
+# with levels that change by themselves.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/session.sh"
+need_root
+
+fake target -t 2 -r 100000
+target=$PID
+for level in 1 2 3; do
+	session "level$level" -s 0.7 -l $level "$target"
+	exact "level$level"
+	event "level$level" level-set "^|$level automatic 0"
+done
+equal "wakes at light" "$(sed -n 's/^  task-wake *emitted \([0-9]*\).*/\1/p' "$TMP_E2E/level1.txt")" 0
+session auto -s 2.5 "$target"
+exact auto
+event auto level-set 'automatic 1'
+
+# A dozen attachments, each from a base of its own.
+session cycles -q -s 0.1 -l 2 -r 12 "$target"
+exact cycles
+equal "attachments" "$(grep -ac '^process 0 emitted' "$TMP_E2E/cycles.txt")" 12
+unharmed "$target"
+
+# Flood into a ring of 64 KiB: losses, but exact ones, and each is a gap.
+fake flood -t 2
+session small -s 1 -l 2 -b 65536 "$PID"
+exact small lost
+event small gap 'reason 1'
+says "$TMP_E2E/small.txt" '^process 0 .* lost [1-9]' || fail "a flood into a small ring lost nothing: the test tests nothing"
+session large -s 1 -l 2 "$PID"
+exact large lost
+unharmed "$PID"
+
+# libweft itself, every kind of record.
+workload flood flood --seconds 30
+session weft -s 1 -l 3 "$PID"
+exact weft lost
+unharmed "$PID"
