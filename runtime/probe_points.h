@@ -33,15 +33,16 @@
 
 #include <linux/types.h>
 
-#define WEFT_ABI_VERSION 1u
-#define WEFT_MAP_MAGIC 0x31504d5446455757ull /* "WWEFTMP1" */
-#define WEFT_MAP_NAME "weft-trace"
-#define WEFT_PAGE 4096u
-#define WEFT_MAX_LANES 512u
-#define WEFT_MAX_SITES 4096u
-#define WEFT_MAX_SLABS 4096u
+#define WEFT_ABI_VERSION  1u
+#define WEFT_MAP_MAGIC    0x31504d5446455757ull /* "WWEFTMP1" */
+#define WEFT_MAP_NAME     "weft-trace"
+#define WEFT_PAGE         4096u
+#define WEFT_MAX_LANES    512u
+#define WEFT_MAX_SITES    4096u
+#define WEFT_MAX_SLABS    4096u
 #define WEFT_MAX_RUNTIMES 16u
-#define WEFT_MAX_KINDS 64u /* wire kinds are 1..63; sessions add kinds from 128 up (probes/event.h) */
+#define WEFT_MAX_KINDS \
+	64u /* wire kinds are 1..63; sessions add kinds from 128 up (probes/event.h) */
 #define WEFT_NAME_MAX 255u /* bytes of a dynamic task name that reach a record */
 
 /* Trace levels; the highest flush semaphore that is up wins. */
@@ -85,31 +86,31 @@ enum weft_level { WEFT_LEVEL_OFF, WEFT_LEVEL_LIGHT, WEFT_LEVEL_NORMAL, WEFT_LEVE
  *  LEVEL          w1 level now in force on this lane (first record of the lane at that level)
  *  LABEL          w1 bytes:16 | key length:16 << 16 | value length:16 << 32   w2 task   w3.. key, value
  */
-#define WEFT_WIRE_EVENTS(X)                         \
-	X(RUNTIME_START, 1, "runtime-start", 1, 2)  \
-	X(RUNTIME_STOP, 2, "runtime-stop", 1, 2)    \
-	X(WORKER_START, 3, "worker-start", 1, 3)    \
-	X(WORKER_STOP, 4, "worker-stop", 1, 3)      \
-	X(WORKER_PARK, 5, "worker-park", 2, 2)      \
-	X(WORKER_UNPARK, 6, "worker-unpark", 2, 3)  \
-	X(TASK_SPAWN, 7, "task-spawn", 1, 5)        \
-	X(TASK_NAME, 8, "task-name", 1, 0)          \
-	X(TASK_POLL, 9, "task-poll", 1, 4)          \
-	X(TASK_WAKE, 10, "task-wake", 2, 3)         \
-	X(TASK_END, 11, "task-end", 1, 3)           \
-	X(HANDLE_DROP, 12, "handle-drop", 1, 3)     \
-	X(STEAL, 13, "steal", 2, 3)                 \
-	X(QUEUE_DEPTH, 14, "queue-depth", 3, 3)     \
-	X(TIMER_ARM, 15, "timer-arm", 2, 4)         \
-	X(TIMER_FIRE, 16, "timer-fire", 2, 4)       \
-	X(TIMER_CANCEL, 17, "timer-cancel", 2, 4)   \
-	X(JOB_START, 18, "job-start", 2, 4)         \
-	X(JOB_END, 19, "job-end", 2, 4)             \
-	X(IO_READY, 20, "io-ready", 3, 3)           \
-	X(DRIVER_TURN, 21, "driver-turn", 3, 3)     \
-	X(LOCK_WAIT, 22, "lock-wait", 3, 3)         \
-	X(MISUSE, 23, "misuse", 1, 3)               \
-	X(LEVEL, 24, "level", 1, 2)                 \
+#define WEFT_WIRE_EVENTS(X)                        \
+	X(RUNTIME_START, 1, "runtime-start", 1, 2) \
+	X(RUNTIME_STOP, 2, "runtime-stop", 1, 2)   \
+	X(WORKER_START, 3, "worker-start", 1, 3)   \
+	X(WORKER_STOP, 4, "worker-stop", 1, 3)     \
+	X(WORKER_PARK, 5, "worker-park", 2, 2)     \
+	X(WORKER_UNPARK, 6, "worker-unpark", 2, 3) \
+	X(TASK_SPAWN, 7, "task-spawn", 1, 5)       \
+	X(TASK_NAME, 8, "task-name", 1, 0)         \
+	X(TASK_POLL, 9, "task-poll", 1, 4)         \
+	X(TASK_WAKE, 10, "task-wake", 2, 3)        \
+	X(TASK_END, 11, "task-end", 1, 3)          \
+	X(HANDLE_DROP, 12, "handle-drop", 1, 3)    \
+	X(STEAL, 13, "steal", 2, 3)                \
+	X(QUEUE_DEPTH, 14, "queue-depth", 3, 3)    \
+	X(TIMER_ARM, 15, "timer-arm", 2, 4)        \
+	X(TIMER_FIRE, 16, "timer-fire", 2, 4)      \
+	X(TIMER_CANCEL, 17, "timer-cancel", 2, 4)  \
+	X(JOB_START, 18, "job-start", 2, 4)        \
+	X(JOB_END, 19, "job-end", 2, 4)            \
+	X(IO_READY, 20, "io-ready", 3, 3)          \
+	X(DRIVER_TURN, 21, "driver-turn", 3, 3)    \
+	X(LOCK_WAIT, 22, "lock-wait", 3, 3)        \
+	X(MISUSE, 23, "misuse", 1, 3)              \
+	X(LEVEL, 24, "level", 1, 2)                \
 	X(LABEL, 25, "label", 1, 0)
 
 enum weft_kind {
@@ -118,26 +119,44 @@ enum weft_kind {
 #undef X
 };
 
-#define WEFT_STAMP_BITS 56
-#define WEFT_STAMP_MASK ((1ull << WEFT_STAMP_BITS) - 1)
-#define WEFT_ID_MASK ((1ull << 48) - 1)
-#define WEFT_TICKS_UNKNOWN ((1ull << 48) - 1)
-#define WEFT_WORD0(kind, stamp) ((__u64)(kind) << WEFT_STAMP_BITS | ((stamp) & WEFT_STAMP_MASK))
-#define WEFT_LIGHT_POLL_NS 1000000u /* at `light`, polls shorter than this are only counted */
+#define WEFT_STAMP_BITS         56
+#define WEFT_STAMP_MASK         ((1ull << WEFT_STAMP_BITS) - 1)
+#define WEFT_ID_MASK            ((1ull << 48) - 1)
+#define WEFT_TICKS_UNKNOWN      ((1ull << 48) - 1)
+#define WEFT_WORD0(kind, stamp) ((__u64)(kind) << WEFT_STAMP_BITS | ((stamp)&WEFT_STAMP_MASK))
+#define WEFT_LIGHT_POLL_NS      1000000u /* at `light`, polls shorter than this are only counted */
 
-enum weft_flavour { WEFT_F_MULTI_THREAD = 1, WEFT_F_CURRENT_THREAD, WEFT_F_REACTOR_POOL, WEFT_F_EXECUTOR };
+enum weft_flavour {
+	WEFT_F_MULTI_THREAD = 1,
+	WEFT_F_CURRENT_THREAD,
+	WEFT_F_REACTOR_POOL,
+	WEFT_F_EXECUTOR
+};
 enum weft_park { WEFT_PARK_DRIVER = 1, WEFT_PARK_FUTEX = 2 };
 enum weft_result { WEFT_R_PENDING = 0, WEFT_R_READY = 1, WEFT_R_CANCELLED = 2, WEFT_R_ERROR = 3 };
-enum weft_waker_kind { WEFT_W_TASK = 1, WEFT_W_TIMER, WEFT_W_IO, WEFT_W_FOREIGN, WEFT_W_JOB, WEFT_W_SPAWN, WEFT_W_RUNTIME };
+enum weft_waker_kind {
+	WEFT_W_TASK = 1,
+	WEFT_W_TIMER,
+	WEFT_W_IO,
+	WEFT_W_FOREIGN,
+	WEFT_W_JOB,
+	WEFT_W_SPAWN,
+	WEFT_W_RUNTIME
+};
 enum weft_end { WEFT_E_DONE = 1, WEFT_E_CANCELLED, WEFT_E_ERROR, WEFT_E_SHUTDOWN };
 enum weft_drop { WEFT_D_DETACH = 1, WEFT_D_CANCEL, WEFT_D_COMPLETE };
-enum weft_spawn_flag { WEFT_S_DETACHED = 1, WEFT_S_LOCAL = 2, WEFT_S_BLOCK_ON = 4, WEFT_S_NAMED = 8 };
+enum weft_spawn_flag {
+	WEFT_S_DETACHED = 1,
+	WEFT_S_LOCAL = 2,
+	WEFT_S_BLOCK_ON = 4,
+	WEFT_S_NAMED = 8
+};
 enum weft_misuse {
-	WEFT_M_TIME_OFF = 1,   /* timer used in a runtime built without timers */
-	WEFT_M_IO_OFF,         /* IO used in a runtime built without IO */
+	WEFT_M_TIME_OFF = 1, /* timer used in a runtime built without timers */
+	WEFT_M_IO_OFF,       /* IO used in a runtime built without IO */
 	WEFT_M_NESTED_BLOCK_ON,
-	WEFT_M_FRAME_MOVED,    /* frame at another address than at its first poll */
-	WEFT_M_WRONG_THREAD,   /* thread-bound task polled or woken onto another worker */
+	WEFT_M_FRAME_MOVED,  /* frame at another address than at its first poll */
+	WEFT_M_WRONG_THREAD, /* thread-bound task polled or woken onto another worker */
 	WEFT_M_DOUBLE_AWAIT,
 	WEFT_M_AFTER_SHUTDOWN,
 };
@@ -155,8 +174,20 @@ struct weft_batch {
 #define WEFT_BATCH_MAGIC 0x54414257u /* "WBAT" */
 #define WEFT_BATCH_BYTES WEFT_PAGE
 
-enum weft_lane_role { WEFT_LANE_FREE, WEFT_LANE_WORKER, WEFT_LANE_POOL, WEFT_LANE_FOREIGN, WEFT_LANE_DEAD };
-enum weft_worker_state { WEFT_WS_STOPPED, WEFT_WS_RUNNING, WEFT_WS_SEARCHING, WEFT_WS_PARKED_DRIVER, WEFT_WS_PARKED_FUTEX };
+enum weft_lane_role {
+	WEFT_LANE_FREE,
+	WEFT_LANE_WORKER,
+	WEFT_LANE_POOL,
+	WEFT_LANE_FOREIGN,
+	WEFT_LANE_DEAD
+};
+enum weft_worker_state {
+	WEFT_WS_STOPPED,
+	WEFT_WS_RUNNING,
+	WEFT_WS_SEARCHING,
+	WEFT_WS_PARKED_DRIVER,
+	WEFT_WS_PARKED_FUTEX
+};
 
 /*
  * Status page of one lane: one writer (its thread), any number of outside readers; every field is
@@ -165,11 +196,11 @@ enum weft_worker_state { WEFT_WS_STOPPED, WEFT_WS_RUNNING, WEFT_WS_SEARCHING, WE
  */
 struct weft_lane {
 	/* identity: written once before `role` is release-stored */
-	__u32 role;   /* enum weft_lane_role */
-	__u32 index;  /* own index */
-	__u32 tid;    /* in the process's own pid namespace */
+	__u32 role;  /* enum weft_lane_role */
+	__u32 index; /* own index */
+	__u32 tid;   /* in the process's own pid namespace */
 	__u32 runtime;
-	__u32 worker; /* index in its runtime; 0xffffffff = not a worker */
+	__u32 worker;     /* index in its runtime; 0xffffffff = not a worker */
 	__u32 generation; /* grows when a dead lane is taken by another thread */
 	__u64 start_stamp;
 	char name[32];
@@ -178,10 +209,10 @@ struct weft_lane {
 	__u64 pad0[7];
 
 	/* what it does now. Offset 128 */
-	__u64 task;        /* id of the task being polled, 0 = none; kept even when nobody traces */
-	__u64 poll_start;  /* stamp, 0 = no poll open or not traced when it began */
-	__u64 poll_seq;    /* polls begun by this lane, ever (wraps never) */
-	__u32 state;       /* enum weft_worker_state */
+	__u64 task;       /* id of the task being polled, 0 = none; kept even when nobody traces */
+	__u64 poll_start; /* stamp, 0 = no poll open or not traced when it began */
+	__u64 poll_seq;   /* polls begun by this lane, ever (wraps never) */
+	__u32 state;      /* enum weft_worker_state */
 	__u32 local_depth; /* local queue + LIFO slot; refreshed at park and once per scheduler tick */
 	__u64 state_stamp; /* when `state` was entered, 0 = not traced then */
 	__u64 pad1[3];
@@ -201,7 +232,7 @@ struct weft_site_entry {
 	__u32 line;
 	__u32 kind; /* 0 spawn, 1 await */
 	char func[64];
-	char name[64]; /* default task name */
+	char name[64];  /* default task name */
 	char file[112]; /* as the compiler was given it; a long one keeps its tail */
 };
 
@@ -220,12 +251,12 @@ struct weft_task_head {
 	__u64 id;    /* 0 = slot is free */
 	__u64 state; /* enum weft_task_bit | references << WEFT_TASK_REF_SHIFT */
 	__u32 site;
-	__u32 polls; /* wraps */
-	__u64 parent;     /* id, 0 = none */
+	__u32 polls;  /* wraps */
+	__u64 parent; /* id, 0 = none */
 	__u64 spawn_stamp;
 	__u64 wake_stamp; /* made runnable at, while traced; 0 = not known */
-	__u64 name;       /* address of a NUL-terminated dynamic name in the target, 0 = the site's */
-	__u32 bytes;      /* of the whole block */
+	__u64 name;  /* address of a NUL-terminated dynamic name in the target, 0 = the site's */
+	__u32 bytes; /* of the whole block */
 	__u32 runtime;
 };
 enum weft_task_bit {
@@ -244,10 +275,10 @@ struct weft_runtime_entry {
 	__u32 flavour; /* enum weft_flavour */
 	__u32 workers;
 	__u32 stopped;
-	__u64 alive;        /* tasks alive */
+	__u64 alive; /* tasks alive */
 	__u64 inject_depth;
-	__u64 timers;       /* armed */
-	__u64 driver_stamp; /* last turn of the driver (while traced) */
+	__u64 timers;        /* armed */
+	__u64 driver_stamp;  /* last turn of the driver (while traced) */
 	__u32 driver_worker; /* who owns the driver now, 0xffffffff = nobody */
 	__u32 fds;
 	__u32 pool_threads, pool_busy;
@@ -256,7 +287,7 @@ struct weft_runtime_entry {
 };
 
 #define WEFT_CLOCK_MONOTONIC 0u
-#define WEFT_CLOCK_TSC 1u
+#define WEFT_CLOCK_TSC       1u
 
 /* First page of the mapping. */
 struct weft_map_header {
@@ -271,14 +302,16 @@ struct weft_map_header {
 	__u32 lane_offset, lane_stride; /* status page; the batch page is at + WEFT_PAGE */
 	__u32 max_lanes, lanes;         /* lanes: release-stored, only grows */
 	__u32 site_offset, site_stride, max_sites, sites; /* sites: release-stored, only grows */
-	__u32 slab_offset, max_slabs, slabs, slabs_missed; /* slabs: release-stored, only grows; missed: blocks not in the table */
+	__u32 slab_offset, max_slabs, slabs,
+		slabs_missed; /* slabs: release-stored, only grows; missed: blocks not in the table */
 	__u32 task_head_bytes, lost_lanes; /* lost_lanes: threads that found no free lane */
 	__u64 lost_events;                 /* their events: produced and lost, all kinds */
 	__u8 kind_words[WEFT_MAX_KINDS];   /* words of each kind; 0 = variable or unknown */
 	struct weft_runtime_entry runtime[WEFT_MAX_RUNTIMES];
 };
 
-#define WEFT_ASSERT(name, cond) typedef char weft_assert_##name[(cond) ? 1 : -1] __attribute__((unused))
+#define WEFT_ASSERT(name, cond) \
+	typedef char weft_assert_##name[(cond) ? 1 : -1] __attribute__((unused))
 WEFT_ASSERT(batch, sizeof(struct weft_batch) == 32);
 WEFT_ASSERT(lane, sizeof(struct weft_lane) == 2112 && sizeof(struct weft_lane) <= WEFT_PAGE);
 WEFT_ASSERT(lane_commit, __builtin_offsetof(struct weft_lane, commit) == 64);
@@ -301,24 +334,24 @@ WEFT_ASSERT(header, sizeof(struct weft_map_header) <= WEFT_PAGE);
  * batch, that of the level in force. A watcher attaches its program to all three, without a
  * semaphore, and raises the level through a level point (below).
  */
-#define WEFT_USDT_POINTS(X)                                                              \
-	X(flush_light, "flush_light", 4)                                                 \
-	X(flush_normal, "flush_normal", 4)                                               \
-	X(flush_full, "flush_full", 4)                                                   \
-	X(task_spawn, "task-spawn", 5)           /* task, name, parent, file, line */     \
-	X(task_poll_start, "task-poll-start", 3) /* task, name, worker */                 \
-	X(task_poll_end, "task-poll-end", 3)     /* task, name, result */                 \
-	X(task_terminate, "task-terminate", 3)   /* task, name, reason */                 \
-	X(task_wake, "task-wake", 3)             /* task, waking task, waker kind */      \
-	X(task_steal, "task-steal", 3)           /* tasks, from worker, to worker */      \
-	X(worker_thread_start, "worker-thread-start", 2) /* worker, runtime */            \
-	X(worker_thread_stop, "worker-thread-stop", 2)                                   \
-	X(worker_thread_park, "worker-thread-park", 2)                                   \
-	X(worker_thread_unpark, "worker-thread-unpark", 2)                               \
-	X(timer_arm, "timer-arm", 3)   /* task, timer, deadline ns */                     \
-	X(timer_fire, "timer-fire", 3) /* task, timer, lateness ns */                     \
-	X(job_start, "job-start", 2)   /* task, job */                                    \
-	X(job_end, "job-end", 2)                                                         \
+#define WEFT_USDT_POINTS(X)                                                                   \
+	X(flush_light, "flush_light", 4)                                                      \
+	X(flush_normal, "flush_normal", 4)                                                    \
+	X(flush_full, "flush_full", 4)                                                        \
+	X(task_spawn, "task-spawn", 5)                   /* task, name, parent, file, line */ \
+	X(task_poll_start, "task-poll-start", 3)         /* task, name, worker */             \
+	X(task_poll_end, "task-poll-end", 3)             /* task, name, result */             \
+	X(task_terminate, "task-terminate", 3)           /* task, name, reason */             \
+	X(task_wake, "task-wake", 3)                     /* task, waking task, waker kind */  \
+	X(task_steal, "task-steal", 3)                   /* tasks, from worker, to worker */  \
+	X(worker_thread_start, "worker-thread-start", 2) /* worker, runtime */                \
+	X(worker_thread_stop, "worker-thread-stop", 2)                                        \
+	X(worker_thread_park, "worker-thread-park", 2)                                        \
+	X(worker_thread_unpark, "worker-thread-unpark", 2)                                    \
+	X(timer_arm, "timer-arm", 3)   /* task, timer, deadline ns */                         \
+	X(timer_fire, "timer-fire", 3) /* task, timer, lateness ns */                         \
+	X(job_start, "job-start", 2)   /* task, job */                                        \
+	X(job_end, "job-end", 2)                                                              \
 	X(misuse, "misuse", 3) /* task, code, file */
 
 /*
@@ -331,7 +364,7 @@ WEFT_ASSERT(header, sizeof(struct weft_map_header) <= WEFT_PAGE);
  *
  *   X(c_name, "probe-name", c_name of the point whose semaphore it carries)
  */
-#define WEFT_LEVEL_POINTS(X)                         \
+#define WEFT_LEVEL_POINTS(X)                          \
 	X(level_light, "level_light", flush_light)    \
 	X(level_normal, "level_normal", flush_normal) \
 	X(level_full, "level_full", flush_full)

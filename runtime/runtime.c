@@ -257,6 +257,7 @@ int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
 		  const struct weft_frame_bytes *frame)
 {
 	struct weft_spawn spawn = { rt ? rt : weft_thread.rt, site, options->name, fn, frame, 0 };
+	struct weft_join **wanted = options->detach ? NULL : options->join;
 	struct weft_task *task;
 	int rc;
 
@@ -266,13 +267,13 @@ int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
 		weft_misuse(WEFT_M_AFTER_SHUTDOWN, weft_thread.cx ? weft_thread.cx->task : NULL);
 		return -ESHUTDOWN;
 	}
-	if (options->detach || !options->join)
+	if (!wanted)
 		spawn.flags = WEFT_S_DETACHED;
 	rc = weft_task_new(&spawn, &task);
 	if (rc)
 		return rc;
-	if (!(spawn.flags & WEFT_S_DETACHED))
-		*options->join = (struct weft_join *)task;
+	if (wanted)
+		*wanted = (struct weft_join *)task;
 	weft_task_schedule(task, WEFT_W_SPAWN);
 	return 0;
 }

@@ -35,6 +35,7 @@ static struct weft_map_header *header;
 static uint32_t *gate_page;
 static const uint32_t gate_closed;
 static pthread_key_t thread_key;
+static struct weft_lane spare_lane;
 static bool once_done; /* what survives fork: key, atfork handlers */
 
 const uint32_t *weft_trace_gate = &gate_closed;
@@ -158,9 +159,10 @@ static void fork_child(void)
 	struct weft_trace_thread *t = &weft_trace_thread;
 
 	weft_usdt_clear();
-	if (header)
-		mmap(header, MAP_BYTES, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+	if (header &&
+	    mmap(header, MAP_BYTES, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		t->lane = &spare_lane; /* only this thread exists here */
 	header = NULL;
 	weft_trace_gate = &gate_closed;
 	if (gate_page)

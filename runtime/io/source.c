@@ -86,9 +86,13 @@ int weft_source_open(struct weft_runtime *rt, int fd, uint32_t events, struct we
 		return -ENOMEM;
 	source->rt = rt;
 	source->fd = fd;
-	source->closed = source->drained = 0;
-	source->merged = events != 0;
-	/* A stale event may still store here: the words are atomic for good. */
+	source->drained = 0;
+	/*
+	 * A stale event that saw the old generation may still be storing here. It can leave a spurious
+	 * READY or `closed`, which costs one call more, or wake a waiter once for nothing.
+	 */
+	__atomic_store_n(&source->closed, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->merged, events != 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&source->slot[WEFT_DIR_READ], 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&source->slot[WEFT_DIR_WRITE], 0, __ATOMIC_RELAXED);
 	event.data.u64 = ((uint64_t)(uintptr_t)source & POINTER_MASK) | (uint64_t)source->generation
@@ -137,15 +141,17 @@ int weft_source_event(const struct epoll_event *event)
 	struct weft_source *source =
 		(struct weft_source *)(uintptr_t)(event->data.u64 & POINTER_MASK);
 	uint32_t events = event->events;
+	bool merged;
 
 	if (!source ||
 	    __atomic_load_n(&source->generation, __ATOMIC_ACQUIRE) != event->data.u64 >> 48)
 		return 0;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		__atomic_store_n(&source->closed, 1, __ATOMIC_RELEASE);
-	if (events & READ_EVENTS || source->merged)
+	merged = __atomic_load_n(&source->merged, __ATOMIC_RELAXED);
+	if (events & READ_EVENTS || merged)
 		edge_wake(source, WEFT_DIR_READ, events);
-	if (events & WRITE_EVENTS && !source->merged)
+	if (events & WRITE_EVENTS && !merged)
 		edge_wake(source, WEFT_DIR_WRITE, events);
 	return 1;
 }

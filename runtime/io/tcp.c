@@ -78,8 +78,8 @@ int weft_tcp_listen(struct weft_runtime *rt, const char *address, uint16_t port,
 		    struct weft_listener **ret)
 {
 	struct sockaddr_storage to;
-	struct weft_source *source;
-	socklen_t len;
+	struct weft_source *source = NULL;
+	socklen_t len = 0;
 	int fd, one = 1, rc = parse(address, port, &to, &len);
 
 	if (rc)
@@ -121,7 +121,7 @@ struct weft_listener *weft_listener_close(struct weft_listener *listener)
 
 static int adopt(struct weft_runtime *rt, int fd, struct weft_tcp **ret)
 {
-	struct weft_source *source;
+	struct weft_source *source = NULL;
 	int one = 1, rc;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -164,7 +164,7 @@ static weft_poll_t connect_start(struct weft_cx *cx, struct weft_connect *f, con
 				 uint16_t port)
 {
 	struct sockaddr_storage to;
-	socklen_t len;
+	socklen_t len = 0;
 	int fd, rc = parse(address, port, &to, &len);
 
 	if (rc)

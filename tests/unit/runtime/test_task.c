@@ -286,7 +286,7 @@ static void test_parts_left_out(void **state)
 }
 
 /* Waits for nothing, ignores each error: taken off after 1,000 refusals. */
-static weft_poll_t stubborn(struct weft_cx *cx, struct child *f)
+static weft_poll_t headstrong(struct weft_cx *cx, struct child *f)
 {
 	weft_async_begin(f);
 	for (;;) {
@@ -296,19 +296,19 @@ static weft_poll_t stubborn(struct weft_cx *cx, struct child *f)
 	weft_async_end(f, 0);
 }
 
-static void test_stubborn_task_and_shutdown(void **state)
+static void test_headstrong_task_and_shutdown(void **state)
 {
 	struct weft_join *join;
 	struct child f = { .i = 0 };
 
 	(void)state;
-	assert_int_equal(weft_spawn(rt, stubborn, f, .join = &join), 0);
+	assert_int_equal(weft_spawn(rt, headstrong, f, .join = &join), 0);
 	usleep(5000);
 	weft_join_abort(join);
 	while (!weft_join_done(join))
 		usleep(200);
 	weft_join_detach(join);
-	assert_int_equal(weft_spawn(rt, stubborn, f), 0); /* ended by teardown */
+	assert_int_equal(weft_spawn(rt, headstrong, f), 0); /* ended by teardown */
 }
 
 struct abandon {
@@ -434,7 +434,7 @@ int main(void)
 		T(test_double_await),
 		T(test_nested_block_on),
 		T(test_parts_left_out),
-		T(test_stubborn_task_and_shutdown),
+		T(test_headstrong_task_and_shutdown),
 		T(test_abandoned_timer),
 		T(test_timeout),
 		T(test_foreign_waker),
