@@ -17,7 +17,7 @@
 #include "probes/symbols/proc_maps.h"
 #include "runtime/probe_points.h"
 
-#define NOP 0x90
+#define NOP            0x90
 #define CALIBRATE_HITS 500
 
 /* The part of union bpf_attr that BPF_LINK_CREATE reads for uprobe_multi (6.6), absent from older headers. */
@@ -59,7 +59,8 @@ static void fd_path(int fd, char *path, size_t size)
 static int open_multi(const struct attach_request *r, struct attachment *a)
 {
 	uint64_t offsets[ATTACH_PLACES], counters[ATTACH_PLACES], cookies[ATTACH_PLACES];
-	struct link_create_multi attr = { .prog_fd = (uint32_t)r->prog_fd, .attach_type = ATTACH_UPROBE_MULTI };
+	struct link_create_multi attr = { .prog_fd = (uint32_t)r->prog_fd,
+					  .attach_type = ATTACH_UPROBE_MULTI };
 	char path[64];
 	int fd;
 
@@ -90,9 +91,11 @@ static int uprobe_pmu_type(void)
 	return f && fscanf(f, "%d", &type) == 1 ? type : -ENOTSUP;
 }
 
-static int open_perf(const struct attach_request *r, const struct attach_place *place, struct attachment *a)
+static int open_perf(const struct attach_request *r, const struct attach_place *place,
+		     struct attachment *a)
 {
-	struct link_create_perf link = { .prog_fd = (uint32_t)r->prog_fd, .attach_type = BPF_PERF_EVENT };
+	struct link_create_perf link = { .prog_fd = (uint32_t)r->prog_fd,
+					 .attach_type = BPF_PERF_EVENT };
 	struct perf_event_attr attr = { .size = sizeof(attr) };
 	int type = uprobe_pmu_type(), fd;
 	char path[64];
@@ -183,7 +186,8 @@ static void *hit_many(void *arg)
 	for (int i = 0; i < CALIBRATE_HITS; i++)
 		attach_calibrate_site(batch);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
-	*ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / CALIBRATE_HITS;
+	*ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) /
+	      CALIBRATE_HITS;
 	return NULL;
 }
 

@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #define ATTACH_UPROBE_MULTI 48 /* enum bpf_attach_type; the headers of older systems lack it */
-#define ATTACH_PLACES 8u
+#define ATTACH_PLACES       8u
 
 struct attach_place {
 	uint64_t offset;  /* in the file */
@@ -24,7 +24,7 @@ struct attach_place {
 
 struct attach_request {
 	int prog_fd;
-	int file_fd;     /* the ELF file */
+	int file_fd; /* the ELF file */
 	pid_t pid;
 	uint64_t cookie;
 	bool perf;       /* perf-based links instead of uprobe_multi */

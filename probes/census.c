@@ -9,7 +9,7 @@
 
 #include "probes/clock_pair.h"
 
-#define CHUNK_BYTES (256u << 10)
+#define CHUNK_BYTES    (256u << 10)
 #define MAX_SLOT_BYTES (64u << 10)
 #define MAX_SLAB_SLOTS (16u << 20)
 
@@ -93,7 +93,8 @@ static void read_name(const struct census *c, uint64_t address, char *to, size_t
 	memset(to + n, 0, size - (size_t)n);
 }
 
-static void look_at_slot(struct census *c, const uint8_t *a, const uint8_t *b, const struct census_out *out)
+static void look_at_slot(struct census *c, const uint8_t *a, const uint8_t *b,
+			 const struct census_out *out)
 {
 	struct census_task task = { .name = "" };
 	uint64_t again;
@@ -117,8 +118,9 @@ static void look_at_slot(struct census *c, const uint8_t *a, const uint8_t *b, c
 
 static bool slab_sound(const struct target_map *map, const struct weft_slab *slab)
 {
-	return slab->slot_bytes >= target_map_shape(map)->task_head_bytes && slab->slot_bytes <= MAX_SLOT_BYTES &&
-	       slab->slots && slab->slots <= MAX_SLAB_SLOTS && slab->address && slab->address < 1ull << 56;
+	return slab->slot_bytes >= target_map_shape(map)->task_head_bytes &&
+	       slab->slot_bytes <= MAX_SLOT_BYTES && slab->slots && slab->slots <= MAX_SLAB_SLOTS &&
+	       slab->address && slab->address < 1ull << 56;
 }
 
 /* One chunk of the current slab; moves on to the next slab at its end or when it can't be read. */

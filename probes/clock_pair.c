@@ -5,7 +5,7 @@
 
 #include "runtime/probe_points.h"
 
-#define TRIES 8
+#define TRIES  8
 #define FIT_NS 10000000000ull /* the rate is taken over at least this long once there is so much */
 
 uint64_t clock_pair_now_ns(void)
@@ -35,7 +35,8 @@ static void take(uint64_t *stamp, uint64_t *ns)
 	uint64_t best = UINT64_MAX;
 
 	for (int i = 0; i < TRIES; i++) {
-		uint64_t before = clock_pair_now_ns(), s = read_stamp(), after = clock_pair_now_ns();
+		uint64_t before = clock_pair_now_ns(), s = read_stamp(),
+			 after = clock_pair_now_ns();
 
 		if (after - before < best) {
 			best = after - before;
@@ -59,12 +60,15 @@ void clock_pair_update(struct clock_pair *c)
 
 	take(&stamp, &ns);
 	if (stamp > c->first_stamp && ns > c->first_ns)
-		c->mult = (uint64_t)(((unsigned __int128)(ns - c->first_ns) << 32) / (stamp - c->first_stamp));
+		c->mult = (uint64_t)(((unsigned __int128)(ns - c->first_ns) << 32) /
+				     (stamp - c->first_stamp));
 	c->stamp = stamp;
 	c->mono_ns = ns;
-	if (ns - c->first_ns > 2 * FIT_NS) { /* forget the far past: NTP slews the monotonic clock */
+	if (ns - c->first_ns >
+	    2 * FIT_NS) { /* forget the far past: NTP slews the monotonic clock */
 		c->first_ns += (ns - c->first_ns) / 2;
-		c->first_stamp = stamp - (uint64_t)(((unsigned __int128)(ns - c->first_ns) << 32) / c->mult);
+		c->first_stamp =
+			stamp - (uint64_t)(((unsigned __int128)(ns - c->first_ns) << 32) / c->mult);
 	}
 }
 

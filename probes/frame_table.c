@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PLACES_MAX 65536u /* then the table begins anew, with new ids */
-#define INLINES 8u
-#define NO_MODULE 0xffffffffu
+#define PLACES_MAX    65536u /* then the table begins anew, with new ids */
+#define INLINES       8u
+#define NO_MODULE     0xffffffffu
 #define KERNEL_MODULE 0u
-#define REFRESH_NS 1000000000ull
+#define REFRESH_NS    1000000000ull
 
 /* One address of one process (or of the kernel: process WEFT_EV_ALL). Open addressing; process_plus 0 = free. */
 struct place {
@@ -108,7 +108,10 @@ struct resolver *frame_table_resolver(struct frame_table *t, const struct unwind
 
 static struct weft_ev event(const struct unwind_job *job, uint16_t kind)
 {
-	return (struct weft_ev){ .kind = kind, .process = job->ev.process, .tid = job->ev.tid, .time_ns = job->ev.time_ns };
+	return (struct weft_ev){ .kind = kind,
+				 .process = job->ev.process,
+				 .tid = job->ev.tid,
+				 .time_ns = job->ev.time_ns };
 }
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -119,7 +122,8 @@ static void copy_text(char *to, size_t size, const char *from)
 }
 
 /* The session's id of a module, told on first use. */
-static uint32_t module_of(struct frame_table *t, struct image *i, const struct unwind_job *job, uint64_t pc)
+static uint32_t module_of(struct frame_table *t, struct image *i, const struct unwind_job *job,
+			  uint64_t pc)
 {
 	struct weft_ev_module e = { 0 };
 	struct resolver_module m;
@@ -149,23 +153,28 @@ static uint32_t module_of(struct frame_table *t, struct image *i, const struct u
 
 static struct place *find(struct frame_table *t, uint32_t process_plus, uint64_t pc, bool call_site)
 {
-	uint64_t hash = (pc ^ (uint64_t)process_plus << 48 ^ (uint64_t)call_site) * 0x9e3779b97f4a7c15ull;
+	uint64_t hash =
+		(pc ^ (uint64_t)process_plus << 48 ^ (uint64_t)call_site) * 0x9e3779b97f4a7c15ull;
 	unsigned at = (unsigned)(hash >> 40) & (2 * PLACES_MAX - 1);
 
 	if (t->used >= PLACES_MAX) {
 		memset(t->place, 0, 2 * PLACES_MAX * sizeof(*t->place));
 		t->used = 0;
 	}
-	while (t->place[at].process_plus && (t->place[at].pc != pc || t->place[at].process_plus != process_plus ||
-					     t->place[at].call_site != call_site))
+	while (t->place[at].process_plus &&
+	       (t->place[at].pc != pc || t->place[at].process_plus != process_plus ||
+		t->place[at].call_site != call_site))
 		at = (at + 1) & (2 * PLACES_MAX - 1);
 	return &t->place[at];
 }
 
-static void tell(struct frame_table *t, const struct unwind_job *job, const struct resolver_frame *f, uint32_t module,
-		 struct place *to)
+static void tell(struct frame_table *t, const struct unwind_job *job,
+		 const struct resolver_frame *f, uint32_t module, struct place *to)
 {
-	struct weft_ev_frame e = { .frame = t->next_frame++, .module = module, .offset = f->offset, .line = f->line,
+	struct weft_ev_frame e = { .frame = t->next_frame++,
+				   .module = module,
+				   .offset = f->offset,
+				   .line = f->line,
 				   .inlined = f->inlined };
 
 	copy_text(e.func, sizeof(e.func), f->func);
@@ -174,14 +183,16 @@ static void tell(struct frame_table *t, const struct unwind_job *job, const stru
 	to->id[to->n++] = e.frame;
 }
 
-static struct place *take(struct frame_table *t, struct place *p, uint32_t process_plus, uint64_t pc, bool call_site)
+static struct place *take(struct frame_table *t, struct place *p, uint32_t process_plus,
+			  uint64_t pc, bool call_site)
 {
 	*p = (struct place){ .pc = pc, .process_plus = process_plus, .call_site = call_site };
 	t->used++;
 	return p;
 }
 
-static int resolve(struct image *i, const struct unwind_job *job, uint64_t pc, bool call_site, struct resolver_frame *f)
+static int resolve(struct image *i, const struct unwind_job *job, uint64_t pc, bool call_site,
+		   struct resolver_frame *f)
 {
 	int n = resolver_frames(i->resolver, pc, call_site, f, INLINES);
 
@@ -202,8 +213,8 @@ static unsigned copy_ids(const struct place *p, uint32_t *ids, unsigned max)
 	return n;
 }
 
-unsigned frame_table_user(struct frame_table *t, const struct unwind_job *job, uint64_t pc, bool call_site, uint32_t *ids,
-			  unsigned max)
+unsigned frame_table_user(struct frame_table *t, const struct unwind_job *job, uint64_t pc,
+			  bool call_site, uint32_t *ids, unsigned max)
 {
 	struct place *p = find(t, job->ev.process + 1, pc, call_site);
 	struct resolver_frame f[INLINES];
@@ -230,7 +241,8 @@ unsigned frame_table_user(struct frame_table *t, const struct unwind_job *job, u
 	return copy_ids(p, ids, max);
 }
 
-unsigned frame_table_kernel(struct frame_table *t, const struct unwind_job *job, uint64_t pc, uint32_t *ids)
+unsigned frame_table_kernel(struct frame_table *t, const struct unwind_job *job, uint64_t pc,
+			    uint32_t *ids)
 {
 	struct place *p = find(t, WEFT_EV_ALL, pc, false);
 	struct resolver_frame f;

@@ -11,7 +11,7 @@
 
 struct frame_table;
 
-struct frame_table *frame_table_new(void); /* NULL: no memory */
+struct frame_table *frame_table_new(void);                   /* NULL: no memory */
 struct frame_table *frame_table_free(struct frame_table *t); /* takes NULL, returns NULL */
 void frame_table_output(struct frame_table *t, unwinder_fn fn, void *ctx);
 
@@ -19,8 +19,9 @@ void frame_table_output(struct frame_table *t, unwinder_fn fn, void *ctx);
 struct resolver *frame_table_resolver(struct frame_table *t, const struct unwind_job *job);
 
 /* Write the ids of one address, inlined frames included, leaf first; return how many. */
-unsigned frame_table_user(struct frame_table *t, const struct unwind_job *job, uint64_t pc, bool call_site, uint32_t *ids,
-			  unsigned max);
-unsigned frame_table_kernel(struct frame_table *t, const struct unwind_job *job, uint64_t pc, uint32_t *ids);
+unsigned frame_table_user(struct frame_table *t, const struct unwind_job *job, uint64_t pc,
+			  bool call_site, uint32_t *ids, unsigned max);
+unsigned frame_table_kernel(struct frame_table *t, const struct unwind_job *job, uint64_t pc,
+			    uint32_t *ids);
 
 #endif

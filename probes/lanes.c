@@ -7,7 +7,7 @@
 
 #include "probes/event.h"
 
-#define HEAD ((uint32_t)sizeof(struct weft_batch))
+#define HEAD       ((uint32_t)sizeof(struct weft_batch))
 #define BASE_TRIES 64
 
 struct lane_base {
@@ -16,10 +16,10 @@ struct lane_base {
 };
 
 struct lane {
-	uint32_t seq, offset;          /* first position not delivered */
-	uint32_t word_seq, word_head;  /* commit word of the last look */
-	uint64_t pending_since;        /* something undelivered was seen at the last settle; 0 = nothing */
-	struct lane_base *base;        /* NULL = zero */
+	uint32_t seq, offset;         /* first position not delivered */
+	uint32_t word_seq, word_head; /* commit word of the last look */
+	uint64_t pending_since; /* something undelivered was seen at the last settle; 0 = nothing */
+	struct lane_base *base; /* NULL = zero */
 	uint64_t delivered[WEFT_MAX_KINDS];
 	struct lane_copy *cut;
 	bool unreadable;
@@ -28,7 +28,7 @@ struct lane {
 struct lanes {
 	const struct target_map *map;
 	uint32_t count;
-	struct lane *lane; /* of the mapping's max_lanes */
+	struct lane *lane;     /* of the mapping's max_lanes */
 	struct lane_copy copy; /* scratch */
 };
 
@@ -73,7 +73,8 @@ static int32_t seq_diff(uint32_t a, uint32_t b)
 }
 
 /* Adds the records in [from, to) of a batch page; the kind is the top byte of a record's first word. */
-static void add_records(const struct target_map *map, const uint8_t *page, uint32_t from, uint32_t to, uint64_t *count)
+static void add_records(const struct target_map *map, const uint8_t *page, uint32_t from,
+			uint32_t to, uint64_t *count)
 {
 	uint32_t bytes;
 
@@ -85,7 +86,8 @@ static void add_records(const struct target_map *map, const uint8_t *page, uint3
 	}
 }
 
-static void count_records(const struct target_map *map, const struct lane_copy *c, uint64_t *emitted)
+static void count_records(const struct target_map *map, const struct lane_copy *c,
+			  uint64_t *emitted)
 {
 	memcpy(emitted, c->status.emitted[c->seq & 1], sizeof(c->status.emitted[0]));
 	add_records(map, c->batch, HEAD, c->head, emitted);
@@ -163,7 +165,8 @@ void lanes_look(struct lanes *l)
 		struct lane *lane = &l->lane[i];
 
 		if (!lane->cut)
-			lane->unreadable = !target_map_commit(l->map, i, &lane->word_seq, &lane->word_head);
+			lane->unreadable =
+				!target_map_commit(l->map, i, &lane->word_seq, &lane->word_head);
 	}
 }
 
@@ -180,8 +183,8 @@ static void report_gap(struct lane *lane, uint32_t i, uint32_t to, const struct 
 	skip_to(lane, to, HEAD);
 }
 
-bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struct lanes_out *out, uint32_t *from,
-		 uint32_t *to)
+bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struct lanes_out *out,
+		 uint32_t *from, uint32_t *to)
 {
 	struct lane *lane;
 	bool past_cut;
@@ -191,7 +194,8 @@ bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struc
 	if (batch->lane >= l->count)
 		return false;
 	lane = &l->lane[batch->lane];
-	if (seq_diff(batch->seq, lane->seq) < 0 || (lane->cut && seq_diff(batch->seq, lane->cut->seq) > 0))
+	if (seq_diff(batch->seq, lane->seq) < 0 ||
+	    (lane->cut && seq_diff(batch->seq, lane->cut->seq) > 0))
 		return false;
 	if (seq_diff(batch->seq, lane->seq) > 0)
 		report_gap(lane, batch->lane, batch->seq, out);
@@ -205,19 +209,22 @@ bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struc
 	return true;
 }
 
-static void deliver_piece(struct lanes *l, uint32_t i, const struct lane_copy *c, const struct lanes_out *out)
+static void deliver_piece(struct lanes *l, uint32_t i, const struct lane_copy *c,
+			  const struct lanes_out *out)
 {
 	struct lane *lane = &l->lane[i];
 
 	if (c->head > lane->offset) {
-		out->piece(out->ctx, i, c->seq, lane->offset, c->batch + lane->offset, c->head - lane->offset);
+		out->piece(out->ctx, i, c->seq, lane->offset, c->batch + lane->offset,
+			   c->head - lane->offset);
 		add_records(l->map, c->batch, lane->offset, c->head, lane->delivered);
 	}
 	skip_to(lane, c->seq, c->head > lane->offset ? c->head : lane->offset);
 }
 
 /* A copy of another batch than the word's means that the flush is on its way: it will bring the bytes. */
-static void settle_lane(struct lanes *l, uint32_t i, uint64_t now_ns, uint64_t age_ns, const struct lanes_out *out)
+static void settle_lane(struct lanes *l, uint32_t i, uint64_t now_ns, uint64_t age_ns,
+			const struct lanes_out *out)
 {
 	struct lane *lane = &l->lane[i];
 
@@ -250,7 +257,8 @@ static bool oldest_of(const struct lanes *l, uint32_t i, uint64_t *ret)
 
 	if (lane->unreadable || lane->word_seq != lane->seq || lane->word_head <= lane->offset)
 		return false;
-	if (!target_map_load64(l->map, at, &word) || !target_map_commit(l->map, i, &seq, &head) || seq != lane->seq)
+	if (!target_map_load64(l->map, at, &word) || !target_map_commit(l->map, i, &seq, &head) ||
+	    seq != lane->seq)
 		return false;
 	*ret = word & WEFT_STAMP_MASK;
 	return true;
@@ -318,7 +326,8 @@ static void add_lane_counts(struct lanes *l, uint32_t i, __u64 *emitted, __u64 *
 	count_records(l->map, c, now);
 	for (unsigned k = 1; k < WEFT_MAX_KINDS; k++) {
 		emitted[k] += now[k] - (lane->base ? lane->base->emitted[k] : 0);
-		filtered[k] += c->status.filtered[k] - (lane->base ? lane->base->status.filtered[k] : 0);
+		filtered[k] +=
+			c->status.filtered[k] - (lane->base ? lane->base->status.filtered[k] : 0);
 	}
 }
 

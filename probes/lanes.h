@@ -28,7 +28,8 @@ struct lanes;
 
 struct lanes_out {
 	void *ctx;
-	void (*piece)(void *ctx, uint32_t lane, uint32_t seq, uint32_t offset, const void *records, uint32_t bytes);
+	void (*piece)(void *ctx, uint32_t lane, uint32_t seq, uint32_t offset, const void *records,
+		      uint32_t bytes);
 	void (*gap)(void *ctx, uint32_t lane, uint32_t seq_from, uint32_t seq_to);
 };
 
@@ -43,8 +44,8 @@ int lanes_base(struct lanes *l);
 void lanes_look(struct lanes *l);
 
 /* Bytes [*from, *to) of this batch, whose bytes follow the header, are new; false: none. Reports a gap before it. */
-bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struct lanes_out *out, uint32_t *from,
-		 uint32_t *to);
+bool lanes_batch(struct lanes *l, const struct weft_ev_batch *batch, const struct lanes_out *out,
+		 uint32_t *from, uint32_t *to);
 
 /* Only after all of the ring up to lanes_look() was handed in. age_ns: pieces that lie this long are delivered. */
 void lanes_settle(struct lanes *l, uint64_t now_ns, uint64_t age_ns, const struct lanes_out *out);

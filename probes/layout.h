@@ -8,11 +8,11 @@
 
 #include "probes/event.h"
 
-#define WEFT_FOLLOW_MAX 64u   /* processes watched at once */
-#define WEFT_SLOT_MAX 1024u   /* threads with a lane */
-#define WEFT_TREE_MAX 1024u   /* descendants of a command started by the session */
-#define WEFT_STACK_COPY 16384u
-#define WEFT_STACK_STEP 512u  /* granularity in which the end of a stack is found */
+#define WEFT_FOLLOW_MAX    64u   /* processes watched at once */
+#define WEFT_SLOT_MAX      1024u /* threads with a lane */
+#define WEFT_TREE_MAX      1024u /* descendants of a command started by the session */
+#define WEFT_STACK_COPY    16384u
+#define WEFT_STACK_STEP    512u /* granularity in which the end of a stack is found */
 #define WEFT_KERNEL_FRAMES 32u
 
 /* Ring records for the session only, beyond every event kind. */
@@ -61,23 +61,37 @@ struct weft_slot {
 	__u64 pad[8];
 };
 
-struct weft_raw_fork { struct weft_ev ev; __u32 child; __u32 pad; };
-struct weft_raw_exec { struct weft_ev ev; __u64 exec_id; };
-struct weft_raw_exit { struct weft_ev ev; __s32 code; __u32 pad; }; /* wait status as the kernel keeps it */
+struct weft_raw_fork {
+	struct weft_ev ev;
+	__u32 child;
+	__u32 pad;
+};
+struct weft_raw_exec {
+	struct weft_ev ev;
+	__u64 exec_id;
+};
+struct weft_raw_exit {
+	struct weft_ev ev;
+	__s32 code;
+	__u32 pad;
+}; /* wait status as the kernel keeps it */
 
 /* A thread's registers and stacks as found. regs in DWARF order (resolver.h's unwind_regs). */
 struct weft_raw_stack {
 	__u64 regs[17];
 	__u64 args[3];
-	__s32 syscall;      /* -1 = none */
-	__u32 state;        /* the kernel's task state; 0 = running or runnable */
-	__u32 kernel_bytes; /* of `kernel` */
-	__u32 stack_bytes;  /* of `stack`, which begins at the stack pointer */
+	__s32 syscall;                    /* -1 = none */
+	__u32 state;                      /* the kernel's task state; 0 = running or runnable */
+	__u32 kernel_bytes;               /* of `kernel` */
+	__u32 stack_bytes;                /* of `stack`, which begins at the stack pointer */
 	__u64 task, poll_seq, poll_start; /* SAMPLE only: the poll that was open, its start stamp */
 	__u64 kernel[WEFT_KERNEL_FRAMES];
 	__u8 stack[WEFT_STACK_COPY];
 };
-struct weft_raw_sample { struct weft_ev ev; struct weft_raw_stack stack; };
+struct weft_raw_sample {
+	struct weft_ev ev;
+	struct weft_raw_stack stack;
+};
 
 WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 48);
 WEFT_ASSERT(slot, sizeof(struct weft_slot) == 128);

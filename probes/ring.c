@@ -11,8 +11,8 @@
 
 struct ring {
 	size_t page, bytes;
-	uint64_t *consumer;  /* own page, writable */
-	uint64_t *producer;  /* page, then the data twice in a row: no record wraps */
+	uint64_t *consumer; /* own page, writable */
+	uint64_t *producer; /* page, then the data twice in a row: no record wraps */
 	const uint8_t *data;
 };
 
@@ -26,7 +26,8 @@ int ring_open(int map_fd, size_t bytes, struct ring **ret)
 	r->page = (size_t)sysconf(_SC_PAGESIZE);
 	r->bytes = bytes;
 	r->consumer = mmap(NULL, r->page, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
-	r->producer = mmap(NULL, r->page + 2 * bytes, PROT_READ, MAP_SHARED, map_fd, (off_t)r->page);
+	r->producer =
+		mmap(NULL, r->page + 2 * bytes, PROT_READ, MAP_SHARED, map_fd, (off_t)r->page);
 	if (r->consumer == MAP_FAILED || r->producer == MAP_FAILED) {
 		err = -errno;
 		ring_close(r);
@@ -61,7 +62,8 @@ bool ring_read(struct ring *r, uint64_t until, unsigned max, ring_fn fn, void *c
 
 	for (n = 0; at < until && n < max; n++) {
 		const uint8_t *record = r->data + (at & (r->bytes - 1));
-		uint32_t head = __atomic_load_n((const uint32_t *)(const void *)record, __ATOMIC_ACQUIRE);
+		uint32_t head =
+			__atomic_load_n((const uint32_t *)(const void *)record, __ATOMIC_ACQUIRE);
 		uint32_t bytes = head & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 
 		if (head & BPF_RINGBUF_BUSY_BIT)

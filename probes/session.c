@@ -18,7 +18,7 @@
 #include "probes/session_internal.h"
 
 #define RING_BYTES ((size_t)32 << 20)
-#define HIT_NS 700.0 /* of a flush probe, where it could not be measured */
+#define HIT_NS     700.0 /* of a flush probe, where it could not be measured */
 
 static char open_error[sizeof(((struct session *)0)->error)];
 
@@ -56,17 +56,27 @@ static int check_kernel(struct session *s)
 	struct kernel_features *f = &s->features;
 
 	if (kernel_features_probe(s->options.mask_features, f))
-		return session_fail(s, -EINVAL, "unknown kernel feature in the mask '%s'; see `weft check`",
+		return session_fail(s, -EINVAL,
+				    "unknown kernel feature in the mask '%s'; see `weft check`",
 				    s->options.mask_features);
 	if (!f->bpf && (f->bpf_error == -EPERM || f->bpf_error == -EACCES))
-		return session_fail(s, -EPERM, "cannot load eBPF programs: %s; run as root, or with CAP_BPF, "
-				    "CAP_PERFMON and CAP_SYS_PTRACE", strerror(-f->bpf_error));
+		return session_fail(s, -EPERM,
+				    "cannot load eBPF programs: %s; run as root, or with CAP_BPF, "
+				    "CAP_PERFMON and CAP_SYS_PTRACE",
+				    strerror(-f->bpf_error));
 	if (!f->bpf || !f->ringbuf || !f->btf)
-		return session_fail(s, -ENOSYS, "this kernel cannot trace: no %s; Linux 5.15 or newer with BTF is needed, "
-				    "`weft check` tells more", !f->bpf ? "eBPF" : !f->ringbuf ? "BPF ring buffer" : "BTF");
+		return session_fail(
+			s, -ENOSYS,
+			"this kernel cannot trace: no %s; Linux 5.15 or newer with BTF is needed, "
+			"`weft check` tells more",
+			!f->bpf       ? "eBPF"
+			: !f->ringbuf ? "BPF ring buffer"
+				      : "BTF");
 	if (!f->uprobe_multi && !f->uprobe_perf)
-		return session_fail(s, -ENOSYS, "this kernel cannot place probes: neither uprobe_multi nor uprobe events; "
-				    "it needs CONFIG_UPROBE_EVENTS");
+		return session_fail(
+			s, -ENOSYS,
+			"this kernel cannot place probes: neither uprobe_multi nor uprobe events; "
+			"it needs CONFIG_UPROBE_EVENTS");
 	return 0;
 }
 
@@ -78,12 +88,18 @@ static int open_maps(struct session *s)
 
 	s->ring_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, (uint32_t)bytes, NULL);
 	if (s->ring_fd < 0)
-		return session_fail(s, s->ring_fd, "cannot make a ring of %zu bytes: %s; give a power of two, not larger "
-				    "than memory allows", bytes, strerror(-s->ring_fd));
-	s->follow_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "follow", sizeof(uint32_t), sizeof(*s->follow), 1, &mmapable);
+		return session_fail(
+			s, s->ring_fd,
+			"cannot make a ring of %zu bytes: %s; give a power of two, not larger "
+			"than memory allows",
+			bytes, strerror(-s->ring_fd));
+	s->follow_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "follow", sizeof(uint32_t),
+				      sizeof(*s->follow), 1, &mmapable);
 	if (s->follow_fd < 0)
-		return session_fail(s, s->follow_fd, "cannot make a BPF map: %s", strerror(-s->follow_fd));
-	s->follow = mmap(NULL, sizeof(*s->follow), PROT_READ | PROT_WRITE, MAP_SHARED, s->follow_fd, 0);
+		return session_fail(s, s->follow_fd, "cannot make a BPF map: %s",
+				    strerror(-s->follow_fd));
+	s->follow =
+		mmap(NULL, sizeof(*s->follow), PROT_READ | PROT_WRITE, MAP_SHARED, s->follow_fd, 0);
 	if (s->follow == MAP_FAILED) {
 		s->follow = NULL;
 		return session_fail(s, -errno, "cannot map a BPF map: %s", strerror(errno));
@@ -124,7 +140,8 @@ static void emit_session(struct session *s)
 		session_text(e.kernel, sizeof(e.kernel), u.release);
 		session_text(e.machine, sizeof(e.machine), u.nodename);
 	}
-	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_SESSION, .time_ns = clock_pair_now_ns() }, &e, sizeof(e));
+	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_SESSION, .time_ns = clock_pair_now_ns() },
+		     &e, sizeof(e));
 }
 
 static int open_all(struct session *s)
@@ -197,7 +214,8 @@ int session_attach(struct session *s, pid_t pid)
 	int err;
 
 	if (process_of_pid(s, pid))
-		return session_fail(s, -EALREADY, "process %d is already being traced by this session", pid);
+		return session_fail(s, -EALREADY,
+				    "process %d is already being traced by this session", pid);
 	err = process_new(s, pid, &p);
 	if (err)
 		return err;
@@ -226,9 +244,9 @@ int session_request(struct session *s, const struct session_want *want)
 		if (p->index != want->process || p->state != PROCESS_LIVE)
 			continue;
 		for (unsigned i = 0; sources[i]; i++) {
-			int err = sources[i]->want && s->source_state[i] ?
-					  sources[i]->want(s->source_state[i], p, want) :
-					  -EOPNOTSUPP;
+			int err = sources[i]->want && s->source_state[i]
+					  ? sources[i]->want(s->source_state[i], p, want)
+					  : -EOPNOTSUPP;
 
 			if (err != -EOPNOTSUPP)
 				return err;

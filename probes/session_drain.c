@@ -5,9 +5,10 @@
 #include "probes/session_internal.h"
 
 #define RECORDS_PER_DRAIN 8192u
-#define RING_WAIT_NS 20000000ull /* a program may be preempted between reserve and submit */
-#define STAMP_SLACK_NS 1000000ull /* from taking a stamp to committing the record */
-#define WATERMARK_LAG_NS 200000000ull /* no target may hold the order of all others back for longer */
+#define RING_WAIT_NS      20000000ull /* a program may be preempted between reserve and submit */
+#define STAMP_SLACK_NS    1000000ull  /* from taking a stamp to committing the record */
+#define WATERMARK_LAG_NS \
+	200000000ull /* no target may hold the order of all others back for longer */
 
 static struct process *process_at(struct session *s, uint32_t index)
 {
@@ -32,7 +33,8 @@ static void on_record(void *ctx, const void *record, size_t bytes)
 	}
 	p = process_at(s, ev->process);
 	for (unsigned i = 0; p && sources[i]; i++)
-		if (sources[i]->record && s->source_state[i] && sources[i]->record(s->source_state[i], p, ev, bytes))
+		if (sources[i]->record && s->source_state[i] &&
+		    sources[i]->record(s->source_state[i], p, ev, bytes))
 			return;
 }
 
@@ -45,9 +47,9 @@ void session_read_ring(struct session *s)
 	while (!s->ring_read && clock_pair_now_ns() < give_up);
 }
 
-#define EACH_SOURCE(p, op)                                                               \
-	for (unsigned source_i = 0; sources[source_i]; source_i++)                       \
-		if (sources[source_i]->op && (p)->session->source_state[source_i])       \
+#define EACH_SOURCE(p, op)                                                         \
+	for (unsigned source_i = 0; sources[source_i]; source_i++)                 \
+		if (sources[source_i]->op && (p)->session->source_state[source_i]) \
 	sources[source_i]->op((p)->session->source_state[source_i], (p))
 
 static uint64_t process_watermark(struct process *p, uint64_t begun_ns)
@@ -63,7 +65,10 @@ static uint64_t process_watermark(struct process *p, uint64_t begun_ns)
 
 static void emit_watermark(struct session *s, uint32_t process, uint64_t ns)
 {
-	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_WATERMARK, .process = process, .time_ns = ns }, NULL, 0);
+	session_emit(s,
+		     (struct weft_ev){
+			     .kind = WEFT_EV_WATERMARK, .process = process, .time_ns = ns },
+		     NULL, 0);
 }
 
 static void advance_watermarks(struct session *s, uint64_t begun_ns)
@@ -98,7 +103,9 @@ static void emit_clock(struct process *p)
 		e.stamp = c->mono_ns;
 		e.mult = 1ull << 32;
 	}
-	session_emit(p->session, (struct weft_ev){ .kind = WEFT_EV_CLOCK, .process = p->index, .time_ns = c->mono_ns },
+	session_emit(p->session,
+		     (struct weft_ev){
+			     .kind = WEFT_EV_CLOCK, .process = p->index, .time_ns = c->mono_ns },
 		     &e, sizeof(e));
 }
 
@@ -128,7 +135,8 @@ static void every_second(struct session *s)
 		session_level_second(p);
 		EACH_SOURCE(p, second);
 	}
-	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_LOST, .time_ns = s->now_ns }, &s->lost, sizeof(s->lost));
+	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_LOST, .time_ns = s->now_ns }, &s->lost,
+		     sizeof(s->lost));
 }
 
 static void due_work(struct session *s)
@@ -198,7 +206,10 @@ int session_finish(struct session *s, session_sink sink, void *ctx)
 	for (struct process *p = s->processes; p; p = p->next)
 		if (p->state != PROCESS_ENDED)
 			session_life_end(p, p->dead);
-	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_LOST, .flags = WEFT_EVF_LAST, .time_ns = clock_pair_now_ns() },
+	session_emit(s,
+		     (struct weft_ev){ .kind = WEFT_EV_LOST,
+				       .flags = WEFT_EVF_LAST,
+				       .time_ns = clock_pair_now_ns() },
 		     &s->lost, sizeof(s->lost));
 	emit_watermark(s, WEFT_EV_ALL, clock_pair_now_ns());
 	s->finished = true;

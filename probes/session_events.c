@@ -82,10 +82,13 @@ void session_text(char *to, size_t size, const char *from)
 	memset(to + n, 0, size - n);
 }
 
-void session_cannot_see(struct session *s, uint32_t process, const char *what, const char *format, ...)
+void session_cannot_see(struct session *s, uint32_t process, const char *what, const char *format,
+			...)
 {
 	struct weft_ev_cannot_see payload = { 0 };
-	struct weft_ev ev = { .kind = WEFT_EV_CANNOT_SEE, .process = process, .time_ns = clock_pair_now_ns() };
+	struct weft_ev ev = { .kind = WEFT_EV_CANNOT_SEE,
+			      .process = process,
+			      .time_ns = clock_pair_now_ns() };
 	va_list args;
 
 	session_text(payload.what, sizeof(payload.what), what);

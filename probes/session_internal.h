@@ -16,9 +16,9 @@
 enum process_state {
 	PROCESS_SPAWNED,   /* started by us, exec not seen yet */
 	PROCESS_CANDIDATE, /* of a command's tree: no runtime found in it so far */
-	PROCESS_WAITING, /* probes are in, the runtime has not started */
+	PROCESS_WAITING,   /* probes are in, the runtime has not started */
 	PROCESS_LIVE,
-	PROCESS_ENDED,   /* dead, replaced by exec, or the session is over: everything has been delivered */
+	PROCESS_ENDED, /* dead, replaced by exec, or the session is over: everything has been delivered */
 };
 
 /* One program image of one process that is watched. */
@@ -32,7 +32,7 @@ struct process {
 	enum process_state state;
 	const struct source *runtime; /* that it was attached to */
 	void *of_source[SOURCES_MAX];
-	uint32_t clock;               /* WEFT_CLOCK_* */
+	uint32_t clock; /* WEFT_CLOCK_* */
 	bool announced, started, from_start;
 	bool gone;     /* its end was seen before the ring was read */
 	bool dead;     /* its memory is frozen */
@@ -73,13 +73,15 @@ struct session {
 	bool finished;
 	enum weft_level level; /* asked for; OFF = automatic */
 	struct weft_ev_lost lost;
-	uint64_t scratch[(sizeof(struct weft_ev) + sizeof(struct weft_ev_batch) + WEFT_BATCH_BYTES) / 8];
+	uint64_t scratch[(sizeof(struct weft_ev) + sizeof(struct weft_ev_batch) + WEFT_BATCH_BYTES) /
+			 8];
 };
 
 /* ---- session.c ---- */
 
 /* Sets the error text and returns `err`. */
-int session_fail(struct session *s, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int session_fail(struct session *s, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* ---- session_events.c: making events ---- */
 
@@ -87,8 +89,8 @@ int session_fail(struct session *s, int err, const char *format, ...) __attribut
 void session_emit(struct session *s, struct weft_ev ev, const void *payload, size_t bytes);
 void session_emit_queue(struct session *s); /* queued ones to the sink */
 void session_queue_free(struct session *s);
-void session_cannot_see(struct session *s, uint32_t process, const char *what, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+void session_cannot_see(struct session *s, uint32_t process, const char *what, const char *format,
+			...) __attribute__((format(printf, 4, 5)));
 void session_text(char *to, size_t size, const char *from); /* NUL padded, cut */
 
 /* ---- session_process.c: processes ---- */
@@ -119,7 +121,8 @@ void session_life_end(struct process *p, bool dead); /* cut, ring, tail, detach 
 
 /* ---- session_spawn.c: commands and their descendants ---- */
 
-void session_spawn_exec(struct session *s, struct process *p, pid_t pid); /* p: NULL = not watched so far */
+void session_spawn_exec(struct session *s, struct process *p,
+			pid_t pid); /* p: NULL = not watched so far */
 void session_spawn_next_image(struct process *old);
 void session_spawn_retry(struct session *s);
 

@@ -9,12 +9,12 @@
 
 #include "probes/session_internal.h"
 
-#define WINDOW 10              /* seconds */
-#define EVENT_NS 15.0          /* one record in the runtime, measured */
-#define SWITCH_NS 200.0        /* one context switch under the scheduler's programs, measured */
-#define RISE_SHARE 0.8         /* of the allowed overhead */
-#define IDLE_SHARE 0.01        /* a target's CPU is taken for at least this share of a core */
-#define REST_SECONDS 30        /* after a fall */
+#define WINDOW       10    /* seconds */
+#define EVENT_NS     15.0  /* one record in the runtime, measured */
+#define SWITCH_NS    200.0 /* one context switch under the scheduler's programs, measured */
+#define RISE_SHARE   0.8   /* of the allowed overhead */
+#define IDLE_SHARE   0.1   /* a target's CPU is taken for at least this share of a core */
+#define REST_SECONDS 30    /* after a fall */
 
 struct level_second {
 	uint64_t cpu_ns;
@@ -36,8 +36,11 @@ static void tell(struct process *p, bool automatic, const char *why)
 	struct weft_ev_level e = { .level = p->level, .automatic = automatic };
 
 	session_text(e.why, sizeof(e.why), why);
-	session_emit(p->session, (struct weft_ev){ .kind = WEFT_EV_LEVEL_SET, .process = p->index,
-						   .tid = (uint32_t)p->pid, .time_ns = clock_pair_now_ns() },
+	session_emit(p->session,
+		     (struct weft_ev){ .kind = WEFT_EV_LEVEL_SET,
+				       .process = p->index,
+				       .tid = (uint32_t)p->pid,
+				       .time_ns = clock_pair_now_ns() },
 		     &e, sizeof(e));
 }
 
@@ -66,8 +69,9 @@ static int set_asked(struct process *p, enum weft_level level)
 
 	if (err != -ENOTSUP)
 		return err;
-	session_cannot_see(p->session, p->index, level_names[level],
-			   "this kernel has no usable uprobe_multi links: level light only; Linux 6.10 or newer has them");
+	session_cannot_see(
+		p->session, p->index, level_names[level],
+		"this kernel has no usable uprobe_multi links: level light only; Linux 6.10 or newer has them");
 	return set(p, WEFT_LEVEL_LIGHT, false, "the kernel allows no more");
 }
 
@@ -121,8 +125,9 @@ static void add_second(struct process *p, struct level_window *w)
 	now->cpu_ns = p->cpu_ns - w->cpu_ns;
 	now->cost_ns = (double)(hits - w->hits) * s->hit_ns + events * EVENT_NS +
 		       (p->level > WEFT_LEVEL_LIGHT ? switches * SWITCH_NS : 0);
-	now->normal_ns = (double)(load.normal_bytes - w->load.normal_bytes) / WEFT_BATCH_BYTES * s->hit_ns +
-			 normal * EVENT_NS + switches * SWITCH_NS;
+	now->normal_ns =
+		(double)(load.normal_bytes - w->load.normal_bytes) / WEFT_BATCH_BYTES * s->hit_ns +
+		normal * EVENT_NS + switches * SWITCH_NS;
 	if (w->primed) {
 		p->target_ns += (uint64_t)now->cost_ns;
 		w->at = (w->at + 1) % WINDOW;
@@ -161,13 +166,15 @@ static void decide(struct process *p, struct level_window *w)
 		return;
 	shares(w, &now, &normal);
 	if (p->level == WEFT_LEVEL_LIGHT && !w->rest && normal < allowed * RISE_SHARE) {
-		snprintf(why, sizeof(why), "automatic: normal costs about %.1f %% of its CPU, %.1f %% are allowed",
+		snprintf(why, sizeof(why),
+			 "automatic: normal costs about %.1f %% of its CPU, %.1f %% are allowed",
 			 normal * 100, allowed * 100);
 		set(p, WEFT_LEVEL_NORMAL, true, why);
 		w->filled = w->at = 0;
 	} else if (p->level == WEFT_LEVEL_NORMAL && w->filled >= 3 && now > allowed) {
-		snprintf(why, sizeof(why), "automatic: normal costs %.1f %% of its CPU, %.1f %% are allowed", now * 100,
-			 allowed * 100);
+		snprintf(why, sizeof(why),
+			 "automatic: normal costs %.1f %% of its CPU, %.1f %% are allowed",
+			 now * 100, allowed * 100);
 		set(p, WEFT_LEVEL_LIGHT, true, why);
 		w->filled = w->at = 0;
 		w->rest = REST_SECONDS;

@@ -12,7 +12,9 @@
 
 static struct weft_ev event(const struct process *p, uint16_t kind, uint64_t time_ns)
 {
-	return (struct weft_ev){ .kind = kind, .process = p->index, .tid = (uint32_t)p->pid, .time_ns = time_ns };
+	return (struct weft_ev){
+		.kind = kind, .process = p->index, .tid = (uint32_t)p->pid, .time_ns = time_ns
+	};
 }
 
 static void on_fork(struct session *s, struct process *p, const struct weft_ev *ev)
@@ -24,9 +26,11 @@ static void on_fork(struct session *s, struct process *p, const struct weft_ev *
 		return;
 	session_emit(s, event(p, WEFT_EV_PROCESS_FORK, ev->time_ns), &e, sizeof(e));
 	if (!p->fork_said)
-		session_cannot_see(s, p->index, "forked child",
-				   "process %u is a fork of %d without exec: its runtime does not write; attach to it by pid "
-				   "once it runs one of its own", r->child, p->pid);
+		session_cannot_see(
+			s, p->index, "forked child",
+			"process %u is a fork of %d without exec: its runtime does not write; attach to it by pid "
+			"once it runs one of its own",
+			r->child, p->pid);
 	p->fork_said = true;
 }
 
@@ -75,9 +79,9 @@ void session_life_check(struct session *s)
 	}
 }
 
-#define EACH_SOURCE(p, op)                                                                \
-	for (unsigned source_i = 0; sources[source_i]; source_i++)                        \
-		if (sources[source_i]->op && (p)->session->source_state[source_i])        \
+#define EACH_SOURCE(p, op)                                                         \
+	for (unsigned source_i = 0; sources[source_i]; source_i++)                 \
+		if (sources[source_i]->op && (p)->session->source_state[source_i]) \
 	sources[source_i]->op((p)->session->source_state[source_i], (p), dead)
 
 void session_life_end(struct process *p, bool dead)
@@ -101,7 +105,9 @@ static void end_by_exit(struct process *p)
 	if (!p->exit_known)
 		p->exit = (struct weft_ev_exit){ .code = -1 };
 	if (told)
-		session_emit(p->session, event(p, WEFT_EV_PROCESS_EXIT, p->exit_known ? p->exit_ns : p->session->now_ns),
+		session_emit(p->session,
+			     event(p, WEFT_EV_PROCESS_EXIT,
+				   p->exit_known ? p->exit_ns : p->session->now_ns),
 			     &p->exit, sizeof(p->exit));
 }
 

@@ -43,11 +43,16 @@ static bool read_stat(pid_t pid, struct proc_stat *ret)
 
 	if (read_proc(pid, "stat", text, sizeof(text)) <= 0 || !(at = strrchr(text, ')')))
 		return false;
-	if (sscanf(at + 1, " %*c %lu %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %lu %*d %lu %*u %lu",
+	if (sscanf(at + 1,
+		   " %*c %lu %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %lu %*d %lu %*u %lu",
 		   &parent, &user, &system, &threads, &start, &rss) != 6)
 		return false;
-	*ret = (struct proc_stat){ .parent = (uint32_t)parent, .threads = (uint32_t)threads, .start_ticks = start,
-				   .user_ticks = user, .system_ticks = system, .rss_pages = rss };
+	*ret = (struct proc_stat){ .parent = (uint32_t)parent,
+				   .threads = (uint32_t)threads,
+				   .start_ticks = start,
+				   .user_ticks = user,
+				   .system_ticks = system,
+				   .rss_pages = rss };
 	return true;
 }
 
@@ -97,7 +102,9 @@ void process_exe(pid_t pid, char *to, size_t size)
 
 void process_announce(struct process *p)
 {
-	struct weft_ev_process e = { .pid = (uint32_t)p->pid, .ns_pid = (uint32_t)p->ns_pid, .clock = p->clock,
+	struct weft_ev_process e = { .pid = (uint32_t)p->pid,
+				     .ns_pid = (uint32_t)p->ns_pid,
+				     .clock = p->clock,
 				     .from_start = p->from_start };
 	struct proc_stat now;
 	struct stat st;
@@ -116,10 +123,24 @@ void process_announce(struct process *p)
 		e.start_mono_ns = now.start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 	}
 	read_build_id(p->pid, e.build_id);
-	session_emit(p->session, (struct weft_ev){ .kind = WEFT_EV_PROCESS, .process = p->index,
-						   .tid = (uint32_t)p->pid, .time_ns = p->attached_ns },
+	session_emit(p->session,
+		     (struct weft_ev){ .kind = WEFT_EV_PROCESS,
+				       .process = p->index,
+				       .tid = (uint32_t)p->pid,
+				       .time_ns = p->attached_ns },
 		     &e, sizeof(e));
 	p->announced = true;
+}
+
+/* /proc counts in ticks of 10 ms; the process's CPU clock is exact. */
+static uint64_t precise_cpu_ns(pid_t pid, uint64_t otherwise)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
+		return otherwise;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* Read on demand: the numbers that the level's arithmetic and the console need once per second. */
@@ -137,11 +158,15 @@ void process_sample(struct process *p)
 	e.cpu_sys_ns = now.system_ticks * tick_ns;
 	e.threads = now.threads;
 	if (!getrusage(RUSAGE_SELF, &own))
-		e.own_self_ns = (uint64_t)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1000000000u +
-				(uint64_t)(own.ru_utime.tv_usec + own.ru_stime.tv_usec) * 1000u;
-	p->cpu_ns = e.cpu_user_ns + e.cpu_sys_ns;
-	session_emit(p->session, (struct weft_ev){ .kind = WEFT_EV_PROCESS_SAMPLE, .process = p->index,
-						   .tid = (uint32_t)p->pid, .time_ns = p->session->now_ns },
+		e.own_self_ns =
+			(uint64_t)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1000000000u +
+			(uint64_t)(own.ru_utime.tv_usec + own.ru_stime.tv_usec) * 1000u;
+	p->cpu_ns = precise_cpu_ns(p->pid, e.cpu_user_ns + e.cpu_sys_ns);
+	session_emit(p->session,
+		     (struct weft_ev){ .kind = WEFT_EV_PROCESS_SAMPLE,
+				       .process = p->index,
+				       .tid = (uint32_t)p->pid,
+				       .time_ns = p->session->now_ns },
 		     &e, sizeof(e));
 }
 
@@ -166,8 +191,10 @@ static int take_follow(struct session *s, struct process *p)
 			__atomic_store_n(&f->count, i + 1, __ATOMIC_RELEASE);
 		return 0;
 	}
-	return session_fail(s, -EUSERS, "cannot trace process %d: this session already watches %u processes; start another",
-			    p->pid, WEFT_FOLLOW_MAX);
+	return session_fail(
+		s, -EUSERS,
+		"cannot trace process %d: this session already watches %u processes; start another",
+		p->pid, WEFT_FOLLOW_MAX);
 }
 
 int process_new(struct session *s, pid_t pid, struct process **ret)
@@ -187,7 +214,8 @@ int process_new(struct session *s, pid_t pid, struct process **ret)
 		if (p->pidfd >= 0)
 			close(p->pidfd);
 		free(p);
-		return session_fail(s, -ESRCH, "cannot trace process %d: there is no such process", pid);
+		return session_fail(s, -ESRCH, "cannot trace process %d: there is no such process",
+				    pid);
 	}
 	err = take_follow(s, p);
 	if (err) {
@@ -252,8 +280,10 @@ int process_attach(struct process *p, int exe_fd)
 			p->runtime = sources[i];
 	}
 	if (err == -ENOENT)
-		session_fail(s, err, "cannot trace process %d: it carries no runtime that Weft knows; "
-			     "`weft list` shows the processes that do", p->pid);
+		session_fail(s, err,
+			     "cannot trace process %d: it carries no runtime that Weft knows; "
+			     "`weft list` shows the processes that do",
+			     p->pid);
 	return err ? err : session_level_start(p);
 }
 
@@ -274,7 +304,8 @@ void process_thread_begin(struct process *p, uint32_t lane, uint32_t tid, uint64
 {
 	for (unsigned i = 0; sources[i]; i++)
 		if (sources[i]->thread_begin && p->session->source_state[i])
-			sources[i]->thread_begin(p->session->source_state[i], p, lane, tid, address);
+			sources[i]->thread_begin(p->session->source_state[i], p, lane, tid,
+						 address);
 }
 
 void process_thread_end(struct process *p, uint32_t lane)
@@ -295,7 +326,8 @@ bool process_poll_now(struct process *p, uint32_t lane, struct poll_now *ret)
 {
 	const struct source *r = p->runtime;
 
-	return r && r->poll_now && r->poll_now(p->session->source_state[process_source_id(r)], p, lane, ret);
+	return r && r->poll_now &&
+	       r->poll_now(p->session->source_state[process_source_id(r)], p, lane, ret);
 }
 
 /* ---- time ---- */

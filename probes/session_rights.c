@@ -28,9 +28,11 @@ static const struct kept {
 } kept[] = {
 	{ CAP_BPF, "CAP_BPF", "no stacks and no change of level" },
 	{ CAP_PERFMON, "CAP_PERFMON", "no stacks and no change of level" },
-	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "no task census and no symbols of other users' processes" },
+	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
+	  "no task census and no symbols of other users' processes" },
 	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "no symbols of other users' files" },
-	{ CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE", "no following of exec for services that close the mapping's fd" },
+	{ CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE",
+	  "no following of exec for services that close the mapping's fd" },
 };
 
 int session_drop_rights(struct session *s)
@@ -39,17 +41,22 @@ int session_drop_rights(struct session *s)
 
 	source_sched_pause(s); /* its helper thread would keep all rights */
 	if (capng_get_caps_process())
-		return session_fail(s, -EPERM, "cannot read the capabilities of this process; is /proc mounted?");
+		return session_fail(
+			s, -EPERM,
+			"cannot read the capabilities of this process; is /proc mounted?");
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, kept[i].cap))
-			session_cannot_see(s, WEFT_EV_ALL, kept[i].name, "this capability is missing: %s", kept[i].cost);
+			session_cannot_see(s, WEFT_EV_ALL, kept[i].name,
+					   "this capability is missing: %s", kept[i].cost);
 	if (!o->run_as_uid || geteuid() != 0)
 		return 0;
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i].cap);
-	if (capng_change_id((int)o->run_as_uid, (int)o->run_as_gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING))
-		return session_fail(s, -EPERM, "cannot become user %u: %s; run it as root, or with --as-root",
+	if (capng_change_id((int)o->run_as_uid, (int)o->run_as_gid,
+			    CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING))
+		return session_fail(s, -EPERM,
+				    "cannot become user %u: %s; run it as root, or with --as-root",
 				    o->run_as_uid, strerror(errno));
 	/* Not dumpable: or the user's other processes could take these capabilities by ptrace. */
 	prctl(PR_SET_DUMPABLE, 0);

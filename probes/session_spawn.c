@@ -20,7 +20,7 @@
 #include "probes/source_sched.h"
 
 #define RETRY_FIRST_NS 1000000ull
-#define RETRY_LAST_NS 1000000000ull
+#define RETRY_LAST_NS  1000000000ull
 
 /* ---- the child's side, between fork and exec: async-signal-safe calls only ---- */
 
@@ -166,7 +166,8 @@ int session_spawn(struct session *s, char *const argv[], const char *output_file
 
 	err = find_program(argv[0], path, sizeof(path));
 	if (err)
-		return session_fail(s, err, "cannot start %s: %s; give its path", argv[0], strerror(-err));
+		return session_fail(s, err, "cannot start %s: %s; give its path", argv[0],
+				    strerror(-err));
 	if (pipe2(go, O_CLOEXEC) || pipe2(report, O_CLOEXEC)) {
 		err = -errno;
 		if (go[0] >= 0) {
@@ -218,8 +219,9 @@ static void retry(struct process *p)
 
 	if (p->session->now_ns < p->retry_ns)
 		return;
-	p->retry_ns = p->session->now_ns +
-		      (wait < RETRY_FIRST_NS ? RETRY_FIRST_NS : wait > RETRY_LAST_NS ? RETRY_LAST_NS : wait);
+	p->retry_ns = p->session->now_ns + (wait < RETRY_FIRST_NS  ? RETRY_FIRST_NS
+					    : wait > RETRY_LAST_NS ? RETRY_LAST_NS
+								   : wait);
 	/* Whatever the reason of a failure is: the process runs on without being watched, and is looked at again. */
 	if (process_attach(p, -1) && p->state != PROCESS_ENDED)
 		p->state = PROCESS_CANDIDATE;

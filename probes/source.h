@@ -49,13 +49,17 @@ struct source {
 	int (*level)(void *state, struct process *p, enum weft_level level);
 	bool (*load)(void *state, struct process *p, struct source_load *ret);
 
-	void (*started)(void *state, struct process *p); /* its runtime was found; first drain that sees it live */
+	void (*started)(
+		void *state,
+		struct process *p); /* its runtime was found; first drain that sees it live */
 
 	/* One round of draining: look, then the ring's records, then settle (only if the ring was read to its end). */
 	void (*look)(void *state, struct process *p);
-	bool (*record)(void *state, struct process *p, const struct weft_ev *ev, size_t bytes); /* true: was its own */
+	bool (*record)(void *state, struct process *p, const struct weft_ev *ev,
+		       size_t bytes); /* true: was its own */
 	void (*settle)(void *state, struct process *p);
-	bool (*oldest)(void *state, struct process *p, uint64_t *ret_ns); /* of what is not delivered yet */
+	bool (*oldest)(void *state, struct process *p,
+		       uint64_t *ret_ns); /* of what is not delivered yet */
 
 	void (*sample)(void *state, struct process *p); /* every 50 ms */
 	void (*second)(void *state, struct process *p); /* every second */
@@ -65,12 +69,15 @@ struct source {
 	void (*tail)(void *state, struct process *p, bool dead);
 
 	/* Where a thread is that may be off the CPU: fills off_cpu and syscall of the sample. */
-	void (*off_cpu)(void *state, struct process *p, uint32_t lane, struct weft_ev_lane_sample *sample);
+	void (*off_cpu)(void *state, struct process *p, uint32_t lane,
+			struct weft_ev_lane_sample *sample);
 	bool (*poll_now)(void *state, struct process *p, uint32_t lane, struct poll_now *ret);
-	int (*want)(void *state, struct process *p, const struct session_want *want); /* -EOPNOTSUPP: not mine */
+	int (*want)(void *state, struct process *p,
+		    const struct session_want *want); /* -EOPNOTSUPP: not mine */
 
 	/* Threads that a runtime source found (lane, its status page's address in the target), and lost. */
-	void (*thread_begin)(void *state, struct process *p, uint32_t lane, uint32_t tid, uint64_t address);
+	void (*thread_begin)(void *state, struct process *p, uint32_t lane, uint32_t tid,
+			     uint64_t address);
 	void (*thread_end)(void *state, struct process *p, uint32_t lane);
 };
 

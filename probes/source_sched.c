@@ -109,18 +109,21 @@ static int sched_open(struct session *s, void **ret_state)
 		err = open_parts(state);
 	}
 	if (err) {
-		session_cannot_see(s, WEFT_EV_ALL, "scheduler",
-				   "its programs could not be loaded (%s): no off-CPU times, stacks, exit codes, no following of exec",
-				   strerror(-err));
+		session_cannot_see(
+			s, WEFT_EV_ALL, "scheduler",
+			"its programs could not be loaded (%s): no off-CPU times, stacks, exit codes, no following of exec",
+			strerror(-err));
 		if (state)
 			sched_close(state);
 		s->features.tp_btf = false;
 		return err;
 	}
 	if (!s->features.iter_task)
-		session_cannot_see(s, WEFT_EV_ALL, "stacks of blocked polls", "this kernel has no sleepable task iterator (5.18)");
+		session_cannot_see(s, WEFT_EV_ALL, "stacks of blocked polls",
+				   "this kernel has no sleepable task iterator (5.18)");
 	if (!s->features.perf_clock)
-		session_cannot_see(s, WEFT_EV_ALL, "stacks of computing polls", "perf cpu-clock events are not allowed here");
+		session_cannot_see(s, WEFT_EV_ALL, "stacks of computing polls",
+				   "perf cpu-clock events are not allowed here");
 	*ret_state = state;
 	return 0;
 }
@@ -140,7 +143,8 @@ static void set_switching(struct sched_state *state, bool on)
 	state->switching = on;
 	if (on && (attach_one(k->progs.sched_waking, &k->links.sched_waking) ||
 		   attach_one(k->progs.sched_switch, &k->links.sched_switch))) {
-		session_cannot_see(state->session, WEFT_EV_ALL, "off-CPU times", "the switch programs could not be attached");
+		session_cannot_see(state->session, WEFT_EV_ALL, "off-CPU times",
+				   "the switch programs could not be attached");
 		on = false;
 	}
 	if (!on) {
@@ -155,7 +159,8 @@ static int sched_level(void *ctx, struct process *p, enum weft_level level)
 	bool wanted = level > WEFT_LEVEL_LIGHT;
 
 	for (struct process *other = state->session->processes; other; other = other->next)
-		wanted |= other != p && other->state != PROCESS_ENDED && other->level > WEFT_LEVEL_LIGHT;
+		wanted |= other != p && other->state != PROCESS_ENDED &&
+			  other->level > WEFT_LEVEL_LIGHT;
 	set_switching(state, wanted);
 	return 0;
 }
@@ -183,7 +188,8 @@ static void sched_thread_end(void *ctx, struct process *p, uint32_t lane)
 	state->slots[i].off_ns = 0;
 }
 
-static void sched_thread_begin(void *ctx, struct process *p, uint32_t lane, uint32_t tid, uint64_t address)
+static void sched_thread_begin(void *ctx, struct process *p, uint32_t lane, uint32_t tid,
+			       uint64_t address)
 {
 	struct sched_state *state = ctx;
 	uint32_t i = 0;
@@ -196,7 +202,9 @@ static void sched_thread_begin(void *ctx, struct process *p, uint32_t lane, uint
 	if (i == state->slots_used)
 		state->slots_used++;
 	state->thread[i] = (struct sched_thread){ .owner = p, .sample_fd = -1 };
-	state->slots[i] = (struct weft_slot){ .address = address, .tid = tid, .process = p->index, .lane = lane };
+	state->slots[i] = (struct weft_slot){
+		.address = address, .tid = tid, .process = p->index, .lane = lane
+	};
 	bpf_map_update_elem(bpf_map__fd(state->skel->maps.threads), &tid, &i, BPF_ANY);
 }
 
@@ -209,7 +217,8 @@ static void sched_detach(void *ctx, struct process *p)
 			sched_thread_end(ctx, p, state->slots[i].lane);
 }
 
-static void sched_off_cpu(void *ctx, struct process *p, uint32_t lane, struct weft_ev_lane_sample *sample)
+static void sched_off_cpu(void *ctx, struct process *p, uint32_t lane,
+			  struct weft_ev_lane_sample *sample)
 {
 	struct sched_state *state = ctx;
 	int i = state->switching ? slot_of(state, p, lane) : -1;
@@ -236,7 +245,8 @@ static bool sched_record(void *ctx, struct process *p, const struct weft_ev *ev,
 		return true;
 	if (ev->kind == WEFT_RAW_SAMPLE) {
 		if (bytes >= sizeof(struct weft_raw_sample))
-			sched_stacks_sample(state, p, (const struct weft_raw_sample *)(const void *)ev);
+			sched_stacks_sample(state, p,
+					    (const struct weft_raw_sample *)(const void *)ev);
 		return true;
 	}
 	s->sink(s->sink_ctx, ev);

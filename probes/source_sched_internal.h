@@ -11,8 +11,8 @@ struct sched_bpf;
 
 /* The session's side of one slot of the shared array. */
 struct sched_thread {
-	struct process *owner; /* NULL = free */
-	uint64_t poll_seq, seen_ns; /* the open poll and when it was first seen */
+	struct process *owner;        /* NULL = free */
+	uint64_t poll_seq, seen_ns;   /* the open poll and when it was first seen */
 	uint64_t stack_seq, stack_ns; /* of the newest stack */
 	uint64_t sample_until_ns, asked_until_ns;
 	int sample_fd; /* -1 = none */
@@ -24,7 +24,7 @@ struct sched_state {
 	struct weft_slot *slots; /* shared with the programs */
 	struct sched_thread thread[WEFT_SLOT_MAX];
 	uint32_t slots_used; /* those in use are below it */
-	bool switching; /* the switch programs are attached */
+	bool switching;      /* the switch programs are attached */
 	struct stack_capture *capture;
 	struct unwinder *unwinder;
 	uint64_t budget_ns; /* start of the second that the two counts are of */
@@ -34,8 +34,10 @@ struct sched_state {
 /* ---- source_sched_stacks.c ---- */
 
 void sched_stacks_settle(struct sched_state *state, struct process *p);
-void sched_stacks_sample(struct sched_state *state, struct process *p, const struct weft_raw_sample *raw);
-int sched_stacks_want(struct sched_state *state, struct process *p, const struct session_want *want);
+void sched_stacks_sample(struct sched_state *state, struct process *p,
+			 const struct weft_raw_sample *raw);
+int sched_stacks_want(struct sched_state *state, struct process *p,
+		      const struct session_want *want);
 void sched_stacks_stop(struct sched_thread *t); /* sampling of a thread */
 bool sched_stacks_oldest(struct sched_state *state, uint64_t *ret_ns);
 void sched_stacks_begin(struct sched_state *state, struct process *p); /* read its symbols */

@@ -11,12 +11,13 @@
 #include "probes/source_sched_internal.h"
 
 #define AGAIN_NS 1000000000ull
-#define LIGHT_BLOCK_NS 10000000ull /* at light only the open poll is seen, not the switch: look less often */
-#define SAMPLE_HOLD_NS 200000000ull /* sampling goes on for so long after the last reason for it */
-#define ASKED_SAMPLE_NS 1000000000ull
+#define LIGHT_BLOCK_NS \
+	10000000ull /* at light only the open poll is seen, not the switch: look less often */
+#define SAMPLE_HOLD_NS      200000000ull /* sampling goes on for so long after the last reason for it */
+#define ASKED_SAMPLE_NS     1000000000ull
 #define CAPTURES_PER_SECOND 50u
-#define SAMPLES_PER_SECOND 400u
-#define UNWIND_PATIENCE_NS 20000000ull /* the watermark waits for a stack no longer than this */
+#define SAMPLES_PER_SECOND  400u
+#define UNWIND_PATIENCE_NS  20000000ull /* the watermark waits for a stack no longer than this */
 
 #define STACKS (WEFT_EV_STACK - 128)
 
@@ -37,18 +38,24 @@ static bool spend(struct sched_state *state, unsigned *count, unsigned limit)
 	return true;
 }
 
-static struct unwind_job job_of(const struct process *p, const struct weft_slot *slot, const struct weft_raw_stack *raw,
-				uint32_t why)
+static struct unwind_job job_of(const struct process *p, const struct weft_slot *slot,
+				const struct weft_raw_stack *raw, uint32_t why)
 {
 	return (struct unwind_job){
-		.ev = { .kind = WEFT_EV_STACK, .process = p->index, .tid = slot->tid, .time_ns = clock_pair_now_ns() },
-		.head = { .lane = slot->lane, .why = why, .syscall = raw->syscall,
+		.ev = { .kind = WEFT_EV_STACK,
+			.process = p->index,
+			.tid = slot->tid,
+			.time_ns = clock_pair_now_ns() },
+		.head = { .lane = slot->lane,
+			  .why = why,
+			  .syscall = raw->syscall,
 			  .args = { raw->args[0], raw->args[1], raw->args[2] } },
 		.pid = p->pid,
 	};
 }
 
-static void submit(struct sched_state *state, const struct unwind_job *job, const struct weft_raw_stack *raw)
+static void submit(struct sched_state *state, const struct unwind_job *job,
+		   const struct weft_raw_stack *raw)
 {
 	if (!unwinder_submit(state->unwinder, job, raw))
 		state->session->lost.lost[STACKS]++;
@@ -81,7 +88,8 @@ void sched_stacks_stop(struct sched_thread *t)
 }
 
 /* -EAGAIN: the thread runs, or the poll ended meanwhile. */
-static int capture(struct sched_state *state, uint32_t i, const struct poll_now *before, uint32_t why, uint64_t open)
+static int capture(struct sched_state *state, uint32_t i, const struct poll_now *before,
+		   uint32_t why, uint64_t open)
 {
 	struct process *p = state->thread[i].owner;
 	const struct weft_raw_stack *raw;
@@ -91,7 +99,8 @@ static int capture(struct sched_state *state, uint32_t i, const struct poll_now 
 
 	if (err)
 		return err;
-	if (!process_poll_now(p, state->slots[i].lane, &after) || after.poll_seq != before->poll_seq || !after.task)
+	if (!process_poll_now(p, state->slots[i].lane, &after) ||
+	    after.poll_seq != before->poll_seq || !after.task)
 		return -EAGAIN;
 	if (why == WEFT_STACK_BLOCKED && !raw->state)
 		return -EAGAIN;
@@ -115,7 +124,8 @@ static void took(struct sched_thread *t, const struct poll_now *now, uint64_t no
 }
 
 /* With the switch programs: they know whether the thread is blocked and for how long. */
-static void look_switching(struct sched_state *state, uint32_t i, const struct poll_now *now, uint64_t open)
+static void look_switching(struct sched_state *state, uint32_t i, const struct poll_now *now,
+			   uint64_t open)
 {
 	const struct session_options *o = &state->session->options;
 	struct sched_thread *t = &state->thread[i];
@@ -127,7 +137,8 @@ static void look_switching(struct sched_state *state, uint32_t i, const struct p
 			start_sampling(state, i, SAMPLE_HOLD_NS);
 		return;
 	}
-	if (slot.wake_ns || !slot.prev_state || slot.poll_seq != now->poll_seq || now_ns < slot.off_ns + o->block_stack_ns)
+	if (slot.wake_ns || !slot.prev_state || slot.poll_seq != now->poll_seq ||
+	    now_ns < slot.off_ns + o->block_stack_ns)
 		return;
 	if (due(t, now, now_ns) && spend(state, &state->captures, CAPTURES_PER_SECOND)) {
 		took(t, now, now_ns);
@@ -136,14 +147,16 @@ static void look_switching(struct sched_state *state, uint32_t i, const struct p
 }
 
 /* Without them: the stack itself tells whether the thread is blocked. */
-static void look_light(struct sched_state *state, uint32_t i, const struct poll_now *now, uint64_t open)
+static void look_light(struct sched_state *state, uint32_t i, const struct poll_now *now,
+		       uint64_t open)
 {
 	const struct session_options *o = &state->session->options;
 	struct sched_thread *t = &state->thread[i];
 	uint64_t now_ns = state->session->now_ns;
 
-	if (open < (o->block_stack_ns > LIGHT_BLOCK_NS ? o->block_stack_ns : LIGHT_BLOCK_NS) || !due(t, now, now_ns) ||
-	    t->sample_until_ns > now_ns || !spend(state, &state->captures, CAPTURES_PER_SECOND))
+	if (open < (o->block_stack_ns > LIGHT_BLOCK_NS ? o->block_stack_ns : LIGHT_BLOCK_NS) ||
+	    !due(t, now, now_ns) || t->sample_until_ns > now_ns ||
+	    !spend(state, &state->captures, CAPTURES_PER_SECOND))
 		return;
 	if (capture(state, i, now, WEFT_STACK_BLOCKED, open))
 		start_sampling(state, i, SAMPLE_HOLD_NS);
@@ -175,14 +188,16 @@ void sched_stacks_settle(struct sched_state *state, struct process *p)
 			look_at_thread(state, i);
 }
 
-void sched_stacks_sample(struct sched_state *state, struct process *p, const struct weft_raw_sample *raw)
+void sched_stacks_sample(struct sched_state *state, struct process *p,
+			 const struct weft_raw_sample *raw)
 {
 	struct sched_thread *t;
 	struct unwind_job job;
 	uint64_t start, open;
 	uint32_t i = 0;
 
-	while (i < state->slots_used && (state->thread[i].owner != p || state->slots[i].tid != raw->ev.tid))
+	while (i < state->slots_used &&
+	       (state->thread[i].owner != p || state->slots[i].tid != raw->ev.tid))
 		i++;
 	if (i == state->slots_used)
 		return;
@@ -221,19 +236,22 @@ int sched_stacks_want(struct sched_state *state, struct process *p, const struct
 			return -EAGAIN;
 		if (!spend(state, &state->captures, CAPTURES_PER_SECOND))
 			return -EBUSY;
-		return capture(state, i, &now, WEFT_STACK_ASKED, open_ns(&state->thread[i], &now, state->session->now_ns));
+		return capture(state, i, &now, WEFT_STACK_ASKED,
+			       open_ns(&state->thread[i], &now, state->session->now_ns));
 	}
 	return -ESRCH;
 }
 
 void sched_stacks_begin(struct sched_state *state, struct process *p)
 {
-	struct unwind_job job = { .ev = { .process = p->index, .tid = (uint32_t)p->pid }, .pid = p->pid };
+	struct unwind_job job = { .ev = { .process = p->index, .tid = (uint32_t)p->pid },
+				  .pid = p->pid };
 
 	unwinder_submit(state->unwinder, &job, NULL);
 }
 
 bool sched_stacks_oldest(struct sched_state *state, uint64_t *ret_ns)
 {
-	return unwinder_oldest(state->unwinder, ret_ns) && state->session->now_ns < *ret_ns + UNWIND_PATIENCE_NS;
+	return unwinder_oldest(state->unwinder, ret_ns) &&
+	       state->session->now_ns < *ret_ns + UNWIND_PATIENCE_NS;
 }

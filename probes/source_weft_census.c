@@ -4,13 +4,16 @@
 
 #include "probes/source_weft_internal.h"
 
-#define STEP_NS 2000000ull
+#define STEP_NS   2000000ull
 #define NOT_KNOWN UINT64_MAX
 
 static struct weft_ev event(const struct weft_process *w, uint16_t kind)
 {
-	return (struct weft_ev){ .kind = kind, .flags = WEFT_EVF_SNAPSHOT, .process = w->p->index,
-				 .tid = (uint32_t)w->p->pid, .time_ns = w->p->session->now_ns };
+	return (struct weft_ev){ .kind = kind,
+				 .flags = WEFT_EVF_SNAPSHOT,
+				 .process = w->p->index,
+				 .tid = (uint32_t)w->p->pid,
+				 .time_ns = w->p->session->now_ns };
 }
 
 static uint64_t age(const struct weft_process *w, uint64_t stamp)
@@ -24,8 +27,13 @@ static void on_task(void *ctx, const struct census_task *task)
 {
 	struct weft_process *w = ctx;
 	const struct weft_task_head *h = &task->head;
-	struct weft_ev_snapshot_task e = { .task = h->id, .parent = h->parent, .state = h->state, .site = h->site,
-					   .polls = h->polls, .bytes = h->bytes, .runtime = h->runtime };
+	struct weft_ev_snapshot_task e = { .task = h->id,
+					   .parent = h->parent,
+					   .state = h->state,
+					   .site = h->site,
+					   .polls = h->polls,
+					   .bytes = h->bytes,
+					   .runtime = h->runtime };
 
 	e.age_ns = age(w, h->spawn_stamp);
 	e.wake_age_ns = age(w, h->wake_stamp);
@@ -36,7 +44,9 @@ static void on_task(void *ctx, const struct census_task *task)
 static void on_end(void *ctx, uint32_t tasks, uint32_t torn, uint32_t missed)
 {
 	struct weft_process *w = ctx;
-	struct weft_ev_snapshot e = { .snapshot = w->snapshots, .tasks = tasks, .torn = torn, .missed = missed };
+	struct weft_ev_snapshot e = {
+		.snapshot = w->snapshots, .tasks = tasks, .torn = torn, .missed = missed
+	};
 
 	session_emit(w->p->session, event(w, WEFT_EV_SNAPSHOT_END), &e, sizeof(e));
 }

@@ -13,8 +13,11 @@
 
 static struct weft_ev event(const struct weft_process *w, uint16_t kind, uint16_t flags)
 {
-	return (struct weft_ev){ .kind = kind, .flags = flags, .process = w->p->index,
-				 .tid = (uint32_t)w->p->pid, .time_ns = w->p->session->now_ns };
+	return (struct weft_ev){ .kind = kind,
+				 .flags = flags,
+				 .process = w->p->index,
+				 .tid = (uint32_t)w->p->pid,
+				 .time_ns = w->p->session->now_ns };
 }
 
 /* ---- runtimes and sites ---- */
@@ -25,7 +28,8 @@ void weft_tell_runtimes(struct weft_process *w, bool all)
 		struct weft_ev_runtime e = { .kind = WEFT_RT_WEFT };
 		struct weft_runtime_entry r;
 
-		if (!target_map_runtime(w->map, i, &r) || !r.id || (!all && r.id == w->runtime_told[i]))
+		if (!target_map_runtime(w->map, i, &r) || !r.id ||
+		    (!all && r.id == w->runtime_told[i]))
 			continue;
 		w->runtime_told[i] = r.id;
 		e.runtime = r.id;
@@ -53,7 +57,9 @@ void weft_sample_runtimes(struct weft_process *w)
 		e.alive = r.alive;
 		e.inject_depth = r.inject_depth;
 		e.timers = r.timers;
-		e.driver_age_ns = turned && turned < w->p->session->now_ns ? w->p->session->now_ns - turned : 0;
+		e.driver_age_ns = turned && turned < w->p->session->now_ns
+					  ? w->p->session->now_ns - turned
+					  : 0;
 		e.fds = r.fds;
 		e.pool_threads = r.pool_threads;
 		e.pool_busy = r.pool_busy;
@@ -93,7 +99,8 @@ static uint32_t innermost_pid(const char *status)
 	while (f && fgets(line, sizeof(line), f)) {
 		if (strncmp(line, "NSpid:", 6))
 			continue;
-		for (char *at = line + 6, *end; (last = (uint32_t)strtoul(at, &end, 10), *end == '\t'); at = end)
+		for (char *at = line + 6, *end;
+		     (last = (uint32_t)strtoul(at, &end, 10), *end == '\t'); at = end)
 			;
 		break;
 	}
@@ -163,7 +170,9 @@ static void begin_thread(struct weft_process *w, uint32_t lane, uint32_t ns_tid)
 	t->cpu_base_ns = t->runq_base_ns = 0;
 	read_schedstat(t->schedstat, &t->cpu_base_ns, &t->runq_base_ns);
 	t->cpu_ns = t->runq_ns = 0;
-	process_thread_begin(w->p, lane, t->tid, target_map_shape(w->map)->address + target_map_lane_offset(w->map, lane));
+	process_thread_begin(w->p, lane, t->tid,
+			     target_map_shape(w->map)->address +
+				     target_map_lane_offset(w->map, lane));
 }
 
 static void tell_lane(struct weft_process *w, uint32_t i)
@@ -219,8 +228,8 @@ static uint64_t since(uint64_t now, uint64_t base)
 	return now > base ? now - base : 0;
 }
 
-static void fill_totals(const struct weft_process *w, const struct weft_lane *now, const struct weft_lane *base,
-			struct weft_ev_lane_sample *e)
+static void fill_totals(const struct weft_process *w, const struct weft_lane *now,
+			const struct weft_lane *base, struct weft_ev_lane_sample *e)
 {
 	e->polls = since(now->polls, base->polls);
 	e->busy_ns = process_ticks_ns(w->p, since(now->busy_ticks, base->busy_ticks));
@@ -313,7 +322,8 @@ void weft_read_load(struct weft_process *w, struct source_load *ret)
 		if (!kind_cost[k].level || kind_cost[k].level > WEFT_LEVEL_NORMAL)
 			continue;
 		ret->normal_events += all;
-		ret->normal_bytes += all * (kind_cost[k].words ? kind_cost[k].words * 8u : VARIABLE_BYTES);
+		ret->normal_bytes +=
+			all * (kind_cost[k].words ? kind_cost[k].words * 8u : VARIABLE_BYTES);
 	}
 	for (uint32_t i = 0; i < w->lanes_told; i++) {
 		struct weft_lane now;

@@ -14,7 +14,7 @@
 /* A lane as last told to the collector. */
 struct lane_told {
 	uint32_t role, generation;
-	uint32_t tid; /* in the init pid namespace; 0 = no thread */
+	uint32_t tid;  /* in the init pid namespace; 0 = no thread */
 	int schedstat; /* fd, -1 = none */
 	uint64_t cpu_base_ns, runq_base_ns, cpu_ns, runq_ns;
 };
@@ -22,7 +22,7 @@ struct lane_told {
 struct weft_process {
 	struct process *p;
 	bool light_only; /* perf-based links cost 0.1 s each at detach: the lightest point only */
-	int file; /* the ELF file that carries the points */
+	int file;        /* the ELF file that carries the points */
 	struct attach_request flush;
 	struct attach_place raise[WEFT_LEVELS];
 	struct attachment flush_link, level_link;
@@ -36,8 +36,25 @@ struct weft_process {
 	uint64_t full_seen, failed_seen; /* of the follow entry: why a batch is missing */
 	uint32_t snapshots;
 	uint64_t census_ns; /* of the last one's start */
-	bool broken; /* the mapping can't be read any more; said once */
+	bool broken;        /* the mapping can't be read any more; said once */
 };
+
+static inline struct weft_process *weft_of(const struct process *p)
+{
+	return p->of_source[SOURCE_WEFT];
+}
+
+/* ---- source_weft_attach.c ---- */
+
+int source_weft_open(struct session *s, void **ret_state);
+void source_weft_close(void *state);
+int source_weft_attach(void *state, struct process *p, int exe_fd);
+void source_weft_detach(void *state, struct process *p);
+int source_weft_level(void *state, struct process *p, enum weft_level level);
+
+/* base: the runtime was there before the probes, so what it has written so far is not ours. -ENOENT: not yet. */
+int weft_open_mapping(struct weft_process *w, bool base);
+int weft_fail_mapping(struct weft_process *w, int err); /* sets the error text, returns err */
 
 /* ---- source_weft_events.c: what the mapping tells beside records ---- */
 

@@ -33,7 +33,8 @@ int stack_capture_new(struct sched_bpf *skel, bool iter, bool samples, struct st
 	c->skel = skel;
 	c->iter = iter;
 	c->samples = samples;
-	found = mmap(NULL, sizeof(*c->found), PROT_READ, MAP_SHARED, bpf_map__fd(skel->maps.found), 0);
+	found = mmap(NULL, sizeof(*c->found), PROT_READ, MAP_SHARED, bpf_map__fd(skel->maps.found),
+		     0);
 	if (found == MAP_FAILED) {
 		free(c);
 		return -errno;
@@ -107,8 +108,12 @@ uint64_t stack_capture_exec_id(struct stack_capture *c, uint32_t pid)
 
 int stack_capture_sample(struct stack_capture *c, uint32_t tid)
 {
-	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_CPU_CLOCK,
-					.freq = 1, .sample_freq = SAMPLE_HZ, .disabled = 1 };
+	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE,
+					.size = sizeof(attr),
+					.config = PERF_COUNT_SW_CPU_CLOCK,
+					.freq = 1,
+					.sample_freq = SAMPLE_HZ,
+					.disabled = 1 };
 	int fd, err;
 
 	if (!c->samples)

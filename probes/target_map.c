@@ -12,13 +12,13 @@
 #include "probes/base/cleanup.h"
 #include "probes/symbols/proc_maps.h"
 
-#define LINK_TEXT "/memfd:" WEFT_MAP_NAME
-#define MAX_BYTES (64ull << 20)
-#define MAX_STRIDE 65536u
+#define LINK_TEXT     "/memfd:" WEFT_MAP_NAME
+#define MAX_BYTES     (64ull << 20)
+#define MAX_STRIDE    65536u
 #define ABI_PLAUSIBLE 1000u
 #define MAX_TASK_HEAD 4096u
-#define COPY_TRIES 64
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define COPY_TRIES    64
+#define SEALS         (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 struct target_map {
 	struct target_map_shape shape;
@@ -42,7 +42,8 @@ static int open_fd_of(pid_t pid)
 
 		snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, e->d_name);
 		n = readlink(path, link, sizeof(link) - 1);
-		if (n < (ssize_t)sizeof(LINK_TEXT) - 1 || memcmp(link, LINK_TEXT, sizeof(LINK_TEXT) - 1))
+		if (n < (ssize_t)sizeof(LINK_TEXT) - 1 ||
+		    memcmp(link, LINK_TEXT, sizeof(LINK_TEXT) - 1))
 			continue;
 		n = open(path, O_RDONLY | O_CLOEXEC);
 		return n < 0 ? -errno : (int)n;
@@ -63,21 +64,23 @@ static int open_file(pid_t pid, const struct proc_maps *maps, const struct proc_
 
 static bool table_fits(uint64_t offset, uint64_t stride, uint64_t count, uint64_t bytes)
 {
-	return offset >= WEFT_PAGE / 4 && offset % 8 == 0 && offset <= bytes && stride * count <= bytes - offset;
+	return offset >= WEFT_PAGE / 4 && offset % 8 == 0 && offset <= bytes &&
+	       stride * count <= bytes - offset;
 }
 
 /* Kinds that this reader knows must have the size it knows; later kinds any that is possible. */
 static bool kinds_sound(const uint8_t *words)
 {
 #define X(name, code, text, level, size) \
-	if (words[code] != (size))        \
+	if (words[code] != (size))       \
 		return false;
 	WEFT_WIRE_EVENTS(X)
 #undef X
 	return true;
 }
 
-static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t ns_pid, struct target_map_shape *s)
+static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t ns_pid,
+			struct target_map_shape *s)
 {
 	if (!h->magic)
 		return -ENOENT; /* being made: the magic is stored last */
@@ -93,8 +96,8 @@ static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t n
 	    h->max_lanes == 0 || h->max_lanes > WEFT_MAX_LANES || h->clock > WEFT_CLOCK_TSC ||
 	    h->site_stride < sizeof(struct weft_site_entry) || h->site_stride > MAX_STRIDE ||
 	    h->max_sites > WEFT_MAX_SITES || h->max_slabs > WEFT_MAX_SLABS ||
-	    h->task_head_bytes < sizeof(struct weft_task_head) || h->task_head_bytes > MAX_TASK_HEAD ||
-	    !kinds_sound(h->kind_words) ||
+	    h->task_head_bytes < sizeof(struct weft_task_head) ||
+	    h->task_head_bytes > MAX_TASK_HEAD || !kinds_sound(h->kind_words) ||
 	    !table_fits(h->lane_offset, h->lane_stride, h->max_lanes, bytes) ||
 	    !table_fits(h->site_offset, h->site_stride, h->max_sites, bytes) ||
 	    !table_fits(h->slab_offset, sizeof(struct weft_slab), h->max_slabs, bytes))
@@ -130,7 +133,8 @@ static int open_checked(int fd, pid_t ns_pid, struct target_map *m)
 
 	if (fstat(fd, &st))
 		return -errno;
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < WEFT_PAGE || (uint64_t)st.st_size > MAX_BYTES)
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < WEFT_PAGE ||
+	    (uint64_t)st.st_size > MAX_BYTES)
 		return -EPROTO;
 	m->shape.bytes = (uint64_t)st.st_size;
 	m->shape.sealed = is_sealed(fd);
@@ -221,7 +225,8 @@ bool target_map_load32(const struct target_map *m, uint64_t offset, uint32_t *re
 		return target_map_copy(m, offset, ret, sizeof(*ret));
 	if (offset % sizeof(*ret) || offset > m->shape.bytes - sizeof(*ret))
 		return false;
-	*ret = __atomic_load_n((const uint32_t *)(const void *)(m->memory + offset), __ATOMIC_ACQUIRE);
+	*ret = __atomic_load_n((const uint32_t *)(const void *)(m->memory + offset),
+			       __ATOMIC_ACQUIRE);
 	return true;
 }
 
@@ -231,7 +236,8 @@ bool target_map_load64(const struct target_map *m, uint64_t offset, uint64_t *re
 		return target_map_copy(m, offset, ret, sizeof(*ret));
 	if (offset % sizeof(*ret) || offset > m->shape.bytes - sizeof(*ret))
 		return false;
-	*ret = __atomic_load_n((const uint64_t *)(const void *)(m->memory + offset), __ATOMIC_ACQUIRE);
+	*ret = __atomic_load_n((const uint64_t *)(const void *)(m->memory + offset),
+			       __ATOMIC_ACQUIRE);
 	return true;
 }
 
@@ -268,17 +274,20 @@ uint32_t target_map_slabs(const struct target_map *m)
 
 bool target_map_runtime(const struct target_map *m, uint32_t index, struct weft_runtime_entry *ret)
 {
-	return target_map_copy(m, offsetof(struct weft_map_header, runtime) + index * sizeof(*ret), ret, sizeof(*ret));
+	return target_map_copy(m, offsetof(struct weft_map_header, runtime) + index * sizeof(*ret),
+			       ret, sizeof(*ret));
 }
 
 bool target_map_site(const struct target_map *m, uint32_t index, struct weft_site_entry *ret)
 {
-	return target_map_copy(m, m->shape.site_offset + (uint64_t)index * m->shape.site_stride, ret, sizeof(*ret));
+	return target_map_copy(m, m->shape.site_offset + (uint64_t)index * m->shape.site_stride,
+			       ret, sizeof(*ret));
 }
 
 bool target_map_slab(const struct target_map *m, uint32_t index, struct weft_slab *ret)
 {
-	return target_map_copy(m, m->shape.slab_offset + (uint64_t)index * sizeof(*ret), ret, sizeof(*ret));
+	return target_map_copy(m, m->shape.slab_offset + (uint64_t)index * sizeof(*ret), ret,
+			       sizeof(*ret));
 }
 
 uint64_t target_map_lane_offset(const struct target_map *m, uint32_t lane)
@@ -291,7 +300,9 @@ bool target_map_commit(const struct target_map *m, uint32_t lane, uint32_t *seq,
 {
 	uint64_t word;
 
-	if (!target_map_load64(m, target_map_lane_offset(m, lane) + offsetof(struct weft_lane, commit), &word))
+	if (!target_map_load64(m,
+			       target_map_lane_offset(m, lane) + offsetof(struct weft_lane, commit),
+			       &word))
 		return false;
 	*seq = (uint32_t)(word >> 32);
 	*head = (uint32_t)word;
@@ -320,7 +331,8 @@ int target_map_copy_lane(const struct target_map *m, uint32_t lane, struct lane_
 	return -EAGAIN;
 }
 
-uint32_t target_map_record_bytes(const struct target_map *m, const uint8_t *batch, uint32_t offset, uint32_t head)
+uint32_t target_map_record_bytes(const struct target_map *m, const uint8_t *batch, uint32_t offset,
+				 uint32_t head)
 {
 	uint64_t words[2] = { 0 };
 	uint32_t kind, bytes;
@@ -331,6 +343,7 @@ uint32_t target_map_record_bytes(const struct target_map *m, const uint8_t *batc
 	kind = (uint32_t)(words[0] >> WEFT_STAMP_BITS);
 	if (kind == 0 || kind >= WEFT_MAX_KINDS)
 		return 0;
-	bytes = m->shape.kind_words[kind] ? m->shape.kind_words[kind] * 8u : (uint32_t)(words[1] & 0xffff);
+	bytes = m->shape.kind_words[kind] ? m->shape.kind_words[kind] * 8u
+					  : (uint32_t)(words[1] & 0xffff);
 	return bytes < 16 || bytes % 8 || bytes > head - offset ? 0 : bytes;
 }

@@ -69,6 +69,7 @@ int target_map_copy_lane(const struct target_map *m, uint32_t lane, struct lane_
 bool target_map_commit(const struct target_map *m, uint32_t lane, uint32_t *seq, uint32_t *head);
 
 /* Bytes of the record at `offset` of a batch page that is committed up to `head`; 0 = damaged. */
-uint32_t target_map_record_bytes(const struct target_map *m, const uint8_t *batch, uint32_t offset, uint32_t head);
+uint32_t target_map_record_bytes(const struct target_map *m, const uint8_t *batch, uint32_t offset,
+				 uint32_t head);
 
 #endif

@@ -9,8 +9,8 @@
 
 #include "probes/frame_table.h"
 
-#define QUEUE_MAX 64
-#define MAX_PCS 96u
+#define QUEUE_MAX  64
+#define MAX_PCS    96u
 #define MAX_FRAMES 192u
 
 struct job {
@@ -138,7 +138,10 @@ static unsigned add_kernel(struct unwinder *u, const struct job *j, uint32_t *id
 
 static void unwind_one(struct unwinder *u, const struct job *j)
 {
-	struct { struct weft_ev_stack head; uint32_t ids[MAX_FRAMES]; } e = { .head = j->head.head };
+	struct {
+		struct weft_ev_stack head;
+		uint32_t ids[MAX_FRAMES];
+	} e = { .head = j->head.head };
 	struct resolver *r = frame_table_resolver(u->frames, &j->head);
 	struct unwind_regs regs;
 	uint64_t pcs[MAX_PCS];
@@ -149,9 +152,11 @@ static void unwind_one(struct unwinder *u, const struct job *j)
 	e.head.kernel_frames = n;
 	memcpy(regs.r, j->raw.regs, sizeof(regs.r));
 	if (r)
-		found = unwind_stack(r, &regs, j->raw.stack, j->raw.stack_bytes, pcs, MAX_PCS, &complete);
+		found = unwind_stack(r, &regs, j->raw.stack, j->raw.stack_bytes, pcs, MAX_PCS,
+				     &complete);
 	for (int i = 0; i < found; i++)
-		n += frame_table_user(u->frames, &j->head, pcs[i], i > 0, e.ids + n, MAX_FRAMES - n);
+		n += frame_table_user(u->frames, &j->head, pcs[i], i > 0, e.ids + n,
+				      MAX_FRAMES - n);
 	e.head.frames = n;
 	e.head.complete = complete;
 	put_result(u, j->head.ev, &e, sizeof(e.head) + n * sizeof(e.ids[0]));
@@ -207,7 +212,8 @@ static int start(struct unwinder *u)
 	return -err;
 }
 
-bool unwinder_submit(struct unwinder *u, const struct unwind_job *job, const struct weft_raw_stack *raw)
+bool unwinder_submit(struct unwinder *u, const struct unwind_job *job,
+		     const struct weft_raw_stack *raw)
 {
 	struct job *j = malloc(raw ? sizeof(*j) : offsetof(struct job, raw));
 	bool full;

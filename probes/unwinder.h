@@ -19,16 +19,18 @@
 struct unwinder;
 
 struct unwind_job {
-	struct weft_ev ev; /* of the STACK: process, tid, time */
+	struct weft_ev ev;         /* of the STACK: process, tid, time */
 	struct weft_ev_stack head; /* frames and complete are filled in */
 	pid_t pid;
 };
 
 int unwinder_new(struct unwinder **ret);
-struct unwinder *unwinder_free(struct unwinder *u); /* takes NULL, returns NULL; jobs in the queue are dropped */
+struct unwinder *unwinder_free(
+	struct unwinder *u); /* takes NULL, returns NULL; jobs in the queue are dropped */
 
 /* Copies both. False: too many wait. raw NULL: only read the process's mappings, so that names outlive it. */
-bool unwinder_submit(struct unwinder *u, const struct unwind_job *job, const struct weft_raw_stack *raw);
+bool unwinder_submit(struct unwinder *u, const struct unwind_job *job,
+		     const struct weft_raw_stack *raw);
 
 /* Ends the thread when its queue is empty; the next job starts another. */
 void unwinder_pause(struct unwinder *u);

@@ -16,7 +16,9 @@ typedef int bool;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-typedef struct { int counter; } atomic_t;
+typedef struct {
+	int counter;
+} atomic_t;
 
 struct signal_struct {
 	atomic_t live;

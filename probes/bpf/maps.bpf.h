@@ -26,7 +26,8 @@ static __always_inline struct weft_follow_entry *follow_at(__u32 index)
 
 	if (!f)
 		return 0;
-	barrier_var(index); /* or clang compares a copy that the verifier does not connect with the index */
+	barrier_var(
+		index); /* or clang compares a copy that the verifier does not connect with the index */
 	if (index >= WEFT_FOLLOW_MAX)
 		return 0;
 	return &f->entry[index];

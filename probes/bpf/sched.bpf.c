@@ -86,7 +86,8 @@ static __always_inline void switch_out(struct task_struct *prev, bool preempt)
 	if (!s)
 		return;
 	s->off_ns = 0;
-	if (bpf_probe_read_user(&now, sizeof(now), (void *)(s->address + LANE_NOW_OFFSET)) || !now.task)
+	if (bpf_probe_read_user(&now, sizeof(now), (void *)(s->address + LANE_NOW_OFFSET)) ||
+	    !now.task)
 		return;
 	s->task = now.task;
 	s->poll_seq = now.poll_seq;
@@ -253,8 +254,8 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 
 static __always_inline void copy_regs(struct weft_raw_stack *out, const struct pt_regs *regs)
 {
-	const __u64 dwarf[17] = { regs->ax, regs->dx,  regs->cx,  regs->bx,  regs->si,  regs->di,
-				  regs->bp, regs->sp,  regs->r8,  regs->r9,  regs->r10, regs->r11,
+	const __u64 dwarf[17] = { regs->ax,  regs->dx,  regs->cx,  regs->bx,  regs->si,  regs->di,
+				  regs->bp,  regs->sp,  regs->r8,  regs->r9,  regs->r10, regs->r11,
 				  regs->r12, regs->r13, regs->r14, regs->r15, regs->ip };
 
 	__builtin_memcpy(out->regs, dwarf, sizeof(dwarf));
@@ -275,7 +276,8 @@ static __always_inline void copy_stack_of(struct weft_raw_stack *out, struct tas
 		    !bpf_copy_from_user_task(out->stack + n, page, (void *)(sp + n), task, 0))
 			n += page;
 	for (__u32 i = 0; i < 8 && n <= WEFT_STACK_COPY - WEFT_STACK_STEP; i++) {
-		if (bpf_copy_from_user_task(out->stack + n, WEFT_STACK_STEP, (void *)(sp + n), task, 0))
+		if (bpf_copy_from_user_task(out->stack + n, WEFT_STACK_STEP, (void *)(sp + n), task,
+					    0))
 			break;
 		n += WEFT_STACK_STEP;
 	}
@@ -321,7 +323,8 @@ static __always_inline void copy_own_stack(struct weft_raw_stack *out)
 	__u64 sp = out->regs[7];
 	__u32 n = 0;
 
-	for (__u32 i = 0; i < WEFT_STACK_COPY / WEFT_STACK_STEP && n <= WEFT_STACK_COPY - WEFT_STACK_STEP; i++) {
+	for (__u32 i = 0;
+	     i < WEFT_STACK_COPY / WEFT_STACK_STEP && n <= WEFT_STACK_COPY - WEFT_STACK_STEP; i++) {
 		if (bpf_probe_read_user(out->stack + n, WEFT_STACK_STEP, (void *)(sp + n)))
 			break;
 		n += WEFT_STACK_STEP;
@@ -356,7 +359,8 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	struct weft_raw_sample *r;
 	struct lane_now now;
 
-	if (!s || bpf_probe_read_user(&now, sizeof(now), (void *)(s->address + LANE_NOW_OFFSET)) || !now.task)
+	if (!s || bpf_probe_read_user(&now, sizeof(now), (void *)(s->address + LANE_NOW_OFFSET)) ||
+	    !now.task)
 		return 0;
 	__sync_fetch_and_add(&sample_made, 1);
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

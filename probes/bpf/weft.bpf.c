@@ -35,7 +35,8 @@ static __always_inline void fill(struct batch_record *r, const struct flush *x, 
  * The verifier (5.15 to 6.18) takes a reserve of constant size only, hence the size classes; the barrier
  * keeps clang from dropping the bound that the verifier has to see.
  */
-static __always_inline void deliver(struct weft_follow_entry *f, const struct flush *x, const __u32 class)
+static __always_inline void deliver(struct weft_follow_entry *f, const struct flush *x,
+				    const __u32 class)
 {
 	struct batch_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r) + class, 0);
 	__u64 n = x->bytes;

@@ -29,10 +29,10 @@
 #include "runtime/base/usdt.h"
 
 #define MAX_THREADS 16u
-#define SITES 4u
+#define SITES       4u
 #define LANE_OFFSET 65536u
 #define LANE_STRIDE (2 * WEFT_PAGE)
-#define BYTES (LANE_OFFSET + MAX_THREADS * LANE_STRIDE)
+#define BYTES       (LANE_OFFSET + MAX_THREADS * LANE_STRIDE)
 
 extern char **environ;
 
@@ -54,7 +54,10 @@ static uint64_t stamp(void)
 
 static unsigned level(void)
 {
-	return WEFT_USDT_UP(flush_full) ? 3 : WEFT_USDT_UP(flush_normal) ? 2 : WEFT_USDT_UP(flush_light) ? 1 : 0;
+	return WEFT_USDT_UP(flush_full)     ? 3
+	       : WEFT_USDT_UP(flush_normal) ? 2
+	       : WEFT_USDT_UP(flush_light)  ? 1
+					    : 0;
 }
 
 /* ---- one lane ---- */
@@ -75,8 +78,13 @@ static void commit(struct writer *w)
 
 static void open_batch(struct writer *w)
 {
-	*w->batch = (struct weft_batch){ .magic = WEFT_BATCH_MAGIC, .lane = (uint16_t)w->lane->index, .abi = WEFT_ABI_VERSION,
-					 .seq = w->seq, .level = level(), .emitted = w->total, .first_stamp = stamp() };
+	*w->batch = (struct weft_batch){ .magic = WEFT_BATCH_MAGIC,
+					 .lane = (uint16_t)w->lane->index,
+					 .abi = WEFT_ABI_VERSION,
+					 .seq = w->seq,
+					 .level = level(),
+					 .emitted = w->total,
+					 .first_stamp = stamp() };
 	w->head = sizeof(*w->batch);
 	commit(w);
 }
@@ -86,13 +94,21 @@ static void flush(struct writer *w)
 	uint64_t id = w->lane->index | (uint64_t)w->seq << 32, page = (uintptr_t)w->batch;
 
 	switch (level()) {
-	case 1: weft_usdt_flush_light(page, w->head, id, stamp()); break;
-	case 2: weft_usdt_flush_normal(page, w->head, id, stamp()); break;
-	case 3: weft_usdt_flush_full(page, w->head, id, stamp()); break;
-	default: break;
+	case 1:
+		weft_usdt_flush_light(page, w->head, id, stamp());
+		break;
+	case 2:
+		weft_usdt_flush_normal(page, w->head, id, stamp());
+		break;
+	case 3:
+		weft_usdt_flush_full(page, w->head, id, stamp());
+		break;
+	default:
+		break;
 	}
 	for (unsigned k = 0; k < WEFT_MAX_KINDS; k++) {
-		w->lane->emitted[(w->seq + 1) & 1][k] = w->lane->emitted[w->seq & 1][k] + w->count[k];
+		w->lane->emitted[(w->seq + 1) & 1][k] =
+			w->lane->emitted[w->seq & 1][k] + w->count[k];
 		w->total += w->count[k];
 		w->count[k] = 0;
 	}
@@ -147,7 +163,8 @@ static double now(void)
 static void *write_lane(void *arg)
 {
 	unsigned i = (unsigned)(uintptr_t)arg;
-	struct writer w = { .lane = (void *)((char *)header + LANE_OFFSET + i * LANE_STRIDE), .truth = &truth[i] };
+	struct writer w = { .lane = (void *)((char *)header + LANE_OFFSET + i * LANE_STRIDE),
+			    .truth = &truth[i] };
 	double begun = now(), end = begun + seconds;
 	uint64_t n = 0;
 
@@ -159,7 +176,8 @@ static void *write_lane(void *arg)
 	snprintf(w.lane->name, sizeof(w.lane->name), "fake-%u", i);
 	open_batch(&w);
 	__atomic_store_n(&w.lane->role, WEFT_LANE_WORKER, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&header->lanes, __ATOMIC_ACQUIRE) != i) /* in order: all below the count are there */
+	while (__atomic_load_n(&header->lanes, __ATOMIC_ACQUIRE) !=
+	       i) /* in order: all below the count are there */
 		usleep(10);
 	__atomic_store_n(&header->lanes, i + 1, __ATOMIC_RELEASE);
 	while (n % 64 || now() < end) {
@@ -196,10 +214,12 @@ static void fill_header(void)
 #define X(name, code, text, lowest, words) header->kind_words[code] = words;
 	WEFT_WIRE_EVENTS(X)
 #undef X
-	header->runtime[0] = (struct weft_runtime_entry){ .id = 1, .flavour = WEFT_F_MULTI_THREAD, .workers = threads,
-							  .name = "fake" };
+	header->runtime[0] = (struct weft_runtime_entry){
+		.id = 1, .flavour = WEFT_F_MULTI_THREAD, .workers = threads, .name = "fake"
+	};
 	for (unsigned i = 0; i < SITES; i++) {
-		struct weft_site_entry *s = (void *)((char *)header + header->site_offset + i * header->site_stride);
+		struct weft_site_entry *s =
+			(void *)((char *)header + header->site_offset + i * header->site_stride);
 
 		snprintf(s->func, sizeof(s->func), "fake_function_%u", i);
 		snprintf(s->file, sizeof(s->file), "fake.c");
@@ -219,7 +239,8 @@ static int make_mapping(void)
 	if (header == MAP_FAILED)
 		return -1;
 	madvise(header, BYTES, MADV_DONTFORK);
-	if (strcmp(mode, "unsealed") && strcmp(mode, "cut") && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+	if (strcmp(mode, "unsealed") && strcmp(mode, "cut") &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -1;
 	if (!strcmp(mode, "closed"))
 		close(fd);
@@ -261,7 +282,8 @@ static void scribble(unsigned *seed)
 	uint8_t *at = (uint8_t *)header;
 
 	for (unsigned i = 0; i < 256; i++)
-		at[WEFT_PAGE + (unsigned)rand_r(seed) % (BYTES - WEFT_PAGE)] = (uint8_t)rand_r(seed);
+		at[WEFT_PAGE + (unsigned)rand_r(seed) % (BYTES - WEFT_PAGE)] =
+			(uint8_t)rand_r(seed);
 }
 
 static void misbehave(int fd)
@@ -301,19 +323,31 @@ int main(int argc, char **argv)
 	truth = no_truth;
 	while ((c = getopt(argc, argv, "t:r:T:s:m:e:")) != -1)
 		switch (c) {
-		case 't': threads = (unsigned)atoi(optarg) % (MAX_THREADS + 1); break;
-		case 'r': rate = (unsigned)atoi(optarg); break;
-		case 's': seconds = atof(optarg); break;
-		case 'm': mode = optarg; break;
-		case 'e': code = atoi(optarg); break;
+		case 't':
+			threads = (unsigned)atoi(optarg) % (MAX_THREADS + 1);
+			break;
+		case 'r':
+			rate = (unsigned)atoi(optarg);
+			break;
+		case 's':
+			seconds = atof(optarg);
+			break;
+		case 'm':
+			mode = optarg;
+			break;
+		case 'e':
+			code = atoi(optarg);
+			break;
 		case 'T':
 			fd = open(optarg, O_RDWR);
-			truth = mmap(NULL, sizeof(no_truth), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+			truth = mmap(NULL, sizeof(no_truth), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				     0);
 			if (truth == MAP_FAILED)
 				return 2;
 			close(fd);
 			break;
-		default: return 2;
+		default:
+			return 2;
 		}
 	if (getenv("FAKE_TARGET_MODE"))
 		mode = getenv("FAKE_TARGET_MODE");

@@ -68,7 +68,8 @@ static void sink(void *ctx, const struct weft_ev *ev)
 		decode((const uint8_t *)(b + 1) + skip, b->bytes - skip);
 		now.tail += (ev->flags & WEFT_EVF_TAIL) != 0;
 	} else if (ev->kind == WEFT_EV_GAP) {
-		if (((const struct weft_ev_gap *)(const void *)(ev + 1))->reason == WEFT_GAP_RING_FULL)
+		if (((const struct weft_ev_gap *)(const void *)(ev + 1))->reason ==
+		    WEFT_GAP_RING_FULL)
 			now.full++;
 		else
 			now.gaps++;
@@ -110,7 +111,8 @@ static int attach(struct session *s, pid_t pid)
 }
 
 /* -1: the session failed; 0 fine; 1 wrong. */
-static int one(struct session *s, int n, char **argv, int argc, const char *path, uint64_t *truth, unsigned wait_us)
+static int one(struct session *s, int n, char **argv, int argc, const char *path, uint64_t *truth,
+	       unsigned wait_us)
 {
 	uint64_t begun = 0, committed = 0, emitted = 0, decoded = 0;
 	struct timespec t0, t;
@@ -132,7 +134,8 @@ static int one(struct session *s, int n, char **argv, int argc, const char *path
 		session_drain(s, sink, NULL);
 		usleep(500);
 		clock_gettime(CLOCK_MONOTONIC, &t);
-	} while ((t.tv_sec - t0.tv_sec) * 1000000 + (t.tv_nsec - t0.tv_nsec) / 1000 < (long)wait_us);
+	} while ((t.tv_sec - t0.tv_sec) * 1000000 + (t.tv_nsec - t0.tv_nsec) / 1000 <
+		 (long)wait_us);
 	kill(pid, SIGKILL);
 	for (int i = 0; i < 4000 && session_alive(s); i++) {
 		session_drain(s, sink, NULL);
@@ -144,16 +147,20 @@ static int one(struct session *s, int n, char **argv, int argc, const char *path
 		committed += truth[2 * i + 1];
 	}
 	for (unsigned k = 1; k < WEFT_MAX_KINDS; k++) {
-		wrong |= now.full ? now.emitted[k] < now.decoded[k] : now.emitted[k] != now.decoded[k];
+		wrong |= now.full ? now.emitted[k] < now.decoded[k]
+				  : now.emitted[k] != now.decoded[k];
 		emitted += now.emitted[k];
 		decoded += now.decoded[k];
 	}
 	if (now.counted) /* else it was dead before its mapping was found: nothing of it can be known */
-		wrong |= now.gaps || now.damaged || now.signal != SIGKILL || (!no_truth && (emitted < committed || emitted > begun));
+		wrong |= now.gaps || now.damaged || now.signal != SIGKILL ||
+			 (!no_truth && (emitted < committed || emitted > begun));
 	if (wrong || getenv("SESSION_KILL_VERBOSE"))
-		printf("round %d after %u us: emitted %llu decoded %llu truth %llu..%llu gaps %llu full %llu damaged %llu counted %d signal %d%s\n", n, wait_us,
-		       (unsigned long long)emitted, (unsigned long long)decoded, (unsigned long long)committed,
-		       (unsigned long long)begun, (unsigned long long)now.gaps, (unsigned long long)now.full, (unsigned long long)now.damaged, now.counted, now.signal,
+		printf("round %d after %u us: emitted %llu decoded %llu truth %llu..%llu gaps %llu full %llu damaged %llu counted %d signal %d%s\n",
+		       n, wait_us, (unsigned long long)emitted, (unsigned long long)decoded,
+		       (unsigned long long)committed, (unsigned long long)begun,
+		       (unsigned long long)now.gaps, (unsigned long long)now.full,
+		       (unsigned long long)now.damaged, now.counted, now.signal,
 		       wrong ? " WRONG" : "");
 	return wrong;
 }
@@ -170,12 +177,23 @@ int main(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "+n:l:w:S:x")) != -1)
 		switch (c) {
-		case 'n': times = atoi(optarg); break;
-		case 'l': options.level = (enum weft_level)atoi(optarg); break;
-		case 'w': max_ms = (unsigned)atoi(optarg); break;
-		case 'S': seed = (unsigned)atoi(optarg); break;
-		case 'x': no_truth = true; break;
-		default: return 2;
+		case 'n':
+			times = atoi(optarg);
+			break;
+		case 'l':
+			options.level = (enum weft_level)atoi(optarg);
+			break;
+		case 'w':
+			max_ms = (unsigned)atoi(optarg);
+			break;
+		case 'S':
+			seed = (unsigned)atoi(optarg);
+			break;
+		case 'x':
+			no_truth = true;
+			break;
+		default:
+			return 2;
 		}
 	fd = mkstemp(path);
 	if (fd < 0 || ftruncate(fd, TRUTH_THREADS * 16))
@@ -186,7 +204,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (done = 0; done < times; done++) {
-		int r = one(s, done, argv + optind, argc - optind, path, truth, (unsigned)rand_r(&seed) % (max_ms * 1000 + 1));
+		int r = one(s, done, argv + optind, argc - optind, path, truth,
+			    (unsigned)rand_r(&seed) % (max_ms * 1000 + 1));
 
 		if (r < 0)
 			break;
@@ -199,7 +218,7 @@ int main(int argc, char **argv)
 	session_finish(s, sink, NULL);
 	session_close(s);
 	unlink(path);
-	printf("%d rounds, %d wrong, %d died before the runtime was found, %d with a full ring, %llu records\n", done, wrong, empty, full,
-	       (unsigned long long)records);
+	printf("%d rounds, %d wrong, %d died before the runtime was found, %d with a full ring, %llu records\n",
+	       done, wrong, empty, full, (unsigned long long)records);
 	return wrong || done < times;
 }

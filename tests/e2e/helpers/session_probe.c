@@ -19,7 +19,7 @@
 #include "probes/session.h"
 
 #define MAX_PROCESSES 64
-#define MAX_KINDS 256
+#define MAX_KINDS     256
 
 struct lane_seen {
 	uint32_t seq, end;
@@ -69,7 +69,8 @@ static void decode(struct seen *s, const uint8_t *at, uint32_t bytes, bool tail)
 
 		memcpy(w, at, sizeof(w));
 		kind = (unsigned)(w[0] >> 56);
-		n = kind < WEFT_MAX_KINDS && words_of(kind) ? words_of(kind) * 8u : (uint32_t)(w[1] & 0xffff);
+		n = kind < WEFT_MAX_KINDS && words_of(kind) ? words_of(kind) * 8u
+							    : (uint32_t)(w[1] & 0xffff);
 		if (kind == 0 || kind >= WEFT_MAX_KINDS || n < 16 || n > bytes || n % 8) {
 			damaged++;
 			return;
@@ -90,7 +91,8 @@ static void on_batch(struct seen *s, const struct weft_ev *ev)
 	uint32_t skip = b->offset == 0 ? sizeof(struct weft_batch) : 0;
 	struct lane_seen *l = &s->lane[b->lane % WEFT_MAX_LANES];
 
-	if (l->any && !(b->seq == l->seq ? b->offset == l->end : (int32_t)(b->seq - l->seq) > 0 && b->offset <= 32))
+	if (l->any && !(b->seq == l->seq ? b->offset == l->end
+					 : (int32_t)(b->seq - l->seq) > 0 && b->offset <= 32))
 		disorder++;
 	*l = (struct lane_seen){ .any = true, .seq = b->seq, .end = b->offset + b->bytes };
 	if (b->hit_ns)
@@ -104,15 +106,16 @@ static void print_text(const struct weft_ev *ev)
 {
 	const void *p = ev + 1;
 
-	printf("%llu.%06llu p%d t%u %s", ev->time_ns / 1000000000ull, ev->time_ns / 1000 % 1000000, (int)ev->process, ev->tid,
-	       kind_name(ev->kind));
+	printf("%llu.%06llu p%d t%u %s", ev->time_ns / 1000000000ull, ev->time_ns / 1000 % 1000000,
+	       (int)ev->process, ev->tid, kind_name(ev->kind));
 	if (ev->flags)
 		printf(" flags %u", ev->flags);
 	switch (ev->kind) {
 	case WEFT_EV_PROCESS: {
 		const struct weft_ev_process *e = p;
 
-		printf(" pid %u ns %u comm %s exe %s build %s start %u", e->pid, e->ns_pid, e->comm, e->exe, e->build_id, e->from_start);
+		printf(" pid %u ns %u comm %s exe %s build %s start %u", e->pid, e->ns_pid, e->comm,
+		       e->exe, e->build_id, e->from_start);
 		break;
 	}
 	case WEFT_EV_PROCESS_EXIT: {
@@ -130,14 +133,15 @@ static void print_text(const struct weft_ev *ev)
 	case WEFT_EV_LANE: {
 		const struct weft_ev_lane *e = p;
 
-		printf(" lane %u role %u runtime %u worker %d gen %u name %s", e->lane, e->role, e->runtime, (int)e->worker,
-		       e->generation, e->name);
+		printf(" lane %u role %u runtime %u worker %d gen %u name %s", e->lane, e->role,
+		       e->runtime, (int)e->worker, e->generation, e->name);
 		break;
 	}
 	case WEFT_EV_RUNTIME: {
 		const struct weft_ev_runtime *e = p;
 
-		printf(" id %u flavour %u workers %u name %s", e->runtime, e->flavour, e->workers, e->name);
+		printf(" id %u flavour %u workers %u name %s", e->runtime, e->flavour, e->workers,
+		       e->name);
 		break;
 	}
 	case WEFT_EV_SITE: {
@@ -155,17 +159,19 @@ static void print_text(const struct weft_ev *ev)
 	case WEFT_EV_OFFCPU: {
 		const struct weft_ev_offcpu *e = p;
 
-		printf(" lane %u task %llu seq %llu off %.1f us blocked %.1f us syscall %d state %u waker %u", e->lane, e->task,
-		       e->poll_seq, (double)(e->on_ns - e->off_ns) / 1e3, e->wake_ns ? (double)(e->wake_ns - e->off_ns) / 1e3 : 0.0,
-		       e->syscall, e->prev_state, e->waker_tid);
+		printf(" lane %u task %llu seq %llu off %.1f us blocked %.1f us syscall %d state %u waker %u",
+		       e->lane, e->task, e->poll_seq, (double)(e->on_ns - e->off_ns) / 1e3,
+		       e->wake_ns ? (double)(e->wake_ns - e->off_ns) / 1e3 : 0.0, e->syscall,
+		       e->prev_state, e->waker_tid);
 		break;
 	}
 	case WEFT_EV_STACK: {
 		const struct weft_ev_stack *e = p;
 		const uint32_t *frame = (const uint32_t *)(e + 1);
 
-		printf(" why %u lane %u task %llu open %.1f ms syscall %d complete %u kernel %u frames", e->why, e->lane, e->task,
-		       (double)e->open_ns / 1e6, e->syscall, e->complete, e->kernel_frames);
+		printf(" why %u lane %u task %llu open %.1f ms syscall %d complete %u kernel %u frames",
+		       e->why, e->lane, e->task, (double)e->open_ns / 1e6, e->syscall, e->complete,
+		       e->kernel_frames);
 		for (uint32_t i = 0; i < e->frames; i++)
 			printf(" %u", frame[i]);
 		break;
@@ -173,18 +179,22 @@ static void print_text(const struct weft_ev *ev)
 	case WEFT_EV_FRAME: {
 		const struct weft_ev_frame *e = p;
 
-		printf(" %u module %d %s %s:%u%s", e->frame, (int)e->module, e->func, e->file, e->line, e->inlined ? " inlined" : "");
+		printf(" %u module %d %s %s:%u%s", e->frame, (int)e->module, e->func, e->file,
+		       e->line, e->inlined ? " inlined" : "");
 		break;
 	}
 	case WEFT_EV_MODULE:
-		printf(" %u %s %s", ((const struct weft_ev_module *)p)->module, ((const struct weft_ev_module *)p)->path,
+		printf(" %u %s %s", ((const struct weft_ev_module *)p)->module,
+		       ((const struct weft_ev_module *)p)->path,
 		       ((const struct weft_ev_module *)p)->build_id);
 		break;
 	case WEFT_EV_LANE_SAMPLE: {
 		const struct weft_ev_lane_sample *e = p;
 
-		printf(" lane %u state %u task %llu open %.1f ms polls %llu cpu %.1f ms off %u syscall %d", e->lane, e->state, e->task,
-		       e->open_ns == ~0ull ? -1.0 : (double)e->open_ns / 1e6, e->polls, (double)e->cpu_ns / 1e6, e->off_cpu, e->syscall);
+		printf(" lane %u state %u task %llu open %.1f ms polls %llu cpu %.1f ms off %u syscall %d",
+		       e->lane, e->state, e->task,
+		       e->open_ns == ~0ull ? -1.0 : (double)e->open_ns / 1e6, e->polls,
+		       (double)e->cpu_ns / 1e6, e->off_cpu, e->syscall);
 		break;
 	}
 	case WEFT_EV_RUNTIME_SAMPLE:
@@ -205,16 +215,19 @@ static void print_text(const struct weft_ev *ev)
 		break;
 	}
 	case WEFT_EV_LEVEL_SET:
-		printf(" %u automatic %u: %s", ((const struct weft_ev_level *)p)->level, ((const struct weft_ev_level *)p)->automatic,
+		printf(" %u automatic %u: %s", ((const struct weft_ev_level *)p)->level,
+		       ((const struct weft_ev_level *)p)->automatic,
 		       ((const struct weft_ev_level *)p)->why);
 		break;
 	case WEFT_EV_CANNOT_SEE:
-		printf(" %s: %s", ((const struct weft_ev_cannot_see *)p)->what, ((const struct weft_ev_cannot_see *)p)->why);
+		printf(" %s: %s", ((const struct weft_ev_cannot_see *)p)->what,
+		       ((const struct weft_ev_cannot_see *)p)->why);
 		break;
 	case WEFT_EV_PROCESS_SAMPLE: {
 		const struct weft_ev_process_sample *e = p;
 
-		printf(" level %u cpu %.1f ms cost %.3f ms own %.1f ms", e->level, (double)(e->cpu_user_ns + e->cpu_sys_ns) / 1e6,
+		printf(" level %u cpu %.1f ms cost %.3f ms own %.1f ms", e->level,
+		       (double)(e->cpu_user_ns + e->cpu_sys_ns) / 1e6,
 		       (double)e->own_target_ns / 1e6, (double)e->own_self_ns / 1e6);
 		break;
 	}
@@ -227,8 +240,9 @@ static void print_text(const struct weft_ev *ev)
 static bool is_rare(unsigned kind)
 {
 	return kind != WEFT_EV_BATCH && kind != WEFT_EV_WATERMARK && kind != WEFT_EV_LANE_SAMPLE &&
-	       kind != WEFT_EV_RUNTIME_SAMPLE && kind != WEFT_EV_SNAPSHOT_TASK && kind != WEFT_EV_OFFCPU &&
-	       kind != WEFT_EV_COUNTS && kind != WEFT_EV_CLOCK && kind != WEFT_EV_LOST;
+	       kind != WEFT_EV_RUNTIME_SAMPLE && kind != WEFT_EV_SNAPSHOT_TASK &&
+	       kind != WEFT_EV_OFFCPU && kind != WEFT_EV_COUNTS && kind != WEFT_EV_CLOCK &&
+	       kind != WEFT_EV_LOST;
 }
 
 static void sink(void *ctx, const struct weft_ev *ev)
@@ -277,16 +291,19 @@ static int account(unsigned index, const struct seen *s)
 		filtered += s->filtered[k];
 		lost += missing > 0 ? (uint64_t)missing : 0;
 		if (verbose && (s->emitted[k] || s->decoded[k] || s->filtered[k]))
-			printf("  %-14s emitted %llu decoded %llu lost %lld filtered %llu\n", kind_name(k),
-			       (unsigned long long)s->emitted[k], (unsigned long long)s->decoded[k], (long long)missing,
+			printf("  %-14s emitted %llu decoded %llu lost %lld filtered %llu\n",
+			       kind_name(k), (unsigned long long)s->emitted[k],
+			       (unsigned long long)s->decoded[k], (long long)missing,
 			       (unsigned long long)s->filtered[k]);
 		if (missing < 0 || (missing > 0 && !s->gaps))
 			wrong = 1;
 	}
 	printf("process %u emitted %llu decoded %llu lost %llu filtered %llu gaps %llu (%llu batches) batches %llu pieces %llu tail %llu "
-	       "counted %d %s\n", index, (unsigned long long)emitted, (unsigned long long)decoded, (unsigned long long)lost,
-	       (unsigned long long)filtered, (unsigned long long)s->gaps, (unsigned long long)s->gap_batches,
-	       (unsigned long long)s->batches, (unsigned long long)s->pieces, (unsigned long long)s->tail_records, s->counted,
+	       "counted %d %s\n",
+	       index, (unsigned long long)emitted, (unsigned long long)decoded,
+	       (unsigned long long)lost, (unsigned long long)filtered, (unsigned long long)s->gaps,
+	       (unsigned long long)s->gap_batches, (unsigned long long)s->batches,
+	       (unsigned long long)s->pieces, (unsigned long long)s->tail_records, s->counted,
 	       wrong ? "WRONG" : "exact");
 	return wrong;
 }
@@ -362,7 +379,8 @@ static int cycle(const struct run *r)
 	start = now();
 	session_close(s);
 	if (verbose)
-		printf("longest drain %.1f ms, closed in %.1f ms\n", worst * 1e3, (now() - start) * 1e3);
+		printf("longest drain %.1f ms, closed in %.1f ms\n", worst * 1e3,
+		       (now() - start) * 1e3);
 	return 0;
 }
 
@@ -376,8 +394,10 @@ static int report(void)
 	if (verbose)
 		for (unsigned k = 0; k < MAX_KINDS; k++)
 			if (kinds[k])
-				printf("  %-16s %llu\n", kind_name(k), (unsigned long long)kinds[k]);
-	printf("disorder %llu damaged %llu\n", (unsigned long long)disorder, (unsigned long long)damaged);
+				printf("  %-16s %llu\n", kind_name(k),
+				       (unsigned long long)kinds[k]);
+	printf("disorder %llu damaged %llu\n", (unsigned long long)disorder,
+	       (unsigned long long)damaged);
 	return wrong || disorder || damaged;
 }
 
@@ -387,16 +407,36 @@ static void parse(struct run *r, int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "+s:l:m:b:c:r:u:vq")) != -1)
 		switch (c) {
-		case 's': r->seconds = atof(optarg); break;
-		case 'l': r->options.level = (enum weft_level)atoi(optarg); break;
-		case 'm': r->options.mask_features = optarg; break;
-		case 'b': r->options.ring_bytes = (size_t)atol(optarg); break;
-		case 'c': r->options.census_ms = (unsigned)atol(optarg); break;
-		case 'r': r->cycles = atoi(optarg); break;
-		case 'u': r->options.run_as_uid = (uid_t)atoi(optarg); r->options.run_as_gid = (gid_t)atoi(optarg); break;
-		case 'v': verbose = 2; break;
-		case 'q': verbose = 0; break;
-		default: exit(2);
+		case 's':
+			r->seconds = atof(optarg);
+			break;
+		case 'l':
+			r->options.level = (enum weft_level)atoi(optarg);
+			break;
+		case 'm':
+			r->options.mask_features = optarg;
+			break;
+		case 'b':
+			r->options.ring_bytes = (size_t)atol(optarg);
+			break;
+		case 'c':
+			r->options.census_ms = (unsigned)atol(optarg);
+			break;
+		case 'r':
+			r->cycles = atoi(optarg);
+			break;
+		case 'u':
+			r->options.run_as_uid = (uid_t)atoi(optarg);
+			r->options.run_as_gid = (gid_t)atoi(optarg);
+			break;
+		case 'v':
+			verbose = 2;
+			break;
+		case 'q':
+			verbose = 0;
+			break;
+		default:
+			exit(2);
 		}
 	r->command = optind > 0 && optind < argc && !strcmp(argv[optind - 1], "--");
 	r->argv = argv + optind;

@@ -7,6 +7,8 @@
 #define WEFT_TEST_FAKE_MAP_H
 
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,10 +16,10 @@
 
 #include "runtime/probe_points.h"
 
-#define FAKE_LANES 4u
+#define FAKE_LANES       4u
 #define FAKE_LANE_OFFSET 65536u
-#define FAKE_STRIDE (2 * WEFT_PAGE)
-#define FAKE_BYTES (FAKE_LANE_OFFSET + FAKE_LANES * FAKE_STRIDE)
+#define FAKE_STRIDE      (2 * WEFT_PAGE)
+#define FAKE_BYTES       (FAKE_LANE_OFFSET + FAKE_LANES * FAKE_STRIDE)
 
 struct fake_map {
 	int fd;

@@ -10,7 +10,7 @@
 #include "probes/census.h"
 #include "tests/unit/probes/fake_map.h"
 
-#define SLOT 128u
+#define SLOT  128u
 #define SLOTS 5000u
 
 static struct {
@@ -55,10 +55,13 @@ static int setup(void **state)
 
 	fake_map_init(&f->map, true);
 	f->slab = calloc(SLOTS, SLOT);
-	if (!f->slab || target_map_open(getpid(), getpid(), &f->target) || census_new(getpid(), f->target, &f->census))
+	if (!f->slab || target_map_open(getpid(), getpid(), &f->target) ||
+	    census_new(getpid(), f->target, &f->census))
 		return -1;
 	((struct weft_slab *)(void *)((char *)f->map.header + f->map.header->slab_offset))[0] =
-		(struct weft_slab){ .address = (uintptr_t)f->slab, .slot_bytes = SLOT, .slots = SLOTS };
+		(struct weft_slab){ .address = (uintptr_t)f->slab,
+				    .slot_bytes = SLOT,
+				    .slots = SLOTS };
 	f->map.header->slabs = 1;
 	memset(&seen, 0, sizeof(seen));
 	*state = f;
@@ -97,7 +100,7 @@ static void test_every_other_slot(void **state)
 
 	for (uint32_t i = 0; i < SLOTS; i += 2)
 		slot(f, i)->id = i + 1;
-	slot(f, 0)->name = (uintptr_t)"dynamic";
+	slot(f, 0)->name = (uintptr_t) "dynamic";
 	slot(f, 2)->name = 1; /* not mapped: no name */
 	walk(f);
 	assert_int_equal(seen.tasks, SLOTS / 2);
@@ -122,11 +125,14 @@ static void test_impossible_task(void **state)
 static void test_impossible_slabs(void **state)
 {
 	struct fixture *f = *state;
-	struct weft_slab *s = (struct weft_slab *)(void *)((char *)f->map.header + f->map.header->slab_offset);
+	struct weft_slab *s =
+		(struct weft_slab *)(void *)((char *)f->map.header + f->map.header->slab_offset);
 
 	s[1] = (struct weft_slab){ .address = 8, .slot_bytes = SLOT, .slots = 10 };
 	s[2] = (struct weft_slab){ .address = (uintptr_t)f->slab, .slot_bytes = 8, .slots = 10 };
-	s[3] = (struct weft_slab){ .address = (uintptr_t)f->slab, .slot_bytes = 0xffffffffu, .slots = 0xffffffffu };
+	s[3] = (struct weft_slab){ .address = (uintptr_t)f->slab,
+				   .slot_bytes = 0xffffffffu,
+				   .slots = 0xffffffffu };
 	s[4] = (struct weft_slab){ .address = UINT64_MAX - 64, .slot_bytes = SLOT, .slots = 10 };
 	s[5] = (struct weft_slab){ .address = (uintptr_t)f->slab, .slot_bytes = SLOT, .slots = 0 };
 	f->map.header->slabs = 6;

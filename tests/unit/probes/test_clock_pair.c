@@ -12,7 +12,9 @@
 
 static void test_converts_both_ways_from_the_pair(void **state)
 {
-	const struct clock_pair c = { .stamp = 1000, .mono_ns = 5000, .mult = 1ull << 31 }; /* 0.5 ns per tick */
+	const struct clock_pair c = { .stamp = 1000,
+				      .mono_ns = 5000,
+				      .mult = 1ull << 31 }; /* 0.5 ns per tick */
 
 	(void)state;
 	assert_int_equal(clock_pair_to_ns(&c, 1000), 5000);

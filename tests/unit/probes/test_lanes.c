@@ -22,7 +22,8 @@ struct fixture {
 	uint32_t seq, offset, bytes, gap_from, gap_to;
 };
 
-static void on_piece(void *ctx, uint32_t lane, uint32_t seq, uint32_t offset, const void *records, uint32_t bytes)
+static void on_piece(void *ctx, uint32_t lane, uint32_t seq, uint32_t offset, const void *records,
+		     uint32_t bytes)
 {
 	struct fixture *f = ctx;
 
@@ -90,7 +91,8 @@ static void next_batch(struct fixture *f, uint32_t seq, unsigned n)
 {
 	struct weft_lane *lane = fake_lane(&f->map, 0);
 
-	lane->emitted[(seq + 1) & 1][WEFT_K_TASK_POLL] = lane->emitted[seq & 1][WEFT_K_TASK_POLL] + n;
+	lane->emitted[(seq + 1) & 1][WEFT_K_TASK_POLL] =
+		lane->emitted[seq & 1][WEFT_K_TASK_POLL] + n;
 	fake_commit(&f->map, 0, seq + 1, HEAD);
 }
 

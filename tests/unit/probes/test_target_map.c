@@ -88,11 +88,16 @@ static void test_other_abi(void **state)
 static void test_damaged_header(void **state)
 {
 	static const size_t fields[] = {
-		offsetof(struct weft_map_header, lane_offset), offsetof(struct weft_map_header, lane_stride),
-		offsetof(struct weft_map_header, max_lanes),   offsetof(struct weft_map_header, site_offset),
-		offsetof(struct weft_map_header, site_stride), offsetof(struct weft_map_header, max_sites),
-		offsetof(struct weft_map_header, slab_offset), offsetof(struct weft_map_header, max_slabs),
-		offsetof(struct weft_map_header, task_head_bytes), offsetof(struct weft_map_header, clock),
+		offsetof(struct weft_map_header, lane_offset),
+		offsetof(struct weft_map_header, lane_stride),
+		offsetof(struct weft_map_header, max_lanes),
+		offsetof(struct weft_map_header, site_offset),
+		offsetof(struct weft_map_header, site_stride),
+		offsetof(struct weft_map_header, max_sites),
+		offsetof(struct weft_map_header, slab_offset),
+		offsetof(struct weft_map_header, max_slabs),
+		offsetof(struct weft_map_header, task_head_bytes),
+		offsetof(struct weft_map_header, clock),
 	};
 	static const uint32_t values[] = { 0xffffffffu, 0x80000000u, 0x7fffffffu, FAKE_BYTES };
 	struct fake_map f;
@@ -102,7 +107,8 @@ static void test_damaged_header(void **state)
 	fake_map_init(&f, true);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		for (size_t k = 0; k < sizeof(values) / sizeof(values[0]); k++) {
-			uint32_t *at = (uint32_t *)(void *)((char *)f.header + fields[i]), old = *at;
+			uint32_t *at = (uint32_t *)(void *)((char *)f.header + fields[i]),
+				 old = *at;
 
 			*at = values[k];
 			assert_int_equal(open_own(&m), -EPROTO);
