@@ -103,13 +103,15 @@ int weft_tcp_listen(struct weft_runtime *rt, const char *address, uint16_t port,
 
 uint16_t weft_listener_port(const struct weft_listener *listener)
 {
-	struct sockaddr_storage at = { 0 };
+	union {
+		struct sockaddr any;
+		struct sockaddr_in6 v6; /* the port is at the same place as in IPv4's */
+	} at = { .v6 = { .sin6_port = 0 } };
 	socklen_t len = sizeof(at);
 
-	if (getsockname(source_of(listener)->fd, (struct sockaddr *)&at, &len))
+	if (getsockname(source_of(listener)->fd, &at.any, &len))
 		return 0;
-	/* The port is at the same place in both families. */
-	return ntohs(((struct sockaddr_in *)&at)->sin_port);
+	return ntohs(at.v6.sin6_port);
 }
 
 struct weft_listener *weft_listener_close(struct weft_listener *listener)
