@@ -147,14 +147,18 @@ static void check_wire(struct accounts *a, uint32_t process, const struct accoun
 	}
 }
 
+/* EV_LOST is of the whole session: it is told to process 0 and holds for all. */
 static void check_kernel(struct accounts *a, uint32_t process, const struct account_process *p)
 {
 	char text[160];
 
 	for (unsigned k = 1; k < 32; k++) {
 		unsigned kind = WEFT_EV_BATCH + k;
-		uint64_t sum = p->decoded[kind] + p->dropped[kind] + p->kernel.lost[k];
+		uint64_t sum = p->kernel.lost[k];
 
+		for (uint32_t i = 0; i < a->top; i++)
+			if (a->process[i])
+				sum += a->process[i]->decoded[kind] + a->process[i]->dropped[kind];
 		if (!p->kernel.produced[k] || p->kernel.produced[k] == sum)
 			continue;
 		snprintf(text, sizeof(text), "%llu produced in the kernel, %llu arrived or lost",

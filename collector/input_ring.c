@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Live input. The drain thread copies what the session delivers into blocks and hands full or waiting
- * blocks to the engine thread through a bounded queue; it does no I/O and takes one lock per block. When the queue is full, events are
- * dropped and counted by (process, kind).
+ * blocks to the engine thread through a bounded queue; it does no I/O and takes one lock per block. When the queue is full, batches
+ * are dropped and counted. Session events are few and have room of their own: without the last COUNTS nothing could be settled.
  *
  * Memory order: everything shared is under `lock`. A block belongs to whoever took it off the queue.
  */
@@ -17,6 +17,7 @@
 #define BLOCK_BYTES   (256u << 10)
 #define DEFAULT_QUEUE ((size_t)128 << 20)
 #define MAX_EVENT     (64u << 10)
+#define EXTRA_BLOCKS  16 /* beyond the bound, for session events */
 #define MAX_WANTS     64
 #define MIN_NAP_NS    1000000u
 #define MAX_NAP_NS    5000000u
@@ -40,6 +41,7 @@ struct input_ring {
 	size_t max_blocks;
 	pthread_t thread;
 	struct block *filling; /* drain thread only */
+	bool crowded; /* drain thread only: `filling` is beyond the bound, not for batches */
 
 	pthread_mutex_t lock; /* everything below */
 	pthread_cond_t filled, asked;
@@ -82,7 +84,7 @@ static struct block *new_block(struct input_ring *r)
 }
 
 /* Returns false while the queue has no room: the block stays with the drain thread. */
-static bool push_block(struct input_ring *r)
+static bool push_block(struct input_ring *r, size_t extra)
 {
 	struct block *b = r->filling;
 	bool room;
@@ -90,12 +92,13 @@ static bool push_block(struct input_ring *r)
 	if (!b || !b->used)
 		return true;
 	pthread_mutex_lock(&r->lock);
-	room = r->blocks < r->max_blocks;
+	room = r->blocks < r->max_blocks + extra;
 	if (room) {
 		*r->last = b;
 		r->last = &b->next;
 		r->blocks++;
 		r->filling = NULL;
+		r->crowded = r->blocks >= r->max_blocks;
 		pthread_cond_signal(&r->filled);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -117,15 +120,29 @@ static void count_drop(struct input_ring *r, const struct weft_ev *ev)
 	pthread_mutex_unlock(&r->lock);
 }
 
+static bool still_crowded(struct input_ring *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->crowded = r->blocks >= r->max_blocks;
+	pthread_mutex_unlock(&r->lock);
+	return r->crowded;
+}
+
 static void take(void *ctx, const struct weft_ev *ev)
 {
 	struct input_ring *r = ctx;
+	bool batch = ev->kind == WEFT_EV_BATCH;
 
 	if (ev->size < sizeof(*ev) || ev->size > MAX_EVENT) {
 		count_drop(r, ev);
 		return;
 	}
-	if (r->filling && r->filling->used + ev->size > BLOCK_BYTES && !push_block(r)) {
+	if (batch && r->crowded && still_crowded(r)) {
+		count_drop(r, ev);
+		return;
+	}
+	if (r->filling && r->filling->used + ev->size > BLOCK_BYTES &&
+	    !push_block(r, batch ? 0 : EXTRA_BLOCKS)) {
 		count_drop(r, ev);
 		return;
 	}
@@ -179,7 +196,7 @@ static void end_of_drain(struct input_ring *r, int rc)
 	int last = r->ops->finish(r->session, take, r);
 	struct timespec wait = { .tv_nsec = MIN_NAP_NS };
 
-	while (!push_block(r)) /* the engine thread is still taking blocks off */
+	while (!push_block(r, EXTRA_BLOCKS)) /* the engine thread is still taking blocks off */
 		nanosleep(&wait, NULL);
 	pthread_mutex_lock(&r->lock);
 	r->rc = rc < 0 ? rc : last < 0 ? last : 0;
@@ -198,7 +215,7 @@ static void *drain_main(void *arg)
 	do {
 		ask_session(r);
 		n = r->ops->drain(r->session, take, r);
-		push_block(r);
+		push_block(r, 0);
 		ns = n >= BUSY_EVENTS ? MIN_NAP_NS : ns * 2 < MAX_NAP_NS ? ns * 2 : MAX_NAP_NS;
 	} while (n >= 0 && r->ops->alive(r->session) && !nap(r, ns));
 	end_of_drain(r, n);

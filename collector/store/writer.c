@@ -218,6 +218,9 @@ static int write_accounts(struct writer *w)
 	struct rows rows = { 0 };
 	int rc;
 
+	/* What was open while it ran ("unsettled") has no row any more once it is settled. */
+	if (w->naccounts)
+		sqlite3_exec(w->db, "DELETE FROM account", NULL, NULL, NULL);
 	for (size_t i = 0; i < w->naccounts; i++) {
 		const struct writer_account *a = &w->account[i];
 		const struct writer_fate *p =
