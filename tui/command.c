@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "probes/base/cleanup.h"
 #include "probes/base/number.h"
 #include "tui/command_help.h"
 #include "tui/format.h"
@@ -295,20 +294,27 @@ int command_parse(const struct command *self, int argc, char **argv, void *args)
 	return check_target(self, &((struct command_input *)args)->target);
 }
 
-int command_main(const struct command *self, int argc, char **argv)
+static int parse_and_run(const struct command *self, int argc, char **argv, void *args)
 {
-	auto_free void *args = calloc(1, self->args_size);
 	int rc;
 
-	if (!args)
-		return command_error(self, "out of memory");
 	if (self->init)
 		self->init(args);
 	rc = command_parse(self, argc, argv, args);
 	if (rc == COMMAND_OK)
 		rc = self->run(self, args);
-	else if (rc < 0)
-		rc = COMMAND_OK;
+	return rc < 0 ? COMMAND_OK : rc;
+}
+
+int command_main(const struct command *self, int argc, char **argv)
+{
+	void *args = calloc(1, self->args_size);
+	int rc;
+
+	if (!args)
+		return command_error(self, "out of memory");
+	rc = parse_and_run(self, argc, argv, args);
+	free(args);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return command_error(self, "can't write the output: %s", strerror(errno));
 	return rc;

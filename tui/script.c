@@ -6,7 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "probes/base/cleanup.h"
 #include "probes/base/number.h"
 #include "tui/format.h"
 #include "tui/keymap.h"
@@ -156,21 +155,33 @@ static int step(struct script *s, const char *text)
 	return 0;
 }
 
+/* `steps` is cut up on the way. */
+static int run_steps(struct script *s, char *steps)
+{
+	char *save = NULL;
+	int rc = 0;
+
+	for (char *t = strtok_r(steps, ";", &save); t && rc == 0 && !app_ended(s->app);
+	     t = strtok_r(NULL, ";", &save)) {
+		t += strspn(t, " \n\t");
+		if (*t)
+			rc = step(s, t);
+	}
+	return rc;
+}
+
 int script_run(struct app *a, const char *script, FILE *out, bool (*stop)(void),
 	       struct script_error *ret)
 {
 	struct script s = { a, out, stop, ret };
-	auto_free char *copy = strdup(script);
-	char *save = NULL;
-	int rc = copy ? 0 : -ENOMEM;
+	char *copy = strdup(script);
+	int rc;
 
 	*ret->text = 0;
+	if (!copy)
+		return -ENOMEM;
 	app_refresh(a);
-	for (char *t = copy ? strtok_r(copy, ";", &save) : NULL; t && rc == 0 && !app_ended(a);
-	     t = strtok_r(NULL, ";", &save)) {
-		t += strspn(t, " \n\t");
-		if (*t)
-			rc = step(&s, t);
-	}
+	rc = run_steps(&s, copy);
+	free(copy);
 	return rc;
 }

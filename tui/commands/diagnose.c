@@ -125,7 +125,7 @@ static int run(const struct command *self, void *args)
 				   .ignore = a->ignore,
 				   .thresholds = a->set.n ? a->set.item : NULL,
 				   .child_log = a->format == FORMAT_JSON };
-	struct watch w;
+	struct watch w = { 0 };
 	int rc = check_usage(self, a);
 
 	if (rc == COMMAND_OK)

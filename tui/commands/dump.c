@@ -107,7 +107,7 @@ static int run(const struct command *self, void *args)
 {
 	struct dump_args *a = args;
 	struct watch_options o = { .level = WEFT_LEVEL_LIGHT, .child_log = true };
-	struct watch w;
+	struct watch w = { 0 };
 	int rc;
 
 	if (a->format == DUMP_PRINT_FORMATS)

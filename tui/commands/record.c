@@ -112,7 +112,7 @@ static int run(const struct command *self, void *args)
 				   .store_path = a->output,
 				   .max_bytes = a->max_bytes };
 	struct totals totals = { 0 };
-	struct watch w;
+	struct watch w = { 0 };
 	int rc = check_output(self, a);
 
 	if (rc == COMMAND_OK)

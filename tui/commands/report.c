@@ -165,7 +165,7 @@ static int run(const struct command *self, void *args)
 {
 	struct report_args *a = args;
 	struct watch_options o = { 0 };
-	struct watch w;
+	struct watch w = { 0 };
 	int rc;
 
 	if (a->in.operands == 0)

@@ -88,11 +88,13 @@ static bool container_matches(const char *component, size_t len, const char *id)
 
 static bool path_matches(const char *path, const struct command_target *t)
 {
+	const char *unit = t->unit, *container = t->container;
+
 	while (*path) {
 		size_t len = strcspn(path, "/\n");
 
-		if (len && (t->unit ? unit_matches(path, len, t->unit)
-				    : container_matches(path, len, t->container)))
+		if (len && ((unit && unit_matches(path, len, unit)) ||
+			    (container && container_matches(path, len, container))))
 			return true;
 		path += len + (path[len] != 0);
 	}
@@ -107,11 +109,10 @@ static bool in_cgroup(pid_t pid, const struct command_target *t)
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", (int)pid);
 	f = fopen(name, "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		const char *path = strrchr(line, ':');
+		/* "id:controllers:path"; a path may hold colons itself (cri-containerd:...). */
+		const char *colon = strchr(line, ':'),
+			   *path = colon ? strchr(colon + 1, ':') : NULL;
 
-		/* A path may hold colons itself (cri-containerd:...): take it from the second one on. */
-		path = strchr(line, ':');
-		path = path ? strchr(path + 1, ':') : NULL;
 		if (path && path_matches(path + 1, t))
 			return true;
 	}

@@ -168,9 +168,9 @@ static int pick(const struct command *self, const struct top_args *a)
 {
 	struct app_options o = { .candidates = candidates, .ascii = a->ascii || !terminal_utf8() };
 	struct command_target target = { 0 };
-	struct watch w;
+	struct watch w = { 0 };
 	char pid_text[24];
-	uint64_t pid;
+	uint64_t pid = 0;
 	int rc;
 
 	for (;;) {
@@ -190,7 +190,7 @@ static int replay(const struct command *self, struct top_args *a)
 {
 	struct watch_options o = { 0 };
 	char notice[320];
-	struct watch w;
+	struct watch w = { 0 };
 	bool whole = !interactive(a) && a->speed == 0;
 	int rc = watch_replay(&w, self, a->in.operand[0],
 			      whole          ? 0
@@ -213,7 +213,7 @@ static int replay(const struct command *self, struct top_args *a)
 static int run(const struct command *self, void *args)
 {
 	struct top_args *a = args;
-	struct watch w;
+	struct watch w = { 0 };
 
 	if (target_given(&a->in.target) && a->in.operands)
 		return command_error(self, "both a target and a recording: give one of them");

@@ -59,6 +59,11 @@ static int at_most(int n, int most)
 	return n < 0 ? 0 : n < most ? n : most;
 }
 
+static uint64_t key_under_cursor(const struct findings *s)
+{
+	return s->rows && s->cursor.at < (size_t)s->n ? s->rows[s->cursor.at].key : 0;
+}
+
 static void findings_refresh(void *state, struct view *v, int height)
 {
 	struct findings *s = state;
@@ -70,7 +75,7 @@ static void findings_refresh(void *state, struct view *v, int height)
 			s->cursor.at = (size_t)i;
 	cursor_set(&s->cursor, (size_t)s->n,
 		   height > PREVIEW_ROWS + 3 ? height - PREVIEW_ROWS - 2 : 1);
-	s->key = s->n ? s->rows[s->cursor.at].key : 0;
+	s->key = key_under_cursor(s);
 }
 
 /* ---- drawing ---- */
@@ -209,7 +214,7 @@ static struct intent findings_act(void *state, struct view *v, const struct scre
 		snprintf(v->status, sizeof(v->status), "there are no findings");
 	else if (!cursor_act(&s->cursor, in->action))
 		return (struct intent){ .kind = INTENT_IGNORED };
-	s->key = s->n ? s->rows[s->cursor.at].key : 0;
+	s->key = key_under_cursor(s);
 	return (struct intent){ .kind = INTENT_DONE };
 }
 

@@ -80,10 +80,10 @@ static void test_clean(void **state)
 		 "?31m"); /* and as a byte */
 	clean_is("a\xe2\x80\xae"
 		 "b",
-		 "a?b");                              /* right-to-left override */
+		 "a?b");                                /* right-to-left override */
 	clean_is("\xff\xc0\x80\xed\xa0\x80", "??????"); /* no UTF-8, overlong, surrogate */
-	clean_is("\xe2\x82", "??");                   /* cut short */
-	clean_is("\xf3\xa0\x80\x81", "?");            /* invisible tag */
+	clean_is("\xe2\x82", "??");                     /* cut short */
+	clean_is("\xf3\xa0\x80\x81", "?");              /* invisible tag */
 }
 
 static void test_clean_cuts_at_a_character(void **state)
