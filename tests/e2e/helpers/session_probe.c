@@ -33,11 +33,14 @@ struct seen {
 	bool counted;
 	struct lane_seen lane[WEFT_MAX_LANES];
 	struct weft_ev_exit exit;
+	struct weft_ev_clock clock;
 	uint64_t watermark;
 };
 
 static struct seen *seen;
 static uint64_t kinds[MAX_KINDS], disorder, damaged, snapshot_tasks;
+static uint64_t late, latest_ns, clock_error_ns,
+	flush_delay_ns; /* against watermarks; against the programs' clock */
 static int verbose = 1;
 
 static uint8_t words_of(unsigned kind)
@@ -84,6 +87,37 @@ static void decode(struct seen *s, const uint8_t *at, uint32_t bytes, bool tail)
 		damaged++;
 }
 
+/* CLOCK_MONOTONIC of a stamp's low 56 bits. */
+static uint64_t stamp_ns(const struct seen *s, uint64_t stamp)
+{
+	int64_t ticks = (int64_t)((stamp - s->clock.stamp) << 8) >> 8;
+
+	return s->clock.mono_ns +
+	       (uint64_t)(int64_t)(((__int128)ticks * (__int128)s->clock.mult) >> 32);
+}
+
+/* No record may come after a watermark that is past it; a flush hits the program a little after its stamp. */
+static void check_times(const struct seen *s, const struct weft_ev_batch *b, const uint8_t *record)
+{
+	uint64_t word, ns;
+
+	if (!s->clock.mult)
+		return;
+	memcpy(&word, record, sizeof(word));
+	ns = stamp_ns(s, word);
+	if (ns < s->watermark) {
+		late++;
+		latest_ns = s->watermark - ns > latest_ns ? s->watermark - ns : latest_ns;
+	}
+	if (!b->hit_ns)
+		return;
+	ns = stamp_ns(s, b->hit_stamp);
+	if (ns > b->hit_ns && ns - b->hit_ns > clock_error_ns)
+		clock_error_ns = ns - b->hit_ns;
+	if (b->hit_ns > ns && b->hit_ns - ns > flush_delay_ns)
+		flush_delay_ns = b->hit_ns - ns;
+}
+
 static void on_batch(struct seen *s, const struct weft_ev *ev)
 {
 	const struct weft_ev_batch *b = (const void *)(ev + 1);
@@ -99,6 +133,7 @@ static void on_batch(struct seen *s, const struct weft_ev *ev)
 		s->batches++;
 	else
 		s->pieces++;
+	check_times(s, b, data + skip);
 	decode(s, data + skip, b->bytes - skip, ev->flags & WEFT_EVF_TAIL);
 }
 
@@ -254,6 +289,10 @@ static void sink(void *ctx, const struct weft_ev *ev)
 	s->any |= ev->process < MAX_PROCESSES;
 	if (ev->kind == WEFT_EV_BATCH)
 		on_batch(s, ev);
+	if (ev->kind == WEFT_EV_CLOCK)
+		s->clock = *(const struct weft_ev_clock *)(const void *)(ev + 1);
+	if (ev->kind == WEFT_EV_WATERMARK)
+		s->watermark = ev->time_ns;
 	if (ev->kind == WEFT_EV_GAP) {
 		const struct weft_ev_gap *g = (const void *)(ev + 1);
 
@@ -398,6 +437,9 @@ static int report(void)
 				       (unsigned long long)kinds[k]);
 	printf("disorder %llu damaged %llu\n", (unsigned long long)disorder,
 	       (unsigned long long)damaged);
+	printf("after their watermark %llu, by at most %.3f ms; stamps before the programs' clock by at most %.3f ms, after by %.3f ms\n",
+	       (unsigned long long)late, (double)latest_ns / 1e6, (double)flush_delay_ns / 1e6,
+	       (double)clock_error_ns / 1e6);
 	return wrong || disorder || damaged;
 }
 
