@@ -79,11 +79,16 @@ void pipeline_idle(struct pipeline *p, bool idle)
 /* Consumer first: it fills in what only it knows, and the store keeps it. */
 static void hand(struct pipeline *p, struct record *r, size_t n)
 {
+	struct account_process *a = NULL;
+	uint32_t process = 0;
+
 	if (p->consumer.batch)
 		p->consumer.batch(p->consumer.ctx, r, n);
 	for (size_t i = 0; i < n; i++) {
-		struct account_process *a = accounts_of(p->accounts, r[i].process);
-
+		if (!a || r[i].process != process) {
+			process = r[i].process;
+			a = accounts_of(p->accounts, process);
+		}
 		if (a)
 			a->passed[r[i].kind]++;
 		p->late += r[i].flags & RECORD_LATE;

@@ -26,6 +26,8 @@ struct chunk_writer {
 	struct chunk_count counts[1024];
 	uint16_t task_slot[1 << TASK_BITS], shape_slot[1 << SHAPE_BITS];
 	/* packing */
+	uint8_t *packed;
+	size_t packed_room;
 	uint32_t scratch[MAX_TASKS], order[2][MAX_TASKS], index[MAX_TASKS];
 };
 

@@ -11,6 +11,17 @@
 #define HOT_LEAST 4   /* and only those that occur as often */
 #define RADIX     11
 
+/* Room that stays: blobs of this size would come from and go back to the kernel each time. */
+static int scratch_room(struct chunk_writer *w, size_t bytes)
+{
+	if (bytes <= w->packed_room)
+		return 0;
+	free(w->packed);
+	w->packed = malloc(bytes);
+	w->packed_room = w->packed ? bytes : 0;
+	return w->packed ? 0 : -ENOMEM;
+}
+
 /* ---- the dictionary ---- */
 
 /* Occurrences a task needs to be among the HOT most frequent. */
@@ -112,13 +123,12 @@ static bool differences_win(const struct chunk_writer *w)
 static int pack_tasks(struct chunk_writer *w, uint32_t hot, bool differences,
 		      struct chunk_bytes *ret)
 {
-	uint8_t *p = malloc((w->ntasks + 4ull) * VARINT_ROOM);
 	uint64_t before = 0;
+	uint8_t *p;
 
-	if (!p)
+	if (scratch_room(w, (w->ntasks + 4ull) * VARINT_ROOM))
 		return -ENOMEM;
-	ret->at = p;
-	p = varint_put(p, differences);
+	p = varint_put(w->packed, differences);
 	p = varint_put(p, hot);
 	for (uint32_t i = 0; i < w->ntasks; i++) {
 		uint64_t id = w->task[w->order[0][i]].task;
@@ -126,8 +136,11 @@ static int pack_tasks(struct chunk_writer *w, uint32_t hot, bool differences,
 		p = varint_put(p, i < hot ? id : id - before);
 		before = i < hot ? 0 : id;
 	}
-	ret->bytes = (size_t)(p - ret->at);
-	return 0;
+	ret->bytes = (size_t)(p - w->packed);
+	ret->at = malloc(ret->bytes);
+	if (ret->at)
+		memcpy(ret->at, w->packed, ret->bytes);
+	return ret->at ? 0 : -ENOMEM;
 }
 
 /* ---- columns ---- */
@@ -244,27 +257,29 @@ static size_t columns_room(const struct chunk_writer *w)
 static int pack_data(struct chunk_writer *w, bool differences, struct chunk_bytes *ret)
 {
 	uint32_t *rank = w->order[1], columns = 0;
-	size_t head_room = ((size_t)w->nshapes * 12 + 8) * VARINT_ROOM;
-	uint8_t directory[CHUNK_COLS * 8], *dir = directory, *at, *p, *body;
+	size_t head_room = ((size_t)w->nshapes * 12 + 8) * VARINT_ROOM, head_bytes, body_bytes;
+	uint8_t directory[CHUNK_COLS * 8], *dir = directory, *head, *p;
 
-	/* Columns go behind the room of the head and are moved up once the head's length is known. */
-	at = malloc(head_room + sizeof(directory) + columns_room(w));
-	if (!at)
+	if (scratch_room(w, head_room + sizeof(directory) + columns_room(w)))
 		return -ENOMEM;
 	rank_shapes(w, rank);
-	body = at + head_room + sizeof(directory);
-	p = put_columns(w, rank, differences, body, &dir, &columns);
-	ret->bytes = (size_t)(p - body);
-	p = varint_put(at, w->t0);
+	head = w->packed + columns_room(w);
+	body_bytes =
+		(size_t)(put_columns(w, rank, differences, w->packed, &dir, &columns) - w->packed);
+	p = varint_put(head, w->t0);
 	p = varint_put(p, w->n);
 	p = varint_put(p, w->nshapes);
 	p = put_shapes(w, rank, p);
 	p = varint_put(p, columns);
 	memcpy(p, directory, (size_t)(dir - directory));
 	p += dir - directory;
-	memmove(p, body, ret->bytes);
-	ret->at = at;
-	ret->bytes += (size_t)(p - at);
+	head_bytes = (size_t)(p - head);
+	ret->at = malloc(head_bytes + body_bytes);
+	if (!ret->at)
+		return -ENOMEM;
+	memcpy(ret->at, head, head_bytes);
+	memcpy(ret->at + head_bytes, w->packed, body_bytes);
+	ret->bytes = head_bytes + body_bytes;
 	return 0;
 }
 

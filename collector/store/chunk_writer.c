@@ -30,6 +30,7 @@ struct chunk_writer *chunk_writer_free(struct chunk_writer *w)
 		free(w->column[i].at);
 	free(w->time.at);
 	free(w->flat.at);
+	free(w->packed);
 	free(w);
 	return NULL;
 }
@@ -144,7 +145,13 @@ static inline uint32_t local_task(struct chunk_writer *w, uint64_t task)
 
 static inline bool same_shape(const struct chunk_shape *a, const struct chunk_shape *b)
 {
-	return !memcmp(a, b, sizeof(*a));
+	uint64_t x[6], y[6];
+
+	_Static_assert(sizeof(*a) == sizeof(x), "compared word by word");
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]) |
+		 (x[5] ^ y[5]));
 }
 
 static inline uint32_t local_shape(struct chunk_writer *w, const struct chunk_shape *s)

@@ -8,44 +8,63 @@
 #define AHEAD     16 /* tasks looked up in advance: the table is larger than the caches */
 #define MAX_SITES 8192
 
-/* One task in the second in hand. 64 bytes: one line. */
+/* One task in the second in hand. */
 struct entry {
-	uint64_t task; /* 0 = free */
+	uint64_t task;
 	uint64_t busy_ns, poll_max_ns;
 	uint64_t blocked_ns, runnable_ns;
 	uint32_t site, polls, wakes;
 	bool ended, active;
 };
 
-struct table {
-	struct entry *at;
-	size_t n;
-	unsigned bits;
-};
-
 struct rollup {
-	struct table now, spare;
+	struct entry *at; /* dense: the next second reuses what stays */
+	uint32_t *slot;   /* number of an entry + 1, by hash; 0 = free */
+	size_t n, room;
+	unsigned bits;
 	uint64_t second;
 	bool begun;
-	struct rollup_site site[MAX_SITES],
-		brief[MAX_SITES]; /* by hash of (process, site); site 0 takes what doesn't fit */
+	struct rollup_site site[MAX_SITES], brief[MAX_SITES]; /* by hash of (process, site) */
 	uint32_t used[MAX_SITES], nused, brief_used[MAX_SITES], nbrief;
 };
 
-static size_t slot(const struct table *t, uint64_t task)
+static size_t hash(const struct rollup *r, uint64_t task)
 {
-	return (size_t)((task * 0x9e3779b97f4a7c15ull) >> (64 - t->bits));
+	return (size_t)((task * 0x9e3779b97f4a7c15ull) >> (64 - r->bits));
 }
 
-static int table_init(struct table *t, unsigned bits)
+static void fill_slots(struct rollup *r)
 {
-	struct entry *at = calloc((size_t)1 << bits, sizeof(*at));
+	size_t mask = ((size_t)1 << r->bits) - 1;
 
-	if (!at)
-		return -ENOMEM;
-	free(t->at);
-	*t = (struct table){ at, 0, bits };
-	return 0;
+	memset(r->slot, 0, (mask + 1) * sizeof(*r->slot));
+	for (size_t i = 0; i < r->n; i++) {
+		size_t h = hash(r, r->at[i].task);
+
+		while (r->slot[h])
+			h = (h + 1) & mask;
+		r->slot[h] = (uint32_t)i + 1;
+	}
+}
+
+static bool grow(struct rollup *r)
+{
+	unsigned bits = r->bits ? r->bits + 1 : 12;
+	struct entry *at = realloc(r->at, sizeof(*at) << (bits - 1));
+	uint32_t *slot = malloc(sizeof(*slot) << bits);
+
+	if (at)
+		r->at = at;
+	if (!at || !slot) {
+		free(slot);
+		return false;
+	}
+	free(r->slot);
+	r->slot = slot;
+	r->bits = bits;
+	r->room = (size_t)1 << (bits - 1);
+	fill_slots(r);
+	return true;
 }
 
 int rollup_new(struct rollup **ret)
@@ -54,8 +73,8 @@ int rollup_new(struct rollup **ret)
 
 	if (!r)
 		return -ENOMEM;
-	if (table_init(&r->now, 12)) {
-		free(r);
+	if (!grow(r)) {
+		rollup_free(r);
 		return -ENOMEM;
 	}
 	*ret = r;
@@ -66,51 +85,27 @@ struct rollup *rollup_free(struct rollup *r)
 {
 	if (!r)
 		return NULL;
-	free(r->now.at);
-	free(r->spare.at);
+	free(r->at);
+	free(r->slot);
 	free(r);
 	return NULL;
 }
 
-static struct entry *find(struct table *t, uint64_t task)
-{
-	size_t mask = ((size_t)1 << t->bits) - 1, i = slot(t, task);
-
-	while (t->at[i].task && t->at[i].task != task)
-		i = (i + 1) & mask;
-	return &t->at[i];
-}
-
-static bool grow(struct table *t)
-{
-	struct table more = { 0 };
-
-	if (table_init(&more, t->bits + 1))
-		return false;
-	for (size_t i = 0; i < (size_t)1 << t->bits; i++)
-		if (t->at[i].task)
-			*find(&more, t->at[i].task) = t->at[i];
-	more.n = t->n;
-	free(t->at);
-	*t = more;
-	return true;
-}
-
 /* NULL = no memory: the task's sums go missing from the rollup, not from the chunks. */
-static struct entry *entry_of(struct table *t, uint64_t task)
+static struct entry *entry_of(struct rollup *r, uint64_t task)
 {
-	struct entry *e = find(t, task);
+	size_t h = hash(r, task), mask = ((size_t)1 << r->bits) - 1;
 
-	if (e->task)
-		return e;
-	if (t->n >= ((size_t)1 << t->bits) / 2) {
-		if (!grow(t))
-			return NULL;
-		e = find(t, task);
+	while (r->slot[h]) {
+		if (r->at[r->slot[h] - 1].task == task)
+			return &r->at[r->slot[h] - 1];
+		h = (h + 1) & mask;
 	}
-	t->n++;
-	e->task = task;
-	return e;
+	if (r->n == r->room)
+		return grow(r) ? entry_of(r, task) : NULL;
+	r->at[r->n] = (struct entry){ .task = task };
+	r->slot[h] = (uint32_t)++r->n;
+	return &r->at[r->n - 1];
 }
 
 static struct rollup_site *site_of(struct rollup_site *table, uint32_t *used, uint32_t *nused,
@@ -182,7 +177,7 @@ static void add_short(struct rollup *r, const struct chunk_task *t)
 static void add_task(struct rollup *r, const struct chunk_task *t)
 {
 	struct rollup_sum none = { 0 };
-	struct entry *e = entry_of(&r->now, t->task);
+	struct entry *e = entry_of(r, t->task);
 
 	if (!e)
 		return;
@@ -203,7 +198,7 @@ static void add_task(struct rollup *r, const struct chunk_task *t)
 
 void rollup_place(struct rollup *r, uint64_t task, uint32_t site)
 {
-	struct entry *e = entry_of(&r->now, task);
+	struct entry *e = entry_of(r, task);
 
 	if (e && !e->site)
 		e->site = site;
@@ -222,42 +217,27 @@ static void give_task(struct rollup *r, const struct entry *e, const struct roll
 		add_site(r, e->task, e->site, &sum, 0, 0);
 }
 
-/* The tasks that live on with a known place go over into a fresh table. */
+/* The tasks that live on with a known place stay. */
 static void carry_over(struct rollup *r)
 {
 	size_t n = 0;
-	unsigned bits = 12;
 
-	for (size_t i = 0; i < (size_t)1 << r->now.bits; i++)
-		n += r->now.at[i].task && !r->now.at[i].ended && r->now.at[i].site;
-	while ((size_t)1 << bits < n * 3)
-		bits++;
-	if (r->spare.at && r->spare.bits == bits)
-		memset(r->spare.at, 0, sizeof(struct entry) << bits);
-	else if (table_init(&r->spare, bits))
-		return;
-	r->spare.n = 0;
-	for (size_t i = 0; i < (size_t)1 << r->now.bits; i++) {
-		const struct entry *e = &r->now.at[i];
+	for (size_t i = 0; i < r->n; i++) {
+		const struct entry *e = &r->at[i];
 
-		if (!e->task || e->ended || !e->site)
-			continue;
-		*find(&r->spare, e->task) = (struct entry){ .task = e->task, .site = e->site };
-		r->spare.n++;
+		if (!e->ended && e->site)
+			r->at[n++] = (struct entry){ .task = e->task, .site = e->site };
 	}
-	struct table swap = r->now;
-
-	r->now = r->spare;
-	r->spare = swap;
+	r->n = n;
+	fill_slots(r);
 }
 
 void rollup_flush(struct rollup *r, const struct rollup_sink *sink)
 {
 	if (!r->begun)
 		return;
-	for (size_t i = 0; i < (size_t)1 << r->now.bits; i++)
-		if (r->now.at[i].task)
-			give_task(r, &r->now.at[i], sink);
+	for (size_t i = 0; i < r->n; i++)
+		give_task(r, &r->at[i], sink);
 	for (uint32_t i = 0; i < r->nused; i++) {
 		sink->site(sink->ctx, r->second, &r->site[r->used[i]]);
 		r->site[r->used[i]] = (struct rollup_site){ 0 };
@@ -271,10 +251,18 @@ void rollup_flush(struct rollup *r, const struct rollup_sink *sink)
 	r->begun = false;
 }
 
-static void look_ahead(const struct table *t, const struct chunk_task *tasks, size_t n)
+/* The table is larger than the caches: slots are fetched far ahead, entries when their slot should be there. */
+static void look_ahead(const struct rollup *r, const struct chunk_task *tasks, size_t i, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		__builtin_prefetch(&t->at[slot(t, tasks[i].task)], 1);
+	uint32_t slot;
+
+	if (i + 2 * AHEAD < n)
+		__builtin_prefetch(&r->slot[hash(r, tasks[i + 2 * AHEAD].task)]);
+	if (i + AHEAD >= n)
+		return;
+	slot = r->slot[hash(r, tasks[i + AHEAD].task)];
+	if (slot)
+		__builtin_prefetch(&r->at[slot - 1], 1);
 }
 
 void rollup_add(struct rollup *r, uint64_t second, const struct chunk_task *tasks, size_t n,
@@ -287,8 +275,7 @@ void rollup_add(struct rollup *r, uint64_t second, const struct chunk_task *task
 	for (size_t i = 0; i < n; i++) {
 		const struct chunk_task *t = &tasks[i];
 
-		if (i % AHEAD == 0)
-			look_ahead(&r->now, t, n - i < AHEAD ? n - i : AHEAD);
+		look_ahead(r, tasks, i, n);
 		if (!t->task)
 			continue;
 		if (t->spawned && t->ended)
