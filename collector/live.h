@@ -174,6 +174,10 @@ int live_findings(struct live *l, struct live_finding *rows, size_t offset, size
 struct live_checked { char id[24]; const char *verdict; /* clean found not-checked not-applicable */ char why[160]; };
 int live_checked(struct live *l, struct live_checked *rows, size_t max);
 
+/* The i-th threshold of the detectors, for live_options.thresholds; false after the last. Needs no live. */
+struct live_threshold { const char *name, *unit, *help; double value; /* default */ };
+bool live_threshold(size_t i, struct live_threshold *ret);
+
 /* What can't be seen here, and why. */
 struct live_cannot_see { char what[64], why[192]; };
 int live_cannot_see(struct live *l, struct live_cannot_see *rows, size_t max);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/live_internal.h"
 
+#include "collector/detect/detector.h"
+
 int live_findings(struct live *l, struct live_finding *rows, size_t offset, size_t max)
 {
 	size_t n;
@@ -19,6 +21,18 @@ int live_checked(struct live *l, struct live_checked *rows, size_t max)
 	n = detect_checked(l->detect, rows, max);
 	pthread_mutex_unlock(&l->lock);
 	return (int)n;
+}
+
+bool live_threshold(size_t i, struct live_threshold *ret)
+{
+	for (uint32_t k = 0; detect_registry[k]; k++)
+		for (const struct detector_option *o = detect_registry[k]->options; o->name; o++)
+			if (i-- == 0) {
+				*ret = (struct live_threshold){ o->name, o->unit, o->help,
+								o->value };
+				return true;
+			}
+	return false;
 }
 
 int live_cannot_see(struct live *l, struct live_cannot_see *rows, size_t max)
