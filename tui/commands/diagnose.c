@@ -18,6 +18,7 @@ struct diagnose_args {
 	const char *only, *ignore;
 	struct command_list set;
 	int format, fail_on, level;
+	bool thresholds;
 };
 
 #define FIELD(name) offsetof(struct diagnose_args, name)
@@ -31,6 +32,8 @@ static const struct command_option options[] = {
 	{ "fail-on", 0, COMMAND_CHOICE, FIELD(fail_on), "warn|crit",
 	  "least severity that makes the exit code 1" },
 	{ "set", 0, COMMAND_LIST, FIELD(set), "NAME=VALUE", "a threshold; may be given again" },
+	{ "thresholds", 0, COMMAND_FLAG, FIELD(thresholds), NULL,
+	  "list the thresholds, their defaults and what they mean" },
 	{ "level", 'l', COMMAND_CHOICE, FIELD(level), WATCH_LEVELS, "how much is traced" },
 	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
 	  "of the target's CPU that tracing may cost (5%)" },
@@ -116,6 +119,15 @@ static int check_usage(const struct command *self, const struct diagnose_args *a
 	return COMMAND_OK;
 }
 
+static int list_thresholds(void)
+{
+	struct live_threshold t;
+
+	for (size_t i = 0; live_threshold(i, &t); i++)
+		printf("%-22s %10g %-6s %s\n", t.name, t.value, t.unit, t.help);
+	return COMMAND_OK;
+}
+
 static int run(const struct command *self, void *args)
 {
 	struct diagnose_args *a = args;
@@ -126,8 +138,11 @@ static int run(const struct command *self, void *args)
 				   .thresholds = a->set.n ? a->set.item : NULL,
 				   .child_log = a->format == FORMAT_JSON };
 	struct watch w = { 0 };
-	int rc = check_usage(self, a);
+	int rc;
 
+	if (a->thresholds)
+		return list_thresholds();
+	rc = check_usage(self, a);
 	if (rc == COMMAND_OK)
 		rc = a->in.operands ? watch_replay(&w, self, a->in.operand[0], 0, &o)
 				    : watch_open(&w, self, &a->in.target, &o);

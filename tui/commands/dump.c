@@ -106,7 +106,7 @@ static int dump(struct watch *w, const struct dump_args *a)
 static int run(const struct command *self, void *args)
 {
 	struct dump_args *a = args;
-	struct watch_options o = { .level = WEFT_LEVEL_LIGHT, .child_log = true };
+	struct watch_options o = { .child_log = true };
 	struct watch w = { 0 };
 	int rc;
 
