@@ -234,34 +234,52 @@ static void sched_off_cpu(void *ctx, struct process *p, uint32_t lane,
 
 /* ---- the ring ---- */
 
-static bool sched_record(void *ctx, struct process *p, const struct weft_ev *ev, size_t bytes)
-{
-	struct sched_state *state = ctx;
-	struct session *s = state->session;
+#define OFFCPU (WEFT_EV_OFFCPU - 128)
 
-	if (ev->kind != WEFT_EV_OFFCPU && ev->kind != WEFT_RAW_SAMPLE)
-		return false;
-	if (p->state != PROCESS_LIVE || p->replaced)
-		return true;
-	if (ev->kind == WEFT_RAW_SAMPLE) {
-		if (bytes >= sizeof(struct weft_raw_sample))
-			sched_stacks_sample(state, p,
-					    (const struct weft_raw_sample *)(const void *)ev);
-		return true;
+static void deliver_switch(struct session *s, const struct process *p, const struct weft_ev *ev)
+{
+	s->lost.produced[OFFCPU]++;
+	if (p->state != PROCESS_LIVE || p->replaced) {
+		s->lost.lost[OFFCPU]++;
+		return;
 	}
 	s->sink(s->sink_ctx, ev);
 	s->delivered++;
+}
+
+static bool sched_record(void *ctx, struct process *p, const struct weft_ev *ev, size_t bytes)
+{
+	struct sched_state *state = ctx;
+
+	if (ev->kind == WEFT_EV_OFFCPU) {
+		deliver_switch(state->session, p, ev);
+		return true;
+	}
+	if (ev->kind != WEFT_RAW_SAMPLE)
+		return false;
+	if (p->state == PROCESS_LIVE && !p->replaced && bytes >= sizeof(struct weft_raw_sample))
+		sched_stacks_sample(state, p, (const struct weft_raw_sample *)(const void *)ev);
 	return true;
+}
+
+/*
+ * What the program found no room for. Switches are counted as produced when they are read: one that is still in the
+ * ring when the session ends was never on its way to anybody.
+ */
+static void count_lost(struct sched_state *state)
+{
+	struct weft_ev_lost *lost = &state->session->lost;
+	uint64_t now = state->skel->bss->offcpu_lost, new = now - state->lost_seen;
+
+	state->lost_seen = now;
+	lost->produced[OFFCPU] += new;
+	lost->lost[OFFCPU] += new;
 }
 
 static void sched_second(void *ctx, struct process *p)
 {
-	struct sched_state *state = ctx;
-	struct weft_ev_lost *lost = &state->session->lost;
-
 	(void)p;
-	lost->produced[WEFT_EV_OFFCPU - 128] = state->skel->bss->offcpu_made;
-	lost->lost[WEFT_EV_OFFCPU - 128] = state->skel->bss->offcpu_lost;
+	count_lost(ctx);
 }
 
 static void emit(void *ctx, struct weft_ev ev, const void *payload, size_t bytes)
@@ -286,6 +304,7 @@ static void sched_tail(void *ctx, struct process *p, bool dead)
 	(void)dead;
 	unwinder_pause(state->unwinder);
 	unwinder_deliver(state->unwinder, emit, state->session);
+	count_lost(state);
 }
 
 static bool sched_oldest(void *ctx, struct process *p, uint64_t *ret_ns)

@@ -29,6 +29,7 @@ struct sched_state {
 	struct unwinder *unwinder;
 	uint64_t budget_ns; /* start of the second that the two counts are of */
 	unsigned captures, samples;
+	uint64_t lost_seen; /* of the program's count of switches it had no room for */
 };
 
 /* ---- source_sched_stacks.c ---- */

@@ -43,7 +43,7 @@ struct {
 	__type(value, struct weft_raw_stack);
 } found SEC(".maps");
 
-__u64 offcpu_made, offcpu_lost, sample_made, sample_lost, life_lost, stacks_found;
+__u64 offcpu_lost, sample_made, sample_lost, life_lost, stacks_found;
 int wanted_tid; /* of the thread iterators */
 __u64 found_exec_id;
 
@@ -126,7 +126,6 @@ static __always_inline void switch_in(struct task_struct *next)
 
 	if (!s || !s->off_ns)
 		return;
-	__sync_fetch_and_add(&offcpu_made, 1);
 	ev = bpf_ringbuf_reserve(&ring, sizeof(*ev) + sizeof(struct weft_ev_offcpu), 0);
 	if (ev) {
 		fill_offcpu(ev, s);
