@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the console shows: sizes, numbers, troubles. */
+/* The engine of tests/support is linked, too; of its live_* the fake ones, coming first, win. */
+/* ldflags: -Wl,--allow-multiple-definition */
 #include "tests/unit/tui/console.h"
 
 /* ---- sizes ---- */

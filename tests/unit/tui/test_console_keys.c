@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What keys and the mouse do in the console. */
+/* The engine of tests/support is linked, too; of its live_* the fake ones, coming first, win. */
+/* ldflags: -Wl,--allow-multiple-definition */
 #include "tests/unit/tui/console.h"
 
 /* ---- moving ---- */
