@@ -298,6 +298,14 @@ static struct writer_job *take_jobs(struct writer *w, bool *ret_stop, bool *ret_
 	return jobs;
 }
 
+/* A transaction lies in the -wal, which --max-size counts as well. */
+static uint64_t commit_bytes(const struct writer *w)
+{
+	uint64_t part = w->max_bytes / 16;
+
+	return part && part < COMMIT_BYTES ? part : COMMIT_BYTES;
+}
+
 static void write_jobs(struct writer *w, struct writer_job *job)
 {
 	uint64_t n = 0;
@@ -312,7 +320,7 @@ static void write_jobs(struct writer *w, struct writer_job *job)
 			rc = write_job(w, job);
 			if (rc)
 				give_up(w, rc, "writing");
-			else if (w->waiting_bytes >= COMMIT_BYTES ||
+			else if (w->waiting_bytes >= commit_bytes(w) ||
 				 now_ns() - w->began_ns >= COMMIT_NS)
 				commit(w);
 		}
