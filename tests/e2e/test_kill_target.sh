@@ -39,6 +39,6 @@ equal "weft record after kill -9" "$STATUS" 0
 clean_file "$DB"
 accounting_is_exact "$DB"
 equal "lost" "$(sql "$DB" 'SELECT sum(lost) FROM accounting')" 0
-last_us=$(sql "$DB" "SELECT (start_realtime_ns + (SELECT max(t_ns) FROM events)) / 1000 FROM session")
+last_us=$(sql "$DB" "SELECT (start_realtime_ns + (SELECT max(t_ns) FROM events WHERE kind IN ('task-poll', 'task-wake'))) / 1000 FROM session")
 holds "the last event is of the moment of death (us)" "$last_us - $killed_us BETWEEN -20000 AND 20000"
 equal "how it ended" "$(sql "$DB" 'SELECT exit_signal FROM process')" 9
