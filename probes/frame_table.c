@@ -52,6 +52,13 @@ struct frame_table *frame_table_new(void)
 	return t;
 }
 
+static void free_image(struct image *i)
+{
+	resolver_free(i->resolver);
+	free(i->module_id);
+	free(i);
+}
+
 struct frame_table *frame_table_free(struct frame_table *t)
 {
 	if (!t)
@@ -60,9 +67,7 @@ struct frame_table *frame_table_free(struct frame_table *t)
 		struct image *i = t->images;
 
 		t->images = i->next;
-		resolver_free(i->resolver);
-		free(i->module_id);
-		free(i);
+		free_image(i);
 	}
 	resolver_free(t->kernel);
 	free(t->place);
@@ -104,6 +109,20 @@ struct resolver *frame_table_resolver(struct frame_table *t, const struct unwind
 	struct image *i = image_of(t, job);
 
 	return i ? i->resolver : NULL;
+}
+
+/* Its places stay: their ids are in use by whoever records. */
+void frame_table_forget(struct frame_table *t, uint32_t process)
+{
+	for (struct image **at = &t->images; *at; at = &(*at)->next) {
+		struct image *i = *at;
+
+		if (i->process != process)
+			continue;
+		*at = i->next;
+		free_image(i);
+		return;
+	}
 }
 
 static struct weft_ev event(const struct unwind_job *job, uint16_t kind)

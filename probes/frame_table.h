@@ -18,6 +18,9 @@ void frame_table_output(struct frame_table *t, unwinder_fn fn, void *ctx);
 /* Of the job's process; NULL: it could not be read. Borrowed. */
 struct resolver *frame_table_resolver(struct frame_table *t, const struct unwind_job *job);
 
+void frame_table_forget(struct frame_table *t,
+			uint32_t process); /* frees what it knows of a process */
+
 /* Write the ids of one address, inlined frames included, leaf first; return how many. */
 unsigned frame_table_user(struct frame_table *t, const struct unwind_job *job, uint64_t pc,
 			  bool call_site, uint32_t *ids, unsigned max);

@@ -34,7 +34,7 @@ struct weft_follow_entry {
 	__u64 bytes;   /* that they carried */
 	__u64 full;    /* of them: no room in the ring */
 	__u64 failed;  /* of them: unreadable or out of bounds */
-	__u64 switches;
+	__u64 pad;
 };
 
 struct weft_follow {

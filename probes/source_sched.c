@@ -300,9 +300,8 @@ static void sched_tail(void *ctx, struct process *p, bool dead)
 {
 	struct sched_state *state = ctx;
 
-	(void)p;
 	(void)dead;
-	unwinder_pause(state->unwinder);
+	unwinder_forget(state->unwinder, p->index);
 	unwinder_deliver(state->unwinder, emit, state->session);
 	count_lost(state);
 }

@@ -21,6 +21,7 @@
 
 #define STACKS (WEFT_EV_STACK - 128)
 
+/* False: the budget of this second is used up, and that is counted. */
 static bool spend(struct sched_state *state, unsigned *count, unsigned limit)
 {
 	struct session *s = state->session;
@@ -29,8 +30,8 @@ static bool spend(struct sched_state *state, unsigned *count, unsigned limit)
 		state->budget_ns = s->now_ns;
 		state->captures = state->samples = 0;
 	}
-	s->lost.produced[STACKS]++;
 	if (*count >= limit) {
+		s->lost.produced[STACKS]++;
 		s->lost.lost[STACKS]++;
 		return false;
 	}
@@ -57,6 +58,7 @@ static struct unwind_job job_of(const struct process *p, const struct weft_slot 
 static void submit(struct sched_state *state, const struct unwind_job *job,
 		   const struct weft_raw_stack *raw)
 {
+	state->session->lost.produced[STACKS]++;
 	if (!unwinder_submit(state->unwinder, job, raw))
 		state->session->lost.lost[STACKS]++;
 }

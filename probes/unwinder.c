@@ -108,6 +108,12 @@ void unwinder_pause(struct unwinder *u)
 	join(u);
 }
 
+void unwinder_forget(struct unwinder *u, uint32_t process)
+{
+	join(u);
+	frame_table_forget(u->frames, process);
+}
+
 /* ---- the thread ---- */
 
 static void put_result(void *ctx, struct weft_ev ev, const void *payload, size_t bytes)

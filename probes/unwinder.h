@@ -32,6 +32,9 @@ struct unwinder *unwinder_free(
 bool unwinder_submit(struct unwinder *u, const struct unwind_job *job,
 		     const struct weft_raw_stack *raw);
 
+/* The process has ended: frees its symbols once its jobs are done. Ends the thread. */
+void unwinder_forget(struct unwinder *u, uint32_t process);
+
 /* Ends the thread when its queue is empty; the next job starts another. */
 void unwinder_pause(struct unwinder *u);
 

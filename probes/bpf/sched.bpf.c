@@ -47,7 +47,7 @@ __u64 offcpu_lost, sample_made, sample_lost, life_lost, stacks_found;
 int wanted_tid; /* of the thread iterators */
 __u64 found_exec_id;
 
-static __always_inline struct weft_follow_entry *followed(__u32 tgid)
+static __always_inline bool followed(__u32 tgid)
 {
 	__u32 zero = 0;
 	struct weft_follow *f = bpf_map_lookup_elem(&follow, &zero);
@@ -56,7 +56,7 @@ static __always_inline struct weft_follow_entry *followed(__u32 tgid)
 		return 0;
 	for (__u32 i = 0; i < WEFT_FOLLOW_MAX && i < f->count; i++)
 		if (f->entry[i].tgid == tgid)
-			return &f->entry[i];
+			return 1;
 	return 0;
 }
 
@@ -139,12 +139,8 @@ static __always_inline void switch_in(struct task_struct *next)
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	struct weft_follow_entry *f = followed(prev->tgid);
-
-	if (f) {
-		__sync_fetch_and_add(&f->switches, 1);
+	if (followed(prev->tgid))
 		switch_out(prev, preempt);
-	}
 	if (followed(next->tgid))
 		switch_in(next);
 	return 0;
