@@ -179,7 +179,8 @@ static int take_piece(struct decode *d, const struct weft_ev *ev, struct process
 	} else if (b->offset) {
 		d->stats.duplicates++;
 	}
-	if (!b->offset)
+	/* What came through the flush probe ends its batch, also when its head had been read from the mapping before. */
+	if (!b->offset || b->hit_ns)
 		l->whole = true;
 	if (rc == -EBADMSG) {
 		d->stats.malformed++;
