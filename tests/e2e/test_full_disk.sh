@@ -11,7 +11,7 @@ on_exit "umount '$TMP_E2E/small'"
 workload flood flood --seconds 40
 target=$PID
 DB=$TMP_E2E/small/full.db
-start full "$WEFT" record -p "$target" --level normal -o "$DB" --duration 20
+start full "$WEFT" record -p "$target" --level normal -o "$DB" --duration 6
 recorder=$PID
 join "$recorder" 30
 [ "$STATUS" -ne 0 ] || fail "weft record says nothing is wrong although the disk was full"
