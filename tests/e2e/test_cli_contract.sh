@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command line as DESIGN.md has it: names, exit codes, one line on stderr, JSON that parses.
+# The command line as a contract: names, exit codes, one line on stderr, JSON that parses.
 # timeout: 200
 . "$(dirname "$0")/lib.sh"
 need_root
