@@ -30,6 +30,7 @@ struct store {
 	size_t pack_room;
 	int64_t number; /* of the chunk under construction */
 	uint64_t start, second, now, accounts_at;
+	uint64_t opened; /* later than all that went into the chunks before */
 	struct writer_account *account; /* next to be told */
 	size_t naccounts;
 	struct writer_fate *fates;
@@ -196,6 +197,7 @@ static void close_chunk(struct store *s)
 	tasks = chunk_tasks(s->chunk, &n);
 	rollup_add(s->rollup, s->second, tasks, n, &sink);
 	push_chunk(s);
+	s->opened = s->now + 1;
 }
 
 /* ---- records ---- */
@@ -282,7 +284,7 @@ void store_tick(struct store *s, uint64_t now_ns)
 
 uint64_t store_chunk_start(const struct store *s)
 {
-	return s->start;
+	return s->opened;
 }
 
 /* ---- accounting ---- */
