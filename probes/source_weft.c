@@ -6,6 +6,7 @@
 #include "probes/source_weft_internal.h"
 
 #define PIECE_AGE_NS 10000000ull
+#define REASON_NS    1000000000ull
 #define RETRY_NS     2000000ull   /* looking for a mapping that is not there yet: at first */
 #define RETRY_MAX_NS 100000000ull /* and later */
 
@@ -35,22 +36,34 @@ static void emit_piece(void *ctx, uint32_t lane, uint32_t seq, uint32_t offset, 
 	session_emit(w->p->session, ev, &e, sizeof(e.head) + bytes);
 }
 
+/* The programs count per process, gaps are found per lane and later: what grew of late is taken for the reason. */
+static enum weft_gap_reason gap_reason(struct weft_process *w)
+{
+	const struct weft_follow_entry *f = &w->p->session->follow->entry[w->p->follow];
+	uint64_t full = __atomic_load_n(&f->full, __ATOMIC_RELAXED);
+	uint64_t failed = __atomic_load_n(&f->failed, __ATOMIC_RELAXED);
+	uint64_t now_ns = w->p->session->now_ns;
+
+	if (full != w->full_seen)
+		w->full_ns = now_ns;
+	if (failed != w->failed_seen)
+		w->failed_ns = now_ns;
+	w->full_seen = full;
+	w->failed_seen = failed;
+	if (w->full_ns && now_ns - w->full_ns < REASON_NS)
+		return WEFT_GAP_RING_FULL;
+	if (w->failed_ns && now_ns - w->failed_ns < REASON_NS)
+		return WEFT_GAP_READ_FAILED;
+	return WEFT_GAP_NOT_ATTACHED;
+}
+
 static void emit_gap(void *ctx, uint32_t lane, uint32_t from, uint32_t to)
 {
 	struct weft_process *w = ctx;
-	const struct weft_follow_entry *f = &w->p->session->follow->entry[w->p->follow];
 	struct weft_ev_gap e = {
-		.lane = lane, .seq_from = from, .seq_to = to, .reason = WEFT_GAP_NOT_ATTACHED
+		.lane = lane, .seq_from = from, .seq_to = to, .reason = gap_reason(w)
 	};
-	uint64_t full = __atomic_load_n(&f->full, __ATOMIC_RELAXED),
-		 failed = __atomic_load_n(&f->failed, __ATOMIC_RELAXED);
 
-	if (full != w->full_seen)
-		e.reason = WEFT_GAP_RING_FULL;
-	else if (failed != w->failed_seen)
-		e.reason = WEFT_GAP_READ_FAILED;
-	w->full_seen = full;
-	w->failed_seen = failed;
 	session_emit(w->p->session, event_of(w, WEFT_EV_GAP), &e, sizeof(e));
 }
 
@@ -86,8 +99,10 @@ static void weft_look(void *ctx, struct process *p)
 	(void)ctx;
 	if (w && !w->map)
 		look_for_mapping(w);
-	if (w && w->map)
-		lanes_look(w->lanes);
+	if (!w || !w->map)
+		return;
+	gap_reason(w);
+	lanes_look(w->lanes);
 }
 
 static bool deliver_batch(struct weft_process *w, const struct weft_ev *ev)

@@ -33,6 +33,7 @@ struct weft_process {
 	uint32_t lanes_told, sites_told;
 	uint32_t runtime_told[WEFT_MAX_RUNTIMES];
 	uint64_t lost_base;
+	uint64_t full_ns, failed_ns;     /* they grew last */
 	uint64_t full_seen, failed_seen; /* of the follow entry: why a batch is missing */
 	uint32_t snapshots;
 	uint64_t census_ns; /* of the last one's start */

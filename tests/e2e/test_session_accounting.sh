@@ -5,7 +5,8 @@
 . "$(dirname "$0")/session.sh"
 need_root
 
-fake target -t 2 -r 100000
+truncate -s 256 "$TMP_E2E/truth"
+fake target -t 2 -r 100000 -T "$TMP_E2E/truth"
 target=$PID
 for level in 1 2 3; do
 	session "level$level" -s 0.7 -l $level "$target"
@@ -22,6 +23,10 @@ session cycles -q -s 0.1 -l 2 -r 12 "$target"
 exact cycles
 equal "attachments" "$(grep -ac '^process 0 emitted' "$TMP_E2E/cycles.txt")" 12
 unharmed "$target"
+# Detached means silent: with no semaphore up the target writes nothing.
+before=$(cksum < "$TMP_E2E/truth")
+sleep 0.3
+equal "what the target has written since" "$(cksum < "$TMP_E2E/truth")" "$before"
 
 # Flood into a ring of 64 KiB: losses, but exact ones, and each is a gap.
 fake flood -t 2
