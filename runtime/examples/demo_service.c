@@ -49,7 +49,7 @@ static const char *const kind_name[] = {
 static struct {
 	uint64_t spawned, ended, cancelled, polls; /* cancelled: ended by shutdown */
 } truth[KIND_COUNT];
-static uint64_t requests, jobs;
+static uint64_t requests, jobs, backoffs;
 
 static struct {
 	bool leak, busy, block, print_truth;
@@ -286,6 +286,7 @@ static weft_poll_t pump(struct weft_cx *cx, struct pump *f)
 static __attribute__((noinline)) void db_backoff(unsigned attempt)
 {
 	usleep(80000 + attempt * 7919 % 12 * 20000);
+	count(&backoffs); /* after usleep: a tail call would leave no frame of this function */
 }
 
 struct retry {
@@ -359,8 +360,8 @@ static int options(int argc, char **argv)
 
 static void print_truth(void)
 {
-	printf("{\"requests\":%llu,\"jobs\":%llu,\"tasks\":{", (unsigned long long)requests,
-	       (unsigned long long)jobs);
+	printf("{\"requests\":%llu,\"jobs\":%llu,\"backoffs\":%llu,\"tasks\":{",
+	       (unsigned long long)requests, (unsigned long long)jobs, (unsigned long long)backoffs);
 	for (int i = 0; i < KIND_COUNT; i++)
 		printf("%s\"%s\":{\"spawned\":%llu,\"ended\":%llu,\"cancelled\":%llu,\"polls\":%llu}",
 		       i ? "," : "", kind_name[i], (unsigned long long)truth[i].spawned,
