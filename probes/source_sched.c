@@ -183,6 +183,7 @@ static void sched_thread_end(void *ctx, struct process *p, uint32_t lane)
 	if (i < 0)
 		return;
 	bpf_map_delete_elem(bpf_map__fd(state->skel->maps.threads), &state->slots[i].tid);
+	state->skel->data->seats_generation++;
 	sched_stacks_stop(&state->thread[i]);
 	state->thread[i] = (struct sched_thread){ .sample_fd = -1 };
 	state->slots[i].off_ns = 0;
@@ -206,6 +207,7 @@ static void sched_thread_begin(void *ctx, struct process *p, uint32_t lane, uint
 		.address = address, .tid = tid, .process = p->index, .lane = lane
 	};
 	bpf_map_update_elem(bpf_map__fd(state->skel->maps.threads), &tid, &i, BPF_ANY);
+	state->skel->data->seats_generation++;
 }
 
 static void sched_detach(void *ctx, struct process *p)
