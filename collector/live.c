@@ -53,11 +53,10 @@ void live_feed(struct live *l, struct record *records, size_t n)
 {
 	struct store *s = store_of(l);
 
-	for (size_t i = 0; i < n; i++) {
-		model_apply(l->model, &records[i]);
-		if (s && records[i].kind == WEFT_K_TASK_END)
+	model_apply_all(l->model, records, n);
+	for (size_t i = 0; s && i < n; i++)
+		if (records[i].kind == WEFT_K_TASK_END)
 			live_store_record(l, s, &records[i]);
-	}
 }
 
 /* Lost share of all produced, once a second. */

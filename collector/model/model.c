@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define INDEX_AHEAD       16u
+#define TASK_AHEAD        8u
 #define TIMER_PATIENCE_NS 2000000000ull
 
 int model_new(struct model **ret)
@@ -226,6 +228,18 @@ void model_apply(struct model *m, struct record *r)
 		break;
 	default:
 		model_session_apply(m, r);
+	}
+}
+
+/* Tasks lie all over the memory: what a record needs is asked for while those before it are dealt with. */
+void model_apply_all(struct model *m, struct record *records, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i + INDEX_AHEAD < n)
+			task_table_prefetch_index(&m->tasks, records[i + INDEX_AHEAD].task);
+		if (i + TASK_AHEAD < n)
+			task_table_prefetch_task(&m->tasks, records[i + TASK_AHEAD].task);
+		model_apply(m, &records[i]);
 	}
 }
 

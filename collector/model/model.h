@@ -23,6 +23,8 @@ struct model *model_free(struct model *m);
 
 /* Takes one record; fills in r->d of polls. Never fails: what makes no sense is counted in model_oddities. */
 void model_apply(struct model *m, struct record *r);
+/* n records in a row, as with model_apply: from 1,000 tasks on faster. */
+void model_apply_all(struct model *m, struct record *records, size_t n);
 /* Rates, windows and ages as of now_ns. */
 void model_tick(struct model *m, uint64_t now_ns);
 uint64_t model_now(const struct model *m);

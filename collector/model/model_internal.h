@@ -6,8 +6,7 @@
 #include "collector/model/model.h"
 #include "collector/model/timer.h"
 
-#define SECOND_NS        1000000000ull
-#define MODEL_NO_RUNTIME 0xffffu
+#define SECOND_NS 1000000000ull
 
 struct model {
 	uint64_t now_ns, second, oddities, births;

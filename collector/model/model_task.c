@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define LONGEST_NS (1ull << 50) /* 13 days: a longer poll or delay is nonsense */
-#define HOT_AFTER  4u           /* polls and wakes */
+#define HOT_AFTER  8u           /* polls and wakes */
 
 static uint32_t add_sat(uint32_t a, uint64_t b)
 {
@@ -32,7 +32,7 @@ void model_task_runtime(struct model *m, struct model_process *p, struct model_t
 	if (!task_alive(t))
 		return;
 	model_task_ready(m, t, 0);
-	t->runtime = model_runtime_index(p, runtime);
+	t->runtime = (uint8_t)model_runtime_index(p, runtime);
 	if (ready_ns)
 		model_task_ready(m, t, ready_ns);
 }
@@ -49,7 +49,7 @@ static struct model_task *task_new(struct model *m, struct model_process *p, uin
 	}
 	t->process = (uint16_t)p->index;
 	t->runtime = p->nruntimes == 1 ? 0 : MODEL_NO_RUNTIME;
-	t->type = type->id;
+	t->type = (uint16_t)type->id;
 	type->alive++;
 	p->alive++;
 	m->births++;
@@ -82,7 +82,7 @@ void model_task_retype(struct model *m, struct model_process *p, struct model_ta
 		m->types[t->type]->found--;
 		type->found++;
 	}
-	t->type = type->id;
+	t->type = (uint16_t)type->id;
 }
 
 /* Births are in order of ids: an unknown id in the middle has ended and been forgotten. */
@@ -91,9 +91,10 @@ static bool may_be_alive(const struct model_process *p, uint64_t id)
 	return p->first_spawn == UINT64_MAX || id < p->first_spawn || id > p->last_spawn;
 }
 
+/* A task's id carries its process; ids are so unique in the table whatever a target says. */
 static struct model_process *process_of(struct model *m, const struct record *r)
 {
-	if (!r->task) {
+	if (!r->task || r->task >> WEFT_TASK_PROCESS_SHIFT != r->process) {
 		m->oddities++;
 		return NULL;
 	}
@@ -102,13 +103,7 @@ static struct model_process *process_of(struct model *m, const struct record *r)
 
 static struct model_task *task_of(struct model *m, const struct record *r)
 {
-	struct model_task *t = task_table_find(&m->tasks, r->task);
-
-	if (t && t->process != r->process) {
-		m->oddities++;
-		return NULL;
-	}
-	return t;
+	return task_table_find(&m->tasks, r->task);
 }
 
 /* ---- birth and end ---- */
@@ -128,7 +123,7 @@ void model_task_spawn(struct model *m, const struct record *r)
 		}
 		task_table_recycle(&m->tasks, t);
 		t->process = (uint16_t)p->index;
-		t->type = model_type_get(m, p, MODEL_NONE)->id;
+		t->type = (uint16_t)model_type_get(m, p, MODEL_NONE)->id;
 		m->types[t->type]->alive++;
 		p->alive++;
 	} else if (!t) {
@@ -313,8 +308,10 @@ static void count_poll(struct model *m, struct model_task *t, struct model_lane 
 
 	t->polls++;
 	t->busy_ns += k->busy_ns;
-	t->blocked_ns += k->blocked_ns;
-	t->runnable_ns += k->runnable_ns;
+	if (k->blocked_ns | k->runnable_ns) {
+		t->blocked_ns += k->blocked_ns;
+		t->runnable_ns += k->runnable_ns;
+	}
 	if (dur > t->poll_max_ns)
 		t->poll_max_ns = dur;
 	if (k->end_ns > t->poll_ns)
@@ -423,7 +420,7 @@ static void count_wake(struct model *m, struct model_task *t, const struct recor
 		task_roll(t, (uint32_t)second);
 	t->wakes++;
 	t->now.wakes++;
-	t->self_wakes += self;
+	t->self_wakes += self && t->self_wakes != UINT32_MAX;
 	t->now.self_wakes += self;
 	if (t->hot || (t->polls + t->wakes >= HOT_AFTER && task_table_heat(&m->tasks, t)))
 		count_waker(t->hot, r);

@@ -14,6 +14,7 @@
 #define MODEL_WAKERS     8
 #define MODEL_MAX_TASKS  (4u << 20)
 #define MODEL_MAX_HOT    (16u << 10)
+#define MODEL_NO_RUNTIME 0xffu
 #define MODEL_KEEP_ENDED 4096u
 
 enum model_task_flag {
@@ -40,44 +41,51 @@ struct model_waker {
 
 /* Kept for tasks that are polled and woken often. */
 struct model_hot {
-	struct hist polls, delays;
-	struct model_waker waker[MODEL_WAKERS];
 	uint32_t nwakers;
 	bool dirty; /* wakers changed since they were stored */
+	struct model_waker waker[MODEL_WAKERS];
+	struct hist polls, delays;
 };
 
+/* In the order of use: a wake or a poll that was not blocked touches the first two cache lines only. */
 struct model_task {
 	uint64_t id; /* 0 = free slot */
-	uint64_t parent;
-	uint64_t spawn_ns; /* LIVE_UNKNOWN = before the attach */
 	union {
 		uint64_t ready_ns; /* of the alive: made runnable, 0 = not runnable */
 		uint64_t end_ns;   /* of the ended */
 	};
 	uint64_t wake_ns, poll_ns; /* last wake, end of the last poll; 0 = none */
-	uint64_t busy_ns, blocked_ns, runnable_ns, poll_max_ns;
-	uint64_t polls, wakes, self_wakes;
-	char *name; /* own name, NULL = its site's */
 	struct model_hot *hot;
-	struct model_second now, before; /* `second` and the one before it */
-	uint32_t second;
-	uint32_t type;
-	uint32_t bytes;
-	uint32_t next;         /* slot: free list or list of the ended */
-	uint32_t census_polls; /* as of the last walk; and per second between the last two */
-	float census_rate;
-	uint16_t process, lane, runtime;
+	uint32_t second;     /* that `now` counts */
+	uint32_t self_wakes; /* sticks at its maximum */
+	uint16_t type, process, lane;
+	uint8_t runtime; /* index in the process, MODEL_NO_RUNTIME = not known */
 	uint8_t state; /* enum live_task_state, RUNNING and BLOCKED left out: those are the lanes' */
 	uint8_t flags; /* enum model_task_flag */
-	uint8_t end_reason, missed_walks, walk, pad;
+	uint8_t end_reason, missed_walks, walk;
+	uint32_t next; /* slot: free list or list of the ended */
+
+	uint64_t polls, wakes, busy_ns, poll_max_ns;
+	struct model_second now;
+	uint32_t bytes;
+	uint32_t census_polls; /* as of the last walk; and per second between the last two */
+	float census_rate;
+
+	struct model_second before; /* the second before */
+	uint32_t pad;
+	uint64_t blocked_ns, runnable_ns;
+	uint64_t parent;
+	uint64_t spawn_ns; /* LIVE_UNKNOWN = before the attach */
+	char *name;        /* own name, NULL = its site's */
 };
+WEFT_ASSERT(model_task, sizeof(struct model_task) == 192);
 
 struct task_table {
 	struct model_task **pages;
 	uint32_t npages, used, free, alive; /* used: slots ever taken */
 	uint32_t *index;                    /* slot + 1, 0 = empty */
 	uint32_t index_bits, entries;
-	uint64_t seed; /* odd */
+	uint64_t seed;
 	uint32_t hot;
 	uint32_t ended_first, ended_last, ended;
 };
@@ -94,6 +102,9 @@ void task_table_end(struct task_table *t, struct model_task *task, enum live_tas
 void task_table_revive(struct task_table *t, struct model_task *task);
 /* The id belongs to another task from here on: the old one is forgotten and the slot blank. */
 void task_table_recycle(struct task_table *t, struct model_task *task);
+/* Brings what a look at `id` needs closer: first its place in the index, a little later the task. */
+void task_table_prefetch_index(const struct task_table *t, uint64_t id);
+void task_table_prefetch_task(const struct task_table *t, uint64_t id);
 struct model_task *task_table_slot(const struct task_table *t, uint32_t slot);
 /* Histograms and wakers from here on, when there is room. */
 bool task_table_heat(struct task_table *t, struct model_task *task);

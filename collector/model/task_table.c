@@ -3,17 +3,46 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
-#define PAGE_TASKS 1024u
+/* A page fills one huge page of the kernel: looks at tasks here and there then miss the TLB less. */
+#define PAGE_BYTES (2u << 20)
+#define PAGE_TASKS (PAGE_BYTES / (uint32_t)sizeof(struct model_task))
 #define FIRST_BITS 12
+#define SLOT_BITS  23 /* MODEL_MAX_TASKS + 1 fits */
+#define SLOT_MASK  ((1u << SLOT_BITS) - 1)
 
-/* Runs of 8 ids stay together; where a run lies depends on a seed that a target can't know. */
+/*
+ * Runs of 8 ids stay together; where a run lies depends on a seed that a target can't know. Both rounds are
+ * needed: one multiplication puts consecutive runs into few clusters for some seeds.
+ */
+static uint64_t mixed(const struct task_table *t, uint64_t id)
+{
+	uint64_t x = ((id >> 3) ^ t->seed) * 0x9e3779b97f4a7c15ull;
+
+	return (x ^ x >> 32) * 0xd6e8feb86659fd93ull;
+}
+
+static uint32_t home_of(const struct task_table *t, uint64_t x, uint64_t id)
+{
+	return (uint32_t)(x >> (67 - t->index_bits)) << 3 | (uint32_t)(id & 7);
+}
+
 static uint32_t home(const struct task_table *t, uint64_t id)
 {
-	uint64_t run = ((id >> 3) ^ (id >> 35)) * t->seed;
+	return home_of(t, mixed(t, id), id);
+}
 
-	return (uint32_t)(run >> (67 - t->index_bits)) << 3 | (uint32_t)(id & 7);
+/* An entry of the index: the slot + 1, and above it a few bits of the id, so that others' tasks need not be looked at. */
+static uint32_t tag_of(uint64_t x, uint64_t id)
+{
+	return ((uint32_t)x ^ (uint32_t)(id & 7) * 73u) << SLOT_BITS;
+}
+
+static uint32_t slot_at(const struct task_table *t, uint32_t i)
+{
+	return (t->index[i] & SLOT_MASK) - 1;
 }
 
 struct model_task *task_table_slot(const struct task_table *t, uint32_t slot)
@@ -21,13 +50,27 @@ struct model_task *task_table_slot(const struct task_table *t, uint32_t slot)
 	return &t->pages[slot / PAGE_TASKS][slot % PAGE_TASKS];
 }
 
+/* Place in the index of an id. false = it is not there. */
+static bool place_of(const struct task_table *t, uint64_t id, uint32_t *ret)
+{
+	uint64_t x = mixed(t, id);
+	uint32_t mask = (1u << t->index_bits) - 1, tag = tag_of(x, id);
+
+	for (uint32_t i = home_of(t, x, id); t->index[i]; i = (i + 1) & mask) {
+		if ((t->index[i] & ~SLOT_MASK) != tag ||
+		    task_table_slot(t, slot_at(t, i))->id != id)
+			continue;
+		*ret = i;
+		return true;
+	}
+	return false;
+}
+
 static uint32_t slot_of(const struct task_table *t, const struct model_task *task)
 {
-	uint32_t mask = (1u << t->index_bits) - 1;
+	uint32_t i;
 
-	for (uint32_t i = home(t, task->id);; i = (i + 1) & mask)
-		if (!t->index[i] || task_table_slot(t, t->index[i] - 1) == task)
-			return t->index[i] - 1;
+	return place_of(t, task->id, &i) ? slot_at(t, i) : MODEL_NONE;
 }
 
 int task_table_init(struct task_table *t)
@@ -38,7 +81,6 @@ int task_table_init(struct task_table *t)
 				  .ended_last = MODEL_NONE };
 	if (getrandom(&t->seed, sizeof(t->seed), GRND_NONBLOCK) != sizeof(t->seed))
 		t->seed = (uint64_t)(uintptr_t)t * 0x9e3779b97f4a7c15ull;
-	t->seed |= 1;
 	t->index = calloc(1u << FIRST_BITS, sizeof(*t->index));
 	return t->index ? 0 : -ENOMEM;
 }
@@ -57,37 +99,47 @@ void task_table_done(struct task_table *t)
 
 struct model_task *task_table_find(const struct task_table *t, uint64_t id)
 {
-	uint32_t mask = (1u << t->index_bits) - 1;
+	uint32_t i;
 
-	for (uint32_t i = home(t, id); t->index[i]; i = (i + 1) & mask) {
-		struct model_task *task = task_table_slot(t, t->index[i] - 1);
+	return place_of(t, id, &i) ? task_table_slot(t, slot_at(t, i)) : NULL;
+}
 
-		if (task->id == id)
-			return task;
-	}
-	return NULL;
+void task_table_prefetch_index(const struct task_table *t, uint64_t id)
+{
+	__builtin_prefetch(&t->index[home(t, id)]);
+}
+
+void task_table_prefetch_task(const struct task_table *t, uint64_t id)
+{
+	uint32_t at = home(t, id);
+	const struct model_task *task;
+
+	if (!t->index[at])
+		return;
+	task = task_table_slot(t, slot_at(t, at));
+	__builtin_prefetch(task, 1);
+	__builtin_prefetch((const char *)task + 64, 1);
 }
 
 static void index_put(struct task_table *t, uint64_t id, uint32_t slot)
 {
-	uint32_t mask = (1u << t->index_bits) - 1, i = home(t, id);
+	uint64_t x = mixed(t, id);
+	uint32_t mask = (1u << t->index_bits) - 1, i = home_of(t, x, id);
 
 	while (t->index[i])
 		i = (i + 1) & mask;
-	t->index[i] = slot + 1;
+	t->index[i] = tag_of(x, id) | (slot + 1);
 }
 
 /* Backward shift: no entry may stand behind a hole on its way from home. */
 static void index_remove(struct task_table *t, uint64_t id)
 {
-	uint32_t mask = (1u << t->index_bits) - 1, hole = home(t, id);
+	uint32_t mask = (1u << t->index_bits) - 1, hole;
 
-	while (t->index[hole] && task_table_slot(t, t->index[hole] - 1)->id != id)
-		hole = (hole + 1) & mask;
-	if (!t->index[hole])
+	if (!place_of(t, id, &hole))
 		return;
 	for (uint32_t i = (hole + 1) & mask; t->index[i]; i = (i + 1) & mask) {
-		uint32_t want = home(t, task_table_slot(t, t->index[i] - 1)->id);
+		uint32_t want = home(t, task_table_slot(t, slot_at(t, i))->id);
 
 		if (((i - want) & mask) < ((i - hole) & mask))
 			continue;
@@ -128,9 +180,10 @@ static uint32_t slot_take(struct task_table *t)
 		if (!pages)
 			return MODEL_NONE;
 		t->pages = pages;
-		pages[t->npages] = calloc(PAGE_TASKS, sizeof(struct model_task));
+		pages[t->npages] = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
 		if (!pages[t->npages])
 			return MODEL_NONE;
+		madvise(pages[t->npages], PAGE_BYTES, MADV_HUGEPAGE);
 		t->npages++;
 	}
 	return t->used++;
