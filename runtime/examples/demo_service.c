@@ -361,7 +361,8 @@ static int options(int argc, char **argv)
 static void print_truth(void)
 {
 	printf("{\"requests\":%llu,\"jobs\":%llu,\"backoffs\":%llu,\"tasks\":{",
-	       (unsigned long long)requests, (unsigned long long)jobs, (unsigned long long)backoffs);
+	       (unsigned long long)requests, (unsigned long long)jobs,
+	       (unsigned long long)backoffs);
 	for (int i = 0; i < KIND_COUNT; i++)
 		printf("%s\"%s\":{\"spawned\":%llu,\"ended\":%llu,\"cancelled\":%llu,\"polls\":%llu}",
 		       i ? "," : "", kind_name[i], (unsigned long long)truth[i].spawned,
