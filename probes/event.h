@@ -22,11 +22,11 @@
 #define WEFT_EVENT_VERSION 1u
 
 struct weft_ev {
-	__u32 size;    /* bytes, header included */
-	__u16 kind;    /* enum weft_kind or enum weft_ev_kind */
-	__u16 flags;   /* enum weft_ev_flag */
+	__u32 size;  /* bytes, header included */
+	__u16 kind;  /* enum weft_kind or enum weft_ev_kind */
+	__u16 flags; /* enum weft_ev_flag */
 	__u32 process; /* index given by the session at EV_PROCESS, from 0 up; never reused in a session */
-	__u32 tid;     /* thread in the init pid namespace, 0 = none */
+	__u32 tid; /* thread in the init pid namespace, 0 = none */
 	__u64 time_ns;
 };
 
@@ -37,39 +37,39 @@ enum weft_ev_flag {
 };
 
 /*   X(ENUM, code, "name", what it is) */
-#define WEFT_SESSION_EVENTS(X)                                                                       \
-	X(BATCH, 128, "batch", "records of one lane")                                                \
-	X(SESSION, 129, "session", "start of the recording: boot id, clocks, level, kernel")         \
-	X(PROCESS, 130, "process", "a process is being watched")                                     \
-	X(PROCESS_FORK, 131, "process-fork", "a watched process forked")                             \
-	X(PROCESS_EXEC, 132, "process-exec", "a watched process called exec")                        \
-	X(PROCESS_EXIT, 133, "process-exit", "a watched process ended")                              \
-	X(RUNTIME, 134, "runtime", "a runtime in a process: kind, version, flavour")                 \
-	X(LANE, 135, "lane", "a lane and its thread")                                                \
-	X(SITE, 136, "site", "a place in the source")                                                \
-	X(CLOCK, 137, "clock", "stamp and CLOCK_MONOTONIC taken together")                           \
-	X(WATERMARK, 138, "watermark", "all with an earlier time has been delivered")                \
-	X(OFFCPU, 139, "off-cpu", "a thread was off the CPU inside an open poll")                    \
-	X(FRAME, 140, "frame", "one code place: module, offset, text")                               \
-	X(MODULE, 141, "module", "one mapped file: build id, path")                                  \
-	X(STACK, 142, "stack", "stack of a thread inside an open poll")                              \
-	X(LANE_SAMPLE, 143, "lane-sample", "what a lane is doing")                                   \
-	X(RUNTIME_SAMPLE, 144, "runtime-sample", "gauges of a runtime")                              \
-	X(PROCESS_SAMPLE, 145, "process-sample", "memory and CPU of a process, own cost")            \
-	X(SNAPSHOT_BEGIN, 146, "snapshot-begin", "a walk over all tasks begins")                     \
-	X(SNAPSHOT_TASK, 147, "snapshot-task", "one task as found")                                  \
-	X(SNAPSHOT_END, 148, "snapshot-end", "the walk is over")                                     \
-	X(COUNTS, 149, "counts", "emitted and filtered per kind since this watcher's base")          \
-	X(GAP, 150, "gap", "batches of a lane are missing")                                          \
-	X(LOST, 151, "lost", "events the kernel side had to drop, per kind")                         \
-	X(LEVEL_SET, 152, "level-set", "trace level now asked for, and why")                         \
+#define WEFT_SESSION_EVENTS(X)                                                               \
+	X(BATCH, 128, "batch", "records of one lane")                                        \
+	X(SESSION, 129, "session", "start of the recording: boot id, clocks, level, kernel") \
+	X(PROCESS, 130, "process", "a process is being watched")                             \
+	X(PROCESS_FORK, 131, "process-fork", "a watched process forked")                     \
+	X(PROCESS_EXEC, 132, "process-exec", "a watched process called exec")                \
+	X(PROCESS_EXIT, 133, "process-exit", "a watched process ended")                      \
+	X(RUNTIME, 134, "runtime", "a runtime in a process: kind, version, flavour")         \
+	X(LANE, 135, "lane", "a lane and its thread")                                        \
+	X(SITE, 136, "site", "a place in the source")                                        \
+	X(CLOCK, 137, "clock", "stamp and CLOCK_MONOTONIC taken together")                   \
+	X(WATERMARK, 138, "watermark", "all with an earlier time has been delivered")        \
+	X(OFFCPU, 139, "off-cpu", "a thread was off the CPU inside an open poll")            \
+	X(FRAME, 140, "frame", "one code place: module, offset, text")                       \
+	X(MODULE, 141, "module", "one mapped file: build id, path")                          \
+	X(STACK, 142, "stack", "stack of a thread inside an open poll")                      \
+	X(LANE_SAMPLE, 143, "lane-sample", "what a lane is doing")                           \
+	X(RUNTIME_SAMPLE, 144, "runtime-sample", "gauges of a runtime")                      \
+	X(PROCESS_SAMPLE, 145, "process-sample", "memory and CPU of a process, own cost")    \
+	X(SNAPSHOT_BEGIN, 146, "snapshot-begin", "a walk over all tasks begins")             \
+	X(SNAPSHOT_TASK, 147, "snapshot-task", "one task as found")                          \
+	X(SNAPSHOT_END, 148, "snapshot-end", "the walk is over")                             \
+	X(COUNTS, 149, "counts", "emitted and filtered per kind since this watcher's base")  \
+	X(GAP, 150, "gap", "batches of a lane are missing")                                  \
+	X(LOST, 151, "lost", "events the kernel side had to drop, per kind")                 \
+	X(LEVEL_SET, 152, "level-set", "trace level now asked for, and why")                 \
 	X(CANNOT_SEE, 153, "cannot-see", "something that can't be seen here, and why")
 
 enum weft_ev_kind {
 #define X(name, code, text, what) WEFT_EV_##name = code,
 	WEFT_SESSION_EVENTS(X)
 #undef X
-	WEFT_EV_KINDS = 160 /* all kinds are below */
+		WEFT_EV_KINDS = 160 /* all kinds are below */
 };
 
 /* Runtime kinds, the same numbers in files, JSON and screens. */
@@ -91,8 +91,8 @@ struct weft_ev_batch {
 };
 
 struct weft_ev_session {
-	__u32 version; /* WEFT_EVENT_VERSION */
-	__u32 level;   /* enum weft_level asked for; 0 = auto */
+	__u32 version;     /* WEFT_EVENT_VERSION */
+	__u32 level;       /* enum weft_level asked for; 0 = auto */
 	__u64 realtime_ns; /* CLOCK_REALTIME beside time_ns */
 	char boot_id[40];
 	char kernel[72];
@@ -105,16 +105,26 @@ struct weft_ev_process {
 	__u32 uid;
 	__u64 start_ticks; /* /proc/PID/stat field 22: with boot id and pid the process key */
 	__u64 start_mono_ns;
-	__u32 clock;       /* WEFT_CLOCK_* of its stamps */
-	__u32 from_start;  /* 1 = traced from its first instruction */
+	__u32 clock;      /* WEFT_CLOCK_* of its stamps */
+	__u32 from_start; /* 1 = traced from its first instruction */
 	char comm[32];
 	char exe[256];
 	char build_id[48]; /* hex */
 };
 
-struct weft_ev_fork { __u32 child; __u32 followed; /* 1 = the child gets links of its own */ };
-struct weft_ev_exec { char exe[256]; };
-struct weft_ev_exit { __s32 code; __s32 signal; __u32 core; __u32 pad; }; /* code -1 = not known */
+struct weft_ev_fork {
+	__u32 child;
+	__u32 followed; /* 1 = the child gets links of its own */
+};
+struct weft_ev_exec {
+	char exe[256];
+};
+struct weft_ev_exit {
+	__s32 code;
+	__s32 signal;
+	__u32 core;
+	__u32 pad;
+}; /* code -1 = not known */
 
 struct weft_ev_runtime {
 	__u32 runtime;
@@ -133,10 +143,22 @@ struct weft_ev_lane {
 	char name[32];
 };
 
-struct weft_ev_site { __u32 site; __u32 line; __u32 kind; __u32 pad; char func[64]; char name[64]; char file[112]; };
+struct weft_ev_site {
+	__u32 site;
+	__u32 line;
+	__u32 kind;
+	__u32 pad;
+	char func[64];
+	char name[64];
+	char file[112];
+};
 
 /* ns = mono_ns + (stamp - this stamp) * mult / 2^32, valid from here to the next CLOCK of the process. */
-struct weft_ev_clock { __u64 stamp; __u64 mono_ns; __u64 mult; };
+struct weft_ev_clock {
+	__u64 stamp;
+	__u64 mono_ns;
+	__u64 mult;
+};
 
 /*
  * OFFCPU: time_ns = back on CPU. wake_ns 0 = was never blocked: preempted, or runnable all along.
@@ -153,14 +175,20 @@ struct weft_ev_offcpu {
 };
 
 /* MODULE and FRAME come before the first STACK that uses them; ids are per session. */
-struct weft_ev_module { __u32 module; __u32 pad; __u64 address; char build_id[48]; char path[256]; };
+struct weft_ev_module {
+	__u32 module;
+	__u32 pad;
+	__u64 address;
+	char build_id[48];
+	char path[256];
+};
 
 /* address is the pc as found, offset its file address in the module (call sites: the call itself, so lines are right). */
 struct weft_ev_frame {
 	__u32 frame;
 	__u32 module; /* 0 = kernel, 0xffffffff = none */
 	__u64 offset;
-	__u32 line;   /* 0 = not known */
+	__u32 line;    /* 0 = not known */
 	__u32 inlined; /* 1 = inlined into the next frame */
 	char func[160];
 	char file[192];
@@ -172,10 +200,10 @@ enum weft_stack_why { WEFT_STACK_BLOCKED = 1, WEFT_STACK_ON_CPU, WEFT_STACK_ASKE
 struct weft_ev_stack {
 	__u64 task;
 	__u64 poll_seq;
-	__u64 open_ns;  /* the poll had been open for */
+	__u64 open_ns; /* the poll had been open for */
 	__u32 lane;
-	__u32 why;      /* enum weft_stack_why */
-	__s32 syscall;  /* -1 = none */
+	__u32 why;     /* enum weft_stack_why */
+	__s32 syscall; /* -1 = none */
 	__u32 kernel_frames;
 	__u32 frames;   /* all */
 	__u32 complete; /* 0 = the unwinder had to stop early */
@@ -188,17 +216,17 @@ struct weft_ev_stack {
  */
 struct weft_ev_lane_sample {
 	__u32 lane;
-	__u32 state;     /* enum weft_worker_state */
-	__u64 task;      /* 0 = no poll open */
-	__u64 open_ns;   /* the poll has been open for; ~0 = open, start not seen */
+	__u32 state;   /* enum weft_worker_state */
+	__u64 task;    /* 0 = no poll open */
+	__u64 open_ns; /* the poll has been open for; ~0 = open, start not seen */
 	__u64 poll_seq;
 	__u64 polls, busy_ns, poll_max_ns, park_ns;
 	__u64 wakes, self_wakes, steals, stolen_tasks, parks;
-	__u64 cpu_ns;    /* of the thread, from the kernel */
-	__u64 runq_ns;   /* it waited for a CPU */
+	__u64 cpu_ns;  /* of the thread, from the kernel */
+	__u64 runq_ns; /* it waited for a CPU */
 	__u32 local_depth;
 	__u32 off_cpu;
-	__s32 syscall;   /* while off the CPU in a poll; -1 = none */
+	__s32 syscall; /* while off the CPU in a poll; -1 = none */
 	__u32 pad;
 };
 
@@ -224,7 +252,12 @@ struct weft_ev_snapshot_task {
 	__u32 site, polls, bytes, runtime;
 	char name[64];
 };
-struct weft_ev_snapshot { __u32 snapshot; __u32 tasks; __u32 torn; __u32 missed; }; /* BEGIN: tasks = 0 */
+struct weft_ev_snapshot {
+	__u32 snapshot;
+	__u32 tasks;
+	__u32 torn;
+	__u32 missed;
+}; /* BEGIN: tasks = 0 */
 
 /* WATERMARK: no payload; time_ns is it. process = its index, or WEFT_EV_ALL for all together. */
 #define WEFT_EV_ALL 0xffffffffu
@@ -238,14 +271,29 @@ struct weft_ev_counts {
 	__u64 filtered[WEFT_MAX_KINDS];
 };
 
-struct weft_ev_gap { __u32 lane; __u32 seq_from; __u32 seq_to; __u32 reason; }; /* [from, to): enum weft_gap_reason */
+struct weft_ev_gap {
+	__u32 lane;
+	__u32 seq_from;
+	__u32 seq_to;
+	__u32 reason;
+}; /* [from, to): enum weft_gap_reason */
 enum weft_gap_reason { WEFT_GAP_RING_FULL = 1, WEFT_GAP_READ_FAILED, WEFT_GAP_NOT_ATTACHED };
 
 /* Since base, by kind - 128 for OFFCPU, STACK ...; `produced` counts attempts, so produced = delivered + lost. */
-struct weft_ev_lost { __u64 produced[32]; __u64 lost[32]; };
+struct weft_ev_lost {
+	__u64 produced[32];
+	__u64 lost[32];
+};
 
-struct weft_ev_level { __u32 level; __u32 automatic; char why[112]; };
-struct weft_ev_cannot_see { char what[64]; char why[192]; };
+struct weft_ev_level {
+	__u32 level;
+	__u32 automatic;
+	char why[112];
+};
+struct weft_ev_cannot_see {
+	char what[64];
+	char why[192];
+};
 
 WEFT_ASSERT(ev, sizeof(struct weft_ev) == 24);
 WEFT_ASSERT(ev_batch, sizeof(struct weft_ev_batch) == 32);

@@ -22,20 +22,23 @@
 struct session;
 
 struct session_options {
-	enum weft_level level;       /* OFF = automatic: starts at light, rises while max_overhead allows */
-	double max_overhead;         /* share of the target's CPU that tracing may cost; 0 = 0.05 */
-	uint64_t block_stack_ns;     /* stack of a poll off the CPU this long; 0 = 1 ms */
-	uint64_t oncpu_stack_ns;     /* samples of a poll on the CPU this long; 0 = 10 ms */
-	size_t ring_bytes;           /* power of two; 0 = 32 MiB */
-	unsigned census_ms;          /* walk of all tasks; 0 = every 5,000 ms, ~0u = never but on request */
-	const char *mask_features;   /* comma list of kernel features to treat as missing (tests) */
-	uid_t run_as_uid; gid_t run_as_gid; /* -- CMD runs as this user; after attach the process becomes it. 0 = stay */
+	enum weft_level level; /* OFF = automatic: starts at light, rises while max_overhead allows */
+	double max_overhead;   /* share of the target's CPU that tracing may cost; 0 = 0.05 */
+	uint64_t block_stack_ns; /* stack of a poll off the CPU this long; 0 = 1 ms */
+	uint64_t oncpu_stack_ns; /* samples of a poll on the CPU this long; 0 = 10 ms */
+	size_t ring_bytes;       /* power of two; 0 = 32 MiB */
+	unsigned census_ms; /* walk of all tasks; 0 = every 5,000 ms, ~0u = never but on request */
+	const char *mask_features; /* comma list of kernel features to treat as missing (tests) */
+	uid_t run_as_uid;
+	gid_t run_as_gid; /* -- CMD runs as this user; after attach the process becomes it. 0 = stay */
 };
 
 /* Opens maps and programs; no process is touched yet. -EPERM, -ENOSYS (kernel), -ENOTSUP (built offline). */
 int session_open(const struct session_options *options, struct session **ret);
-struct session *session_close(struct session *s); /* detaches; the targets run on; takes NULL, returns NULL */
-const char *session_error(const struct session *s); /* last error text; s may be NULL: of the last failed open */
+struct session *session_close(
+	struct session *s); /* detaches; the targets run on; takes NULL, returns NULL */
+const char *session_error(
+	const struct session *s); /* last error text; s may be NULL: of the last failed open */
 
 /*
  * Attach to a running process. -ESRCH gone, -EPERM, -ENOENT no runtime that Weft knows,
@@ -70,7 +73,9 @@ enum session_want_kind {
 	SESSION_WANT_SAMPLES,      /* cpu samples of thread `tid` for the next second */
 	SESSION_WANT_LEVEL,        /* level := value (0 = automatic) */
 };
-struct session_want { uint32_t kind, process, tid, value; };
+struct session_want {
+	uint32_t kind, process, tid, value;
+};
 int session_request(struct session *s, const struct session_want *want);
 
 /* ---- looking around, no session needed ---- */
@@ -94,7 +99,14 @@ int session_inspect(pid_t pid, struct session_process *ret);
 int session_find_name(const char *name, pid_t *pids, size_t max);
 
 /* One line of `weft check`: a capability of this machine, whether it is there, what its absence costs and what to do. */
-struct session_check { const char *name; bool ok; bool needed; char detail[160]; char cost[160]; char remedy[160]; };
+struct session_check {
+	const char *name;
+	bool ok;
+	bool needed;
+	char detail[160];
+	char cost[160];
+	char remedy[160];
+};
 typedef void (*session_check_fn)(void *ctx, const struct session_check *c);
 /* Runs all checks (loads a small program, attaches to itself); returns the highest level possible here (enum weft_level). */
 int session_check(const char *mask_features, session_check_fn fn, void *ctx);
