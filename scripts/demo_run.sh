@@ -101,13 +101,17 @@ queries() {
 	ask "SELECT kind, produced, stored, lost, filtered, expired FROM accounting WHERE produced > 0 ORDER BY produced DESC LIMIT 6"
 }
 
+# The console draws what a terminal would show, at the end of the watch.
 as_text() {
-	local rc=0
+	local rc=0 screens
 	echo "The service runs as pid $service under load; weft watches it for $seconds s."
-	echo
+	"$weft" top -p "$service" --size 100x30 --script "wait:${seconds}s; key:1; snap; key:2; snap; key:3; snap" > "$work/top" 2>&1 &
+	screens=$!
+	loads+=("$screens")
 	"$weft" diagnose -p "$service" --duration "$seconds" > "$work/diagnose" || rc=$?
-	[ $rc -ne 2 ] || exit 1
-	"$weft" top -p "$service" --size 100x30 --script 'wait 3; print'
+	[ $rc -lt 2 ] || [ $rc -eq 3 ] || exit 1
+	wait "$screens" || { cat "$work/top" >&2; exit 1; }
+	cat "$work/top"
 	echo
 	cat "$work/diagnose"
 	stop_recorder
