@@ -75,8 +75,7 @@ static int full_text(const struct live_finding *f, FILE *out)
 		fprintf(out, "  %-9s %.4g task-ms of other tasks\n", "harm", f->harm_task_ms);
 	stack_lines(f, out);
 	fprintf(out, "  %-9s %s\n", "advice", safe(f->advice).text);
-	fprintf(out, "  %-9s %s, confidence %.2f; weft explain %s\n", "id", f->fingerprint,
-		(double)f->confidence, safe(f->id).text);
+	fprintf(out, "  %-9s %s, confidence %.2f\n", "id", f->fingerprint, (double)f->confidence);
 	return ferror(out) ? -EIO : 0;
 }
 

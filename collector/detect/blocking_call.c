@@ -116,12 +116,12 @@ static enum advice advice_for(const struct detect_run *run, int32_t syscall,
 	return syscall < 0 ? ADVICE_FAULT : ADVICE_BLOCK;
 }
 
-/* The end of a path says more than its beginning. */
-static const char *file_end(const char *file, size_t n)
+/* The stack holds the whole path. */
+static const char *file_end(const char *file)
 {
-	size_t len = strlen(file);
+	const char *slash = strrchr(file, '/');
 
-	return len > n ? file + len - n : file;
+	return slash ? slash + 1 : file;
 }
 
 static void cause_text(const struct detect_run *run, int32_t syscall, const struct model_stack *k,
@@ -133,8 +133,8 @@ static void cause_text(const struct detect_run *run, int32_t syscall, const stru
 					: "the kernel";
 
 	if (f && f->line)
-		snprintf(text, size, "%.18s in %.28s at %.28s:%u", name, f->func,
-			 file_end(f->file, 28), f->line);
+		snprintf(text, size, "%.18s in %.28s at %.28s:%u", name, f->func, file_end(f->file),
+			 f->line);
 	else if (f)
 		snprintf(text, size, "%.20s in %.60s", name, f->func);
 	else
@@ -257,7 +257,7 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	struct place *p;
 	bool enough;
 
-	if (!t || blocked < run->value[SHORT_MS] * 1e6)
+	if (!t || blocked < threshold_ns(run, SHORT_MS, poll->syscall, k))
 		return;
 	if (detect_disturbed(run, l->process, poll->start_ns) && poll->blocked_ns < 200000000)
 		return;
@@ -295,6 +295,8 @@ static void lasting(struct detect_run *run, const struct model_lane *l)
 	k = stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, o->seq);
 	if (!k)
 		detect_want(run, l, SESSION_WANT_STACK);
+	if (!k && o->syscall < 0)
+		return; /* neither call nor stack: that is no proof, the record of the whole poll will tell */
 	if ((double)o->blocked_ns < threshold_ns(run, WARN_MS, o->syscall, k))
 		return;
 	if (detect_disturbed(run, l->process, o->start_ns == LIVE_UNKNOWN ? 0 : o->start_ns) &&

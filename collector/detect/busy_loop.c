@@ -100,7 +100,7 @@ struct live_finding *busy_loop_raise(struct detect_run *run, const struct model_
 	char cause[96];
 
 	if (hot && hot->line)
-		snprintf(cause, sizeof(cause), "%.30s in %.60s", c->form, hot->func);
+		snprintf(cause, sizeof(cause), "%.40s in %.50s", c->form, hot->func);
 	else
 		snprintf(cause, sizeof(cause), "%s", c->form);
 	f = detect_raise(run, &subject,

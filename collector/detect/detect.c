@@ -42,9 +42,10 @@ static int check_ids(const char *list, char *error, size_t size)
 			known |= strlen(symptoms[s].id) == len &&
 				 !strncmp(list, symptoms[s].id, len);
 		if (!known) {
-			snprintf(error, size,
-				 "unknown symptom \"%.*s\"; the ids are listed by: weft explain",
-				 (int)len, list);
+			snprintf(
+				error, size,
+				"unknown symptom \"%.*s\": not among \"checked\" of weft diagnose --format json",
+				(int)len, list);
 			return -EINVAL;
 		}
 		list += len + (list[len] == ',');

@@ -100,7 +100,8 @@ void process_rates(const struct model_process *p, uint64_t now_ns, struct model_
 	ret->steals = not_below_zero(per_second(a->steals, z->steals, dt));
 	ret->spawns = not_below_zero(per_second(a->spawns, z->spawns, dt));
 	ret->ends = not_below_zero(per_second(a->ends, z->ends, dt));
-	ret->alive = per_second(b->alive, z->alive, dt10);
+	/* Not from the gauge: tasks that a first walk finds were there before. */
+	ret->alive = per_second(b->spawns + z->ends, z->spawns + b->ends, dt10);
 	ret->rss = b->rss ? per_second(b->rss, z->rss, dt10) : 0;
 	cpu = z->target_cpu - b->target_cpu;
 	if (z->target_cpu > b->target_cpu && z->own_cost >= b->own_cost)

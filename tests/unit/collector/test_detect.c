@@ -96,7 +96,7 @@ static void block_is_found_while_it_lasts(void **state)
 	assert_string_equal(row->subject_kind, "task");
 	assert_int_equal(row->subject_id, 7);
 	assert_string_equal(row->location, "svc.c:42");
-	assert_non_null(strstr(row->cause, "nanosleep in doze at src/db.c:41"));
+	assert_non_null(strstr(row->cause, "nanosleep in doze at db.c:41"));
 	assert_non_null(strstr(row->advice, "weft_sleep"));
 	assert_int_equal(row->stack_n, 5);
 	assert_true(row->stack[0].kernel);
