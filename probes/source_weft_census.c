@@ -4,7 +4,9 @@
 
 #include "probes/source_weft_internal.h"
 
-#define STEP_NS   2000000ull
+#define STEP_NS 2000000ull
+#define PACE_NS \
+	1000000ull /* per task of the last walk: 200,000 tasks are walked every 200 s, a recording grows by < 100 kB/s */
 #define NOT_KNOWN UINT64_MAX
 
 static struct weft_ev event(const struct weft_process *w, uint16_t kind)
@@ -48,6 +50,7 @@ static void on_end(void *ctx, uint32_t tasks, uint32_t torn, uint32_t missed)
 		.snapshot = w->snapshots, .tasks = tasks, .torn = torn, .missed = missed
 	};
 
+	w->census_tasks = tasks;
 	session_emit(w->p->session, event(w, WEFT_EV_SNAPSHOT_END), &e, sizeof(e));
 }
 
@@ -66,8 +69,11 @@ void weft_census_begin(struct weft_process *w)
 void weft_census_due(struct weft_process *w)
 {
 	unsigned every = w->p->session->options.census_ms;
+	uint64_t wait_ns = every * 1000000ull, paced_ns = w->census_tasks * PACE_NS;
 
-	if (every != ~0u && w->p->session->now_ns - w->census_ns >= every * 1000000ull)
+	if (paced_ns > wait_ns)
+		wait_ns = paced_ns;
+	if (every != ~0u && w->p->session->now_ns - w->census_ns >= wait_ns)
 		weft_census_begin(w);
 }
 

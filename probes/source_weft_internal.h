@@ -37,6 +37,7 @@ struct weft_process {
 	uint64_t full_seen, failed_seen; /* of the follow entry: why a batch is missing */
 	uint32_t snapshots;
 	uint64_t census_ns; /* of the last one's start */
+	uint64_t census_tasks; /* found by the last one */
 	bool broken;        /* the mapping can't be read any more; said once */
 };
 
