@@ -37,30 +37,40 @@ struct engine_session_ops {
 };
 
 struct engine_options {
-	struct session *session; /* borrowed; NULL = replay_path */
+	struct session *session;                      /* borrowed; NULL = replay_path */
 	const struct engine_session_ops *session_ops; /* NULL = probes/session.h */
 	const char *replay_path;
-	double replay_speed;     /* 0 = as fast as it goes */
-	const char *store_path;  /* NULL = no store */
+	double replay_speed;    /* 0 = as fast as it goes */
+	const char *store_path; /* NULL = no store */
 	uint64_t max_bytes;
-	size_t queue_bytes;      /* 0 = 128 MiB, allocated as it fills */
+	size_t queue_bytes; /* 0 = 128 MiB, allocated as it fills */
 };
 
-int engine_open(const struct engine_options *options, const struct engine_consumer *consumer, struct engine **ret);
+int engine_open(const struct engine_options *options, const struct engine_consumer *consumer,
+		struct engine **ret);
 const char *engine_error(const struct engine *e); /* e may be NULL: of the last failed open */
 struct store *engine_store(struct engine *e);     /* NULL = none; engine thread only */
-int engine_request(struct engine *e, const struct session_want *want); /* any thread; queued to the drain thread; dropped in a replay */
-int engine_stop(struct engine *e);                /* final cut, drain, close the store; first error met */
+int engine_request(struct engine *e,
+		   const struct session_want
+			   *want); /* any thread; queued to the drain thread; dropped in a replay */
+int engine_stop(struct engine *e); /* final cut, drain, close the store; first error met */
 struct engine *engine_close(struct engine *e);
 bool engine_done(struct engine *e);
 void engine_replay_control(struct engine *e, bool paused, double speed);
 
 /* Exact accounting per (process, kind), as in the view of that name. produced = stored + lost + filtered + expired, also while it
  * runs: what is on its way is not yet produced. */
-struct engine_account { uint32_t process; uint32_t kind; uint64_t produced, stored, lost, filtered, expired; };
+struct engine_account {
+	uint32_t process;
+	uint32_t kind;
+	uint64_t produced, stored, lost, filtered, expired;
+};
 int engine_accounts(struct engine *e, struct engine_account *rows, size_t max);
 /* What does not add up, one line each; settled at the end. Returns how many there are. Any thread. */
-struct engine_account_error { uint32_t process, kind; char text[160]; };
+struct engine_account_error {
+	uint32_t process, kind;
+	char text[160];
+};
 int engine_account_errors(struct engine *e, struct engine_account_error *rows, size_t max);
 /* "task-poll", "off-cpu", ...; "unsettled" for 0 (known to be missing, kind not yet known), NULL = no such kind. */
 const char *engine_kind_name(unsigned kind);

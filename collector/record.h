@@ -17,7 +17,7 @@
 #include "probes/event.h"
 
 #define WEFT_TASK_PROCESS_SHIFT 40
-#define WEFT_NO_LANE 0xffffu
+#define WEFT_NO_LANE            0xffffu
 
 enum record_flag {
 	RECORD_LATE = 1,     /* came after its window had been passed on */
@@ -55,7 +55,7 @@ struct record {
 	const struct weft_ev *ev; /* borrowed for the call; NULL for plain wire kinds */
 	uint32_t process;
 	uint16_t kind;
-	uint16_t lane; /* WEFT_NO_LANE = none */
+	uint16_t lane;  /* WEFT_NO_LANE = none */
 	uint16_t flags; /* enum record_flag */
 	uint16_t pad;
 	uint32_t tid;

@@ -15,7 +15,9 @@
 struct store;
 
 int store_open(const char *path, uint64_t max_bytes, struct store **ret);
-int store_close(struct store *s); /* last chunk, checkpoint TRUNCATE, journal_mode=DELETE: one file. First error met */
+int store_close(
+	struct store *
+		s); /* last chunk, checkpoint TRUNCATE, journal_mode=DELETE: one file. First error met */
 const char *store_error(const struct store *s);
 
 /* Time passed: closes a chunk that has been open long enough. */
@@ -36,17 +38,30 @@ void store_put(struct store *s, const struct record *r);
 /* Rows beside the chunks; upserts by id. A task needs a row when it is alive at the end of a chunk in which it was born, when it
  * ends after having got one, or when it is the subject of a finding. */
 struct store_task {
-	uint64_t id, native_id, parent, spawn_ns, end_ns, polls, busy_ns, blocked_ns, runnable_ns, wakes, self_wakes, poll_max_ns;
-	uint32_t process, runtime, type, bytes, state, end_reason; /* state: enum live_task_state; end_reason: enum weft_end */
+	uint64_t id, native_id, parent, spawn_ns, end_ns, polls, busy_ns, blocked_ns, runnable_ns,
+		wakes, self_wakes, poll_max_ns;
+	uint32_t process, runtime, type, bytes, state,
+		end_reason; /* state: enum live_task_state; end_reason: enum weft_end */
 	const char *name, *location;
 };
 void store_put_task(struct store *s, const struct store_task *t);
-struct store_type { uint32_t id, process, runtime; const char *name, *location; uint32_t bytes; };
+struct store_type {
+	uint32_t id, process, runtime;
+	const char *name, *location;
+	uint32_t bytes;
+};
 void store_put_type(struct store *s, const struct store_type *t);
 void store_put_finding(struct store *s, const struct live_finding *f);
 /* who woke whom, aggregated: upsert by (kind, waker, task) */
-void store_put_wake(struct store *s, uint32_t kind, uint64_t waker, uint64_t task, uint64_t count, uint64_t first_ns, uint64_t last_ns);
-struct store_timer { uint64_t task; uint32_t runtime; int64_t deadline_ns; uint64_t fire_ns, poll_ns; int64_t lateness_ns; };
+void store_put_wake(struct store *s, uint32_t kind, uint64_t waker, uint64_t task, uint64_t count,
+		    uint64_t first_ns, uint64_t last_ns);
+struct store_timer {
+	uint64_t task;
+	uint32_t runtime;
+	int64_t deadline_ns;
+	uint64_t fire_ns, poll_ns;
+	int64_t lateness_ns;
+};
 void store_put_timer(struct store *s, const struct store_timer *t);
 
 /* The chunk under construction began at; the model uses it to tell short tasks. */
