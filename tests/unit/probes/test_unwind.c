@@ -134,6 +134,22 @@ static void test_short_stack(void **state)
 	resolver_free(r);
 }
 
+static void wait_exe(pid_t pid, const char *path)
+{
+	char link[32], exe[256], want[PATH_MAX];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	assert_non_null(realpath(path, want));
+	for (int i = 0; i < 10000; i++) {
+		ssize_t n = readlink(link, exe, sizeof(exe) - 1);
+
+		if (n > 0 && (size_t)n == strlen(want) && !memcmp(exe, want, (size_t)n))
+			return;
+		usleep(1000);
+	}
+	fail_msg("%s was not executed", path);
+}
+
 /* The program was started by exec after its mappings had been read: the walk reads them again. */
 static void test_mapped_later(void **state)
 {
@@ -155,6 +171,7 @@ static void test_mapped_later(void **state)
 	}
 	assert_int_equal(resolver_new(s.pid, &r), 0);
 	assert_int_equal(write(go[1], "", 1), 1);
+	wait_exe(s.pid, path); /* until then it is blocked in the pipe */
 	sleeper_wait_blocked(&s);
 	sleeper_capture(&s);
 	walk(r, text, sizeof(text), &complete);
