@@ -28,7 +28,7 @@ static json_t *number(uint64_t n)
 
 static double seconds(uint64_t ns)
 {
-	return (double)(ns / 1000000) / 1e3;
+	return (double)(ns - ns % 1000000) / 1e9;
 }
 
 /* Numbers that people read: six digits say enough. */
