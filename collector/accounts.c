@@ -140,7 +140,9 @@ static void check_wire(struct accounts *a, uint32_t process, const struct accoun
 			continue;
 		accounts_tell(a, process, k, text);
 	}
-	if (loss_reported(p) && !p->gap_open && all != p->gap_records) {
+	/* No header tells of what a full queue kept out behind the last batch that arrived. */
+	if (loss_reported(p) && !p->gap_open &&
+	    (p->dropped[WEFT_EV_BATCH] ? all < p->gap_records : all != p->gap_records)) {
 		snprintf(text, sizeof(text), "%llu lost by the counts, %llu by the batch headers",
 			 (unsigned long long)all, (unsigned long long)p->gap_records);
 		accounts_tell(a, process, 0, text);

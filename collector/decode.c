@@ -306,5 +306,5 @@ void decode_finish(struct decode *d)
 {
 	for (uint32_t i = 0; i < d->top; i++)
 		if (d->process[i])
-			decode_release(d, d->process[i], UINT64_MAX);
+			decode_last(d, i);
 }

@@ -202,6 +202,7 @@ static void next_batch(struct decode *d, const struct weft_ev *ev, struct lane *
 	if (l->expect)
 		account->gap_open = true; /* no header ever told the size of the gap before */
 	l->expect = l->seen && sure;
+	l->hole = l->seen && first_missing != seq;
 	l->expected = l->emitted + l->records;
 	if (l->seen && first_missing != seq && (seq - l->seq > 1 || !sure)) {
 		account->gaps++;
@@ -304,6 +305,17 @@ void decode_release(struct decode *d, struct process *p, uint64_t before)
 		while (l && l->nheld && piece_time(p, l, l->held[0]) < before)
 			release_held(d, p, l, true);
 	}
+}
+
+void decode_last(struct decode *d, uint32_t process)
+{
+	struct process *p = d->process[process];
+
+	decode_release(d, p, UINT64_MAX);
+	/* The end of a lane is read from the mapping, without a header: what is missing just before it has no size. */
+	for (unsigned i = 0; i < WEFT_MAX_LANES; i++)
+		if (p->lane[i] && p->lane[i]->expect && p->lane[i]->hole)
+			accounts_of(d->out.accounts, process)->gap_open = true;
 }
 
 static int hold(struct decode *d, const struct weft_ev *ev, struct process *p, struct lane *l)

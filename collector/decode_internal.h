@@ -17,6 +17,7 @@ struct lane {
 	bool seen, whole, from_start,
 		known;    /* whole: nothing more of this seq; known: emitted is right */
 	bool expect;      /* a gap whose size the next header tells: emitted should be expected */
+	bool hole;        /* something is missing before this batch */
 	uint64_t emitted; /* records of the lane before this batch */
 	uint64_t expected;
 	uint64_t last_stamp, last_t;
@@ -54,5 +55,7 @@ int decode_put(struct decode *d, struct record *r); /* owns r->ev */
 int decode_batch(struct decode *d, const struct weft_ev *ev);
 /* Pieces of the process that waited are taken as they are; earlier than `before` (CLOCK_MONOTONIC) only. */
 void decode_release(struct decode *d, struct process *p, uint64_t before);
+/* Nothing more comes for this process. */
+void decode_last(struct decode *d, uint32_t process);
 
 #endif

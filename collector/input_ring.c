@@ -131,7 +131,8 @@ static bool still_crowded(struct input_ring *r)
 static void take(void *ctx, const struct weft_ev *ev)
 {
 	struct input_ring *r = ctx;
-	bool batch = ev->kind == WEFT_EV_BATCH;
+	/* The crash tail is what nobody can tell again. */
+	bool batch = ev->kind == WEFT_EV_BATCH && !(ev->flags & WEFT_EVF_TAIL);
 
 	if (ev->size < sizeof(*ev) || ev->size > MAX_EVENT) {
 		count_drop(r, ev);
