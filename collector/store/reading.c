@@ -123,22 +123,23 @@ static char *uri_of(const char *path, const char *parameters)
 	return uri;
 }
 
-static int open_db(const char *path, const char *parameters, struct reading *r)
+/* flags: SQLITE_OPEN_READWRITE only where a -wal needs recovery, which writes its -shm; the file itself stays as it is. */
+static int open_db(const char *path, const char *parameters, int flags, struct reading *r)
 {
 	auto_free char *uri = uri_of(path, parameters);
 	int rc;
 
 	if (!uri)
 		return SQLITE_NOMEM;
-	rc = sqlite3_open_v2(uri, &r->db,
-			     SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = sqlite3_open_v2(uri, &r->db, flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!rc) {
 		sqlite3_db_config(r->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 		sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+		sqlite3_db_config(r->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		sqlite3_busy_timeout(r->db, 2000);
 		rc = sqlite3_exec(
 			r->db,
-			"PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY",
+			"PRAGMA query_only=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY",
 			NULL, NULL, NULL);
 	}
 	if (!rc)
@@ -159,6 +160,30 @@ static void read_clean(struct reading *r)
 	sqlite3_finalize(s);
 }
 
+static bool needs_another_way(int rc)
+{
+	return (rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_READONLY;
+}
+
+/* After a kill -9 the -wal has to be recovered, which a read-only connection may not do. */
+static int open_any(const char *path, struct reading *r)
+{
+	int rc = open_db(path, "?mode=ro", SQLITE_OPEN_READONLY, r);
+
+	if (needs_another_way(rc)) {
+		reading_close(r);
+		rc = open_db(path, "?mode=rw", SQLITE_OPEN_READWRITE, r);
+	}
+	if (needs_another_way(rc)) {
+		reading_close(r);
+		snprintf(
+			r->warning, sizeof(r->warning),
+			"the recording was not closed and its folder can't be written: what waits in its -wal file is left out");
+		rc = open_db(path, "?mode=ro&immutable=1", SQLITE_OPEN_READONLY, r);
+	}
+	return rc;
+}
+
 int reading_open(const char *path, struct reading *ret)
 {
 	auto_free char *wal_path = NULL;
@@ -175,15 +200,7 @@ int reading_open(const char *path, struct reading *ret)
 		snprintf(
 			ret->warning, sizeof(ret->warning),
 			"the recording was not closed and its -wal file is missing: the end is not there");
-	rc = open_db(path, "?mode=ro", ret);
-	if ((rc & 0xff) == SQLITE_CANTOPEN ||
-	    (rc & 0xff) == SQLITE_READONLY) { /* no -shm can be made in that folder */
-		reading_close(ret);
-		snprintf(
-			ret->warning, sizeof(ret->warning),
-			"the recording was not closed and its folder can't be written: what waits in its -wal file is left out");
-		rc = open_db(path, "?mode=ro&immutable=1", ret);
-	}
+	rc = open_any(path, ret);
 	if (rc) {
 		reading_close(ret);
 		return (rc & 0xff) == SQLITE_NOMEM ? -ENOMEM : -EINVAL;

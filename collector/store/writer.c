@@ -212,6 +212,47 @@ static int write_job(struct writer *w, struct writer_job *job)
 	return rc;
 }
 
+static void put_account(struct writer *w, struct rows *rows, const struct writer_account *a)
+{
+	const struct writer_fate *p = writer_fate_of(w->pending, &w->npending, a->process, a->kind);
+	struct writer_fate f;
+
+	pthread_mutex_lock(&w->lock);
+	f = *writer_fate_of(w->fate, &w->nfates, a->process, a->kind);
+	pthread_mutex_unlock(&w->lock);
+	rows_begin(rows, STORE_ACCOUNT);
+	rows_int(rows, a->process);
+	rows_int(rows, a->kind);
+	rows_text(rows, accounts_kind_name(a->kind));
+	rows_known(rows, a->emitted);
+	rows_int(rows, (int64_t)a->filtered);
+	rows_int(rows, (int64_t)(f.stored + p->stored - p->expired));
+	rows_int(rows, (int64_t)(a->lost + f.unsaved));
+	rows_int(rows, (int64_t)(f.expired + p->expired));
+	rows_int(rows, a->final);
+}
+
+static bool was_told(const struct writer *w, const struct writer_fate *f)
+{
+	for (size_t i = 0; i < w->naccounts; i++)
+		if (w->account[i].kind == f->kind && w->account[i].process == f->process)
+			return true;
+	return false;
+}
+
+/* Chunks may hold kinds that the accounts, told four times a second, do not name yet. */
+static void put_untold(struct writer *w, struct rows *rows)
+{
+	for (size_t i = 0; i < w->npending; i++) {
+		const struct writer_account a = { .process = w->pending[i].process,
+						  .kind = w->pending[i].kind,
+						  .emitted = UINT64_MAX };
+
+		if (!was_told(w, &w->pending[i]))
+			put_account(w, rows, &a);
+	}
+}
+
 /* The file's accounting is that of the chunks in it, in the same transaction. */
 static int write_accounts(struct writer *w)
 {
@@ -221,26 +262,9 @@ static int write_accounts(struct writer *w)
 	/* What was open while it ran ("unsettled") has no row any more once it is settled. */
 	if (w->naccounts)
 		sqlite3_exec(w->db, "DELETE FROM account", NULL, NULL, NULL);
-	for (size_t i = 0; i < w->naccounts; i++) {
-		const struct writer_account *a = &w->account[i];
-		const struct writer_fate *p =
-			writer_fate_of(w->pending, &w->npending, a->process, a->kind);
-		struct writer_fate f;
-
-		pthread_mutex_lock(&w->lock);
-		f = *writer_fate_of(w->fate, &w->nfates, a->process, a->kind);
-		pthread_mutex_unlock(&w->lock);
-		rows_begin(&rows, STORE_ACCOUNT);
-		rows_int(&rows, a->process);
-		rows_int(&rows, a->kind);
-		rows_text(&rows, accounts_kind_name(a->kind));
-		rows_known(&rows, a->emitted);
-		rows_int(&rows, (int64_t)a->filtered);
-		rows_int(&rows, (int64_t)(f.stored + p->stored - p->expired));
-		rows_int(&rows, (int64_t)(a->lost + f.unsaved));
-		rows_int(&rows, (int64_t)(f.expired + p->expired));
-		rows_int(&rows, a->final);
-	}
+	for (size_t i = 0; i < w->naccounts; i++)
+		put_account(w, &rows, &w->account[i]);
+	put_untold(w, &rows);
 	if (w->end_ns) {
 		rows_begin(&rows, STORE_SESSION_END);
 		rows_int(&rows, (int64_t)w->end_ns);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/decode.h"
 #include "collector/store/writer_internal.h"
 #include "schema_sql.h"
 
@@ -61,9 +62,13 @@ static void count_expired(struct writer *w, const uint8_t *p, size_t bytes)
 	struct chunk_count counts[256];
 	size_t n = chunk_read_counts(p, bytes, counts, 256);
 
-	for (size_t i = 0; i < n && i < 256; i++)
+	for (size_t i = 0; i < n && i < 256; i++) {
+		if (decode_is_definition(
+			    counts[i].kind)) /* they have a table of their own, and stay */
+			continue;
 		writer_fate_of(w->pending, &w->npending, counts[i].process, counts[i].kind)
 			->expired += counts[i].n;
+	}
 }
 
 /* Deletes the oldest chunk and what is as old; false = there is only one left. */
