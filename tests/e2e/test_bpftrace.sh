@@ -15,7 +15,7 @@ service=$PID
 must 10 "demo_service is up" says "$TMP_E2E/service.out" http:
 line=${line#sudo }
 line=${line//PID/$service}
-line=${line//build\//$BUILD/}
+line=${line//.\/build\//$BUILD/}
 # bpftrace prints its maps when it is interrupted.
 start bpftrace bash -c "exec $line"
 tracer=$PID

@@ -9,7 +9,7 @@ keys() { findings "$1" "SELECT DISTINCT id, name, location, json_extract(body, '
 
 workload blocking blocking_call --seconds 40
 blocking=$PID
-workload busy busy_loop --variant storm --seconds 40
+workload busy busy_loop --seconds 40
 busy=$PID
 record live -p "$blocking,$busy" --level normal --duration 8
 recorder=$PID
