@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "collector/query.h"
+#include "tests/support/scenario.h"
+
+static char recording[64];
+
+static int make_recording(void **state)
+{
+	struct synth *s = scenario_new(40000, 0);
+
+	(void)state;
+	scenario_path(recording, "query");
+	assert_int_equal(scenario_record(s, recording, 0, &(struct engine_consumer){ 0 }, NULL,
+					 NULL),
+			 0);
+	synth_free(s);
+	return 0;
+}
+
+static int drop_recording(void **state)
+{
+	(void)state;
+	scenario_unlink(recording);
+	return 0;
+}
+
+static int take_number(void *ctx, int n, const char *const *columns, const struct query_value *v)
+{
+	(void)n;
+	(void)columns;
+	if (v)
+		*(int64_t *)ctx = v[0].i;
+	return 0;
+}
+
+static int64_t ask(struct query *q, const char *sql)
+{
+	int64_t v = -1;
+
+	if (query_run(q, sql, take_number, &v))
+		fail_msg("%s: %s", sql, query_error(q));
+	return v;
+}
+
+/* What is pushed down gives the same rows as what SQLite sifts itself (+column hides it from the table). */
+static void pushed_down(void **state)
+{
+	static const char *const where[] = {
+		"task = 7",
+		"task = 1001",
+		"task = 99999999",
+		"kind = 'task-wake'",
+		"kind = 'no such'",
+		"kind_id = 9",
+		"t_ns BETWEEN 20000000 AND 30000000",
+		"t_ns < 1000000",
+		"t_ns >= 60000000 AND kind = 'task-poll' AND task = 9",
+		"t_ns = 1000",
+		"kind = 'off-cpu' AND task = 3",
+		"t_ns > -5 AND t_ns < 1e15",
+		"kind = 'process'",
+		"task = 5 AND task = 6",
+		"kind = 'stack'",
+		"task IS NULL",
+	};
+	struct query *q;
+
+	(void)state;
+	assert_int_equal(query_open(recording, &q, NULL), 0);
+	for (unsigned i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+		char sql[400], plain[200] = "", *p = plain;
+
+		for (const char *c = where[i]; *c; c++) {
+			if (!strncmp(c, "task", 4) && (c == where[i] || c[-1] == ' '))
+				*p++ = '+';
+			else if ((!strncmp(c, "kind", 4) || !strncmp(c, "t_ns", 4)) &&
+				 (c == where[i] || c[-1] == ' '))
+				*p++ = '+';
+			*p++ = *c;
+		}
+		snprintf(sql, sizeof(sql),
+			 "SELECT (SELECT count(*) || '/' || total(a + b + t_ns) FROM events WHERE %s) ="
+			 " (SELECT count(*) || '/' || total(a + b + t_ns) FROM events WHERE %s)",
+			 where[i], plain);
+		if (ask(q, sql) != 1)
+			fail_msg("%s", where[i]);
+	}
+	query_close(q);
+}
+
+static void functions_agree(void **state)
+{
+	struct query *q;
+
+	(void)state;
+	assert_int_equal(query_open(recording, &q, NULL), 0);
+	assert_int_equal(ask(q, "SELECT sum(polls) FROM task_stats"),
+			 ask(q, "SELECT count(*) FROM events WHERE kind = 'task-poll'"));
+	assert_int_equal(
+		ask(q, "SELECT sum(busy_ns) FROM task_stats(20000000, 50000000)"),
+		ask(q,
+		    "SELECT sum(dur_ns) FROM events WHERE kind = 'task-poll' AND t_ns BETWEEN 20000000 AND 50000000"));
+	assert_int_equal(
+		ask(q, "SELECT sum(polls) FROM poll_histogram(0, 30000000)"),
+		ask(q,
+		    "SELECT count(*) FROM events WHERE kind = 'task-poll' AND t_ns <= 30000000"));
+	assert_int_equal(ask(q, "SELECT sum(polls) FROM poll_percentiles"),
+			 ask(q, "SELECT sum(polls) FROM task_stats"));
+	assert_int_equal(
+		ask(q,
+		    "SELECT count(*) FROM poll_percentiles WHERE p50_ns > p99_ns OR p99_ns > max_ns"),
+		0);
+	assert_int_equal(ask(q, "SELECT count(*) FROM short_tasks"),
+			 ask(q, "SELECT sum(tasks) FROM short_total"));
+	assert_int_equal(ask(q, "SELECT sum(busy_ns) FROM short_tasks"),
+			 ask(q, "SELECT sum(busy_ns) FROM short_total"));
+	assert_true(ask(q, "SELECT count(*) FROM short_tasks") > 6000);
+	assert_int_equal(
+		ask(q,
+		    "SELECT sum(polls) FROM (SELECT polls FROM rollup_task UNION ALL SELECT polls FROM rollup_site)"),
+		ask(q, "SELECT sum(polls) FROM task_stats"));
+	query_close(q);
+}
+
+static int ignore(void *ctx, int n, const char *const *columns, const struct query_value *v)
+{
+	(void)ctx;
+	(void)columns;
+	(void)v;
+	assert_true(n > 0);
+	return 0;
+}
+
+static void named_queries_run(void **state)
+{
+	struct query *q;
+	struct query_info info;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(query_open(recording, &q, NULL), 0);
+	for (n = 0; query_named(n); n++) {
+		assert_true(strlen(query_named(n)->description) > 5);
+		assert_ptr_equal(query_find(query_named(n)->name), query_named(n));
+		if (query_run(q, query_named(n)->sql, ignore, NULL))
+			fail_msg("%s: %s", query_named(n)->name, query_error(q));
+	}
+	assert_true(n >= 12);
+	assert_null(query_find("no such"));
+	assert_int_equal(query_info(q, &info), 0);
+	assert_true(info.clean && info.events > 90000 && info.chunks > 10);
+	query_close(q);
+}
+
+static void read_only(void **state)
+{
+	static const char *const sql[] = {
+		"ATTACH '/tmp/x.db' AS x",    "CREATE TABLE x(y)",
+		"DELETE FROM chunk",          "PRAGMA journal_mode=DELETE",
+		"SELECT load_extension('x')", "UPDATE sqlite_master SET sql='x'",
+		"CREATE TEMP TABLE x(y)",     "PRAGMA writable_schema=1",
+		"VACUUM INTO '/tmp/x.db'",    "SELECT",
+		"SELECT * FROM nowhere",
+	};
+	struct query *q;
+
+	(void)state;
+	assert_int_equal(query_open(recording, &q, NULL), 0);
+	for (unsigned i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+		assert_true(query_run(q, sql[i], ignore, NULL) < 0);
+		assert_true(strlen(query_error(q)) > 5);
+		assert_null(strchr(query_error(q), '\n'));
+	}
+	query_close(q);
+}
+
+/* ---- files that are something else ---- */
+
+static void refused(const char *path, int rc, const char *word)
+{
+	struct query *q = NULL;
+
+	assert_int_equal(query_open(path, &q, NULL), rc);
+	if (!strstr(query_error(NULL), word))
+		fail_msg("\"%s\" lacks \"%s\"", query_error(NULL), word);
+	assert_null(strchr(query_error(NULL), '\n'));
+}
+
+static void write_file(const char *path, const void *at, size_t bytes)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(at, 1, bytes, f), bytes);
+	fclose(f);
+}
+
+static char *read_file(const char *path, size_t *bytes)
+{
+	struct stat st;
+	FILE *f = fopen(path, "r");
+	char *at;
+
+	assert_non_null(f);
+	assert_int_equal(fstat(fileno(f), &st), 0);
+	at = malloc((size_t)st.st_size);
+	*bytes = fread(at, 1, (size_t)st.st_size, f);
+	fclose(f);
+	return at;
+}
+
+static void other_files(void **state)
+{
+	char path[64], *good, garbage[5000];
+	size_t bytes;
+	sqlite3 *db;
+
+	(void)state;
+	scenario_path(path, "hostile");
+	refused("/nonexistent.db", -ENOENT, "No such file");
+	refused("/tmp", -EINVAL, "not a file");
+	write_file(path, "", 0);
+	refused(path, -EINVAL, "empty");
+	memset(garbage, 'x', sizeof(garbage));
+	write_file(path, garbage, sizeof(garbage));
+	refused(path, -EINVAL, "not a Weft recording");
+	unlink(path);
+	assert_int_equal(sqlite3_open(path, &db), 0);
+	sqlite3_exec(db, "CREATE TABLE x(y)", NULL, NULL, NULL);
+	sqlite3_close(db);
+	refused(path, -EINVAL, "not a Weft recording");
+	good = read_file(recording, &bytes);
+	write_file(path, good, bytes / 2);
+	refused(path, -EINVAL, "cut short");
+	good[63] = 99; /* user_version */
+	write_file(path, good, bytes);
+	refused(path, -EINVAL, "newer");
+	free(good);
+	scenario_unlink(path);
+}
+
+/* Pages changed at random: an error or rows, never a crash; nothing is read twice as much as there is. */
+static void damaged_pages(void **state)
+{
+	char path[64], *good;
+	size_t bytes;
+	unsigned seed = 3;
+
+	(void)state;
+	scenario_path(path, "damaged");
+	good = read_file(recording, &bytes);
+	for (unsigned round = 0; round < 30; round++) {
+		char *bad = malloc(bytes);
+		struct query *q;
+		int64_t n = 0;
+
+		memcpy(bad, good, bytes);
+		for (unsigned k = 0; k < 200; k++) {
+			seed = seed * 1103515245u + 12345u;
+			bad[100 + (seed >> 4) % (bytes - 100)] ^= (char)(seed >> 20);
+		}
+		write_file(path, bad, bytes);
+		free(bad);
+		if (query_open(path, &q, NULL))
+			continue;
+		query_run(q, "SELECT count(*) FROM events", take_number, &n);
+		query_run(q, "SELECT sum(polls) FROM poll_percentiles", take_number, &n);
+		query_run(q, "SELECT count(*) FROM task_stats", take_number, &n);
+		query_run(q, "SELECT count(*) FROM short_tasks", take_number, &n);
+		query_close(q);
+	}
+	free(good);
+	scenario_unlink(path);
+}
+
+/* A chunk that makes no sense is one row that says so; the others are all there. */
+static void damaged_chunk(void **state)
+{
+	char path[64], *good;
+	size_t bytes;
+	sqlite3 *db;
+	struct query *q;
+	int64_t all, rest;
+
+	(void)state;
+	scenario_path(path, "chunk");
+	good = read_file(recording, &bytes);
+	write_file(path, good, bytes);
+	free(good);
+	assert_int_equal(query_open(path, &q, NULL), 0);
+	all = ask(q, "SELECT count(*) FROM events");
+	rest = ask(
+		q,
+		"SELECT count(*) FROM events WHERE chunk <> 3 OR kind IN ('site', 'lane', 'process', 'runtime', 'session', 'frame')");
+	query_close(q);
+	assert_int_equal(sqlite3_open(path, &db), 0);
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "UPDATE chunk SET data = x'ffffffffffffffffffffffff' WHERE chunk = 3",
+			     NULL, NULL, NULL),
+		0);
+	sqlite3_close(db);
+	assert_int_equal(query_open(path, &q, NULL), 0);
+	assert_int_equal(ask(q,
+			     "SELECT count(*) FROM events WHERE kind = 'damaged-chunk' AND a = 3"),
+			 1);
+	assert_int_equal(ask(q, "SELECT count(*) FROM events WHERE kind <> 'damaged-chunk'"), rest);
+	assert_true(rest < all);
+	query_close(q);
+	scenario_unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pushed_down),       cmocka_unit_test(functions_agree),
+		cmocka_unit_test(named_queries_run), cmocka_unit_test(read_only),
+		cmocka_unit_test(other_files),       cmocka_unit_test(damaged_pages),
+		cmocka_unit_test(damaged_chunk),
+	};
+
+	return cmocka_run_group_tests(tests, make_recording, drop_recording);
+}
