@@ -89,3 +89,5 @@ for service in echo http; do
 	for mode in light normal; do figure $service $mode; done
 done
 awk '{ e += $1; l += $2; p += $3 } END { printf "accounting.error %d events\n", e; printf "over %d recordings: produced %d, lost %d\n", NR, p, l }' "$work/accounts"
+# Whoever else runs here takes turns on the same caches and CPUs: then only a wide gap between ratios means something.
+awk -v cpus="$(nproc)" '$1 > cpus + 1 { printf "the machine was busy with other work (load average %s on %d CPUs): repeat when it is quiet\n", $1, cpus }' /proc/loadavg
