@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* task-leak in front of sick programs and of healthy ones that look alike. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/verdict.h"
+
+/* `per_s` tasks a second are born, each lives `life` (0 = for ever). */
+static void spawns(struct feed *f, uint64_t seconds, uint64_t per_s, uint64_t life,
+		   uint32_t rss_each)
+{
+	uint64_t next = 1000, first = next, step = S / per_s, rss = 100 << 20;
+
+	for (uint64_t t = T0; t < T0 + seconds * S; t += step) {
+		feed_spawn(f, t, next, 1, 600);
+		feed_poll(f, t + US, 0, next, 5 * US);
+		next++;
+		rss += rss_each;
+		if (life && t >= T0 + life)
+			feed_end(f, t + 2 * US, first++, WEFT_E_DONE);
+		if ((t - T0) / step % (per_s > 4 ? per_s / 4 : 1) == 0)
+			feed_rss(f, t + 3 * US, rss);
+	}
+}
+
+static void leak(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	spawns(f, 36, 10, 0, 1200);
+	row = verdict_found(f, "task-leak", LIVE_WARN, "query");
+	assert_string_equal(row->subject_kind, "task_type");
+	assert_string_equal(row->location, "svc.c:42");
+	assert_in_range(row->evidence[0].value * 10, 95, 105);
+	assert_non_null(strstr(row->evidence[row->evidence_n - 1].text, "resident"));
+	assert_in_range(row->evidence[row->evidence_n - 1].value, 45, 55);
+}
+
+static void a_fast_leak_is_critical(void **state)
+{
+	struct feed *f = *state;
+
+	spawns(f, 36, 200, 0, 600);
+	verdict_found(f, "task-leak", LIVE_CRIT, "query");
+}
+
+static void a_leak_beside_tasks_that_end(void **state)
+{
+	struct feed *f = *state;
+	uint64_t next = 1000;
+
+	/* 20 a second live for 100 ms, every tenth stays for ever. */
+	for (uint64_t t = T0; t < T0 + 37 * S; t += 50 * MS, next++) {
+		feed_spawn(f, t, next, 1, 600);
+		if (next % 10 && next > 1002)
+			feed_end(f, t + MS, next - 2 - ((next - 2) % 10 == 0), WEFT_E_DONE);
+	}
+	verdict_found(f, "task-leak", LIVE_WARN, "query");
+}
+
+static void steady_spawns_that_end(void **state)
+{
+	struct feed *f = *state;
+
+	spawns(f, 60, 50, 2 * S, 0);
+	verdict_nothing(f);
+	assert_string_equal(feed_verdict(f, "task-leak"), "clean");
+}
+
+static void connections_ramp_up_to_a_plateau(void **state)
+{
+	struct feed *f = *state;
+
+	spawns(f, 25, 400, 0, 600);
+	for (uint64_t t = T0 + 25 * S; t < T0 + 70 * S; t += S)
+		feed_rss(f, t, 200 << 20);
+	verdict_nothing(f);
+}
+
+static void a_slow_ramp_of_open_connections(void **state)
+{
+	struct feed *f = *state;
+	uint64_t next = 1000;
+
+	for (uint64_t t = T0; t < T0 + 60 * S; t += 100 * MS) {
+		feed_spawn(f, t, next++, 1, 600);
+		feed_gauge(f, t, 3, 10 + (uint32_t)(next - 1000));
+	}
+	for (uint64_t t = T0 + 60 * S; t < T0 + 140 * S; t += S)
+		feed_gauge(f, t, 3, 610);
+	verdict_nothing(f);
+}
+
+static void bursts_that_end(void **state)
+{
+	struct feed *f = *state;
+	uint64_t next = 1000;
+
+	for (uint64_t burst = 0; burst < 10; burst++) {
+		uint64_t t = T0 + burst * 7 * S;
+
+		for (uint64_t i = 0; i < 500; i++)
+			feed_spawn(f, t + i * MS, next + i, 1, 600);
+		for (uint64_t i = 0; i < 500; i++)
+			feed_end(f, t + 3 * S + i * MS, next + i, WEFT_E_DONE);
+		next += 500;
+	}
+	verdict_nothing(f);
+}
+
+static void tasks_found_by_a_walk_are_no_growth(void **state)
+{
+	struct feed *f = *state;
+	struct weft_ev_snapshot_task *tasks = calloc(500, sizeof(*tasks));
+
+	/* The walks meet more and more of what has been there all along. */
+	for (uint32_t i = 0; i < 500; i++)
+		tasks[i] = (struct weft_ev_snapshot_task){ .task = 20000 + i,
+							   .age_ns = ~0ull,
+							   .wake_age_ns = ~0ull,
+							   .site = 1,
+							   .bytes = 600,
+							   .runtime = 1 };
+	for (uint32_t k = 1; k <= 10; k++)
+		feed_walk(f, T0 + k * 5 * S, tasks, k * 50);
+	free(tasks);
+	feed_tick_to(f, T0 + 60 * S);
+	verdict_nothing(f);
+}
+
+static void held_handles_are_told_apart(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+	static struct weft_ev_snapshot_task held[2000];
+	uint64_t next = 1000;
+	uint32_t n = 0;
+
+	for (uint64_t t = T0; t < T0 + 45 * S; t += 100 * MS) {
+		feed_spawn(f, t, next, 1, 600);
+		feed_end(f, t + MS, next, WEFT_E_DONE);
+		held[n++] = (struct weft_ev_snapshot_task){
+			.task = next++, .site = 1, .state = WEFT_T_COMPLETE | WEFT_T_JOIN_INTEREST
+		};
+		if (n % 50 == 0)
+			feed_walk(f, t + 2 * MS, held, n);
+	}
+	row = verdict_found(f, "task-leak", LIVE_WARN, "query");
+	assert_non_null(strstr(row->cause, "handles are held"));
+}
+
+static void a_short_window_is_not_clean(void **state)
+{
+	struct feed *f = *state;
+
+	spawns(f, 10, 20, 0, 0);
+	verdict_nothing(f);
+	assert_string_equal(feed_verdict(f, "task-leak"), "not-checked");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(leak),
+		VERDICT_TEST(a_fast_leak_is_critical),
+		VERDICT_TEST(a_leak_beside_tasks_that_end),
+		VERDICT_TEST(steady_spawns_that_end),
+		VERDICT_TEST(connections_ramp_up_to_a_plateau),
+		VERDICT_TEST(a_slow_ramp_of_open_connections),
+		VERDICT_TEST(bursts_that_end),
+		VERDICT_TEST(tasks_found_by_a_walk_are_no_growth),
+		VERDICT_TEST(held_handles_are_told_apart),
+		VERDICT_TEST(a_short_window_is_not_clean),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
