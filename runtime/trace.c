@@ -31,39 +31,45 @@ void weft_trace_spawn(struct weft_task *task, const struct weft_site *site)
  * wake_stamp belongs to whoever made the task runnable, until it is scheduled. At `light` the
  * stamp isn't worth its price: only polls over 1 ms are written there.
  */
-void weft_trace_wake(struct weft_task *task, unsigned kind, bool runnable)
+void weft_trace_wake(uint64_t up, struct weft_task *task, unsigned kind, bool runnable)
 {
-	uint64_t by = weft_thread.task_id, id = task->head.id;
-	uint64_t stamp = weft_trace_level(weft_trace_up()) > WEFT_LEVEL_LIGHT ? weft_clock_stamp()
-									      : 0;
-	uint32_t level;
-	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
+	uint64_t by = weft_thread.task_id, id = task->head.id, *to;
+	bool written = weft_trace_level(up) >= WEFT_AT_TASK_WAKE;
+	uint64_t stamp = written ? weft_clock_stamp() : 0;
+	struct weft_trace_thread *t = weft_trace_enter(up, stamp);
 
 	if (!t)
 		return;
 	WEFT_ADD(t->lane->wakes, 1);
 	if (by == id)
 		WEFT_ADD(t->lane->self_wakes, 1);
-	if (level < WEFT_LEVEL_NORMAL || !stamp) {
+	if (!written) {
 		WEFT_ADD(t->lane->filtered[WEFT_K_TASK_WAKE], 1);
 		return;
 	}
 	if (runnable)
 		WEFT_SET(task->head.wake_stamp, stamp);
-	weft_trace_put(t, WEFT_K_TASK_WAKE, stamp,
-		       (const uint64_t[]){ id,
-					   by | (uint64_t)kind << 48 | (uint64_t)runnable << 56 },
-		       3);
+	to = weft_trace_open(t, WEFT_K_TASK_WAKE, stamp, 3);
+	WEFT_SET(to[1], id);
+	WEFT_SET(to[2], by | (uint64_t)kind << 48 | (uint64_t)runnable << 56);
+	weft_trace_commit(t, WEFT_K_TASK_WAKE, 3);
 }
 
+/*
+ * A worker that goes straight from one poll to the next needs no stamp of its own here, unless
+ * the task became runnable after the last one or polls went by untraced.
+ */
 uint64_t weft_trace_poll_start(struct weft_task *task, uint64_t *ret_delay)
 {
-	struct weft_lane *lane = weft_trace_thread.lane;
-	uint64_t stamp = weft_clock_stamp(), woken = task->head.wake_stamp;
+	struct weft_trace_thread *t = &weft_trace_thread;
+	uint64_t stamp = t->now, woken = task->head.wake_stamp;
 
+	t->now = 0;
+	if (!stamp || stamp < woken || t->now_poll + 1 != t->lane->poll_seq)
+		stamp = weft_clock_stamp();
 	if (*weft_trace_gate)
-		WEFT_SET(lane->poll_start, stamp);
-	*ret_delay = woken && stamp > woken ? stamp - woken : WEFT_TICKS_UNKNOWN;
+		WEFT_SET(t->lane->poll_start, stamp);
+	*ret_delay = woken && stamp >= woken ? stamp - woken : WEFT_TICKS_UNKNOWN;
 	if (woken)
 		WEFT_SET(task->head.wake_stamp, 0);
 	return stamp;
@@ -80,17 +86,30 @@ static void count_poll(struct weft_lane *lane, uint64_t ticks)
 	WEFT_ADD(lane->poll_hist[bucket], 1);
 }
 
-void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, uint64_t delay,
+static uint64_t result_of(weft_poll_t rc)
+{
+	if (rc == WEFT_PENDING)
+		return WEFT_R_PENDING;
+	if (rc == -ECANCELED)
+		return WEFT_R_CANCELLED;
+	return rc < 0 ? WEFT_R_ERROR : WEFT_R_READY;
+}
+
+void weft_trace_poll_end(uint64_t up, const struct weft_trace_poll *poll, struct weft_task *task,
 			 weft_poll_t rc)
 {
-	uint64_t stamp = weft_clock_stamp(), ticks = stamp - start, result;
-	uint32_t level;
-	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
+	uint64_t stamp = weft_clock_stamp(), ticks = stamp - poll->start, *to;
+	struct weft_trace_thread *t = weft_trace_enter(up, stamp);
+	bool light = weft_trace_level(up) == WEFT_LEVEL_LIGHT;
 
 	if (!t)
 		return;
+	/* What a task leaves behind at its end may take long. */
+	if (rc == WEFT_PENDING && t->role.role == WEFT_LANE_WORKER)
+		t->now = stamp;
+	t->now_poll = t->lane->poll_seq;
 	count_poll(t->lane, ticks);
-	if (level == WEFT_LEVEL_LIGHT && ticks < weft_map_light_ticks) {
+	if (light && ticks < weft_map_light_ticks) {
 		WEFT_ADD(t->lane->filtered[WEFT_K_TASK_POLL], 1);
 		return;
 	}
@@ -98,17 +117,13 @@ void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, ui
 	 * Woken during this poll: it becomes runnable now. RUNNING is still set, so nobody else
 	 * stores here.
 	 */
-	if (rc == WEFT_PENDING && level > WEFT_LEVEL_LIGHT &&
-	    (weft_task_state(task) & WEFT_T_NOTIFIED))
+	if (rc == WEFT_PENDING && !light && (weft_task_state(task) & WEFT_T_NOTIFIED))
 		WEFT_SET(task->head.wake_stamp, stamp);
-	if (rc == WEFT_PENDING)
-		result = WEFT_R_PENDING;
-	else if (rc == -ECANCELED)
-		result = WEFT_R_CANCELLED;
-	else
-		result = rc < 0 ? WEFT_R_ERROR : WEFT_R_READY;
-	weft_trace_put(t, WEFT_K_TASK_POLL, stamp,
-		       (const uint64_t[]){ id, (ticks & WEFT_ID_MASK) | result << 48, delay }, 4);
+	to = weft_trace_open(t, WEFT_K_TASK_POLL, stamp, 4);
+	WEFT_SET(to[1], poll->id);
+	WEFT_SET(to[2], (ticks & WEFT_ID_MASK) | result_of(rc) << 48);
+	WEFT_SET(to[3], poll->delay);
+	weft_trace_commit(t, WEFT_K_TASK_POLL, 4);
 }
 
 void weft_trace_end(struct weft_task *task, uint64_t by, unsigned reason)
@@ -117,22 +132,22 @@ void weft_trace_end(struct weft_task *task, uint64_t by, unsigned reason)
 			by | (uint64_t)reason << 48, 0, 0);
 }
 
-/* arg: tid for start and stop, enum weft_park for park, park kind << 48 | ticks for unpark. */
-void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker, uint64_t arg)
+void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker, uint64_t arg,
+		       uint64_t stamp)
 {
 	uint64_t who = rt->id | (uint64_t)worker << 32;
 
 	if (kind == WEFT_K_WORKER_START) {
-		WEFT_EMIT(WORKER_START, who, arg, 0);
+		WEFT_EMIT_AT(stamp, WORKER_START, who, arg, 0);
 		WEFT_USDT(worker_thread_start, worker, rt->id);
 	} else if (kind == WEFT_K_WORKER_STOP) {
-		WEFT_EMIT(WORKER_STOP, who, arg, 0);
+		WEFT_EMIT_AT(stamp, WORKER_STOP, who, arg, 0);
 		WEFT_USDT(worker_thread_stop, worker, rt->id);
 	} else if (kind == WEFT_K_WORKER_PARK) {
-		WEFT_EMIT(WORKER_PARK, who | arg << 48, 0, 0);
+		WEFT_EMIT_AT(stamp, WORKER_PARK, who | arg << 48, 0, 0);
 		WEFT_USDT(worker_thread_park, worker, rt->id);
 	} else {
-		WEFT_EMIT(WORKER_UNPARK, who | (arg >> 48) << 48, arg & WEFT_ID_MASK, 0);
+		WEFT_EMIT_AT(stamp, WORKER_UNPARK, who | (arg >> 48) << 48, arg & WEFT_ID_MASK, 0);
 		WEFT_USDT(worker_thread_unpark, worker, rt->id);
 	}
 }

@@ -16,20 +16,30 @@
 #pragma GCC visibility push(hidden)
 /* trace.c: the out-of-line halves */
 void weft_trace_spawn(struct weft_task *task, const struct weft_site *site);
-void weft_trace_wake(struct weft_task *task, unsigned kind, bool runnable);
-void weft_trace_poll_end(struct weft_task *task, uint64_t id, uint64_t start, uint64_t delay,
-			 weft_poll_t rc);
+void weft_trace_wake(uint64_t up, struct weft_task *task, unsigned kind, bool runnable);
 uint64_t weft_trace_poll_start(struct weft_task *task, uint64_t *ret_delay);
 void weft_trace_end(struct weft_task *task, uint64_t by, unsigned reason);
-void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker, uint64_t arg);
+/* arg: tid for start and stop, enum weft_park for park, park kind << 48 | ticks for unpark. */
+void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker, uint64_t arg,
+		       uint64_t stamp);
+
+/* State of one poll between its two ends. */
+struct weft_trace_poll {
+	uint64_t id, start, delay;
+};
+void weft_trace_poll_end(uint64_t up, const struct weft_trace_poll *poll, struct weft_task *task,
+			 weft_poll_t rc);
 #pragma GCC visibility pop
 
-/* Generic record for what is rare or cold. */
-#define WEFT_EMIT(kind, w1, w2, w3)                                                              \
-	do {                                                                                     \
-		if (weft_trace_on())                                                             \
-			weft_trace_emit(WEFT_K_##kind, weft_clock_stamp(), (w1), (w2), (w3), 0); \
+/* What the level leaves out is counted in place: no stamp, no words, no call. */
+#define WEFT_EMIT_AT(stamp, kind, w1, w2, w3)                                         \
+	do {                                                                          \
+		uint64_t up_ = weft_trace_up();                                       \
+		if (__builtin_expect(up_ != 0, 0) &&                                  \
+		    !weft_trace_skip(up_, WEFT_K_##kind, WEFT_AT_##kind))             \
+			weft_trace_emit(WEFT_K_##kind, (stamp), (w1), (w2), (w3), 0); \
 	} while (0)
+#define WEFT_EMIT(kind, w1, w2, w3) WEFT_EMIT_AT(weft_clock_stamp(), kind, w1, w2, w3)
 
 static inline void weft_trace_task_spawn(struct weft_task *task, const struct weft_site *site)
 {
@@ -41,15 +51,12 @@ static inline void weft_trace_task_spawn(struct weft_task *task, const struct we
 
 static inline void weft_trace_task_wake(struct weft_task *task, unsigned kind, bool runnable)
 {
-	if (weft_trace_on())
-		weft_trace_wake(task, kind, runnable);
+	uint64_t up = weft_trace_up();
+
+	if (__builtin_expect(up != 0, 0))
+		weft_trace_wake(up, task, kind, runnable);
 	WEFT_USDT(task_wake, task->head.id, weft_thread.task_id, kind);
 }
-
-/* State of one poll between its two ends. */
-struct weft_trace_poll {
-	uint64_t id, start, delay;
-};
 
 static inline void weft_trace_poll_open(struct weft_trace_poll *poll, struct weft_task *task)
 {
@@ -68,8 +75,10 @@ static inline void weft_trace_poll_open(struct weft_trace_poll *poll, struct wef
 static inline void weft_trace_poll_close(struct weft_trace_poll *poll, struct weft_task *task,
 					 weft_poll_t rc)
 {
-	if (weft_trace_on() && poll->start)
-		weft_trace_poll_end(task, poll->id, poll->start, poll->delay, rc);
+	uint64_t up = weft_trace_up();
+
+	if (__builtin_expect(up != 0, 0) && poll->start)
+		weft_trace_poll_end(up, poll, task, rc);
 	WEFT_USDT(task_poll_end, poll->id, (uint64_t)(uintptr_t)weft_task_name(task),
 		  rc != WEFT_PENDING);
 	WEFT_SET(weft_trace_thread.lane->task, 0);
@@ -84,13 +93,19 @@ static inline void weft_trace_task_end(struct weft_task *task, uint64_t by, unsi
 	WEFT_USDT(task_terminate, task->head.id, (uint64_t)(uintptr_t)weft_task_name(task), reason);
 }
 
-/* Scheduler state for outside readers; stamped while someone traces. */
-static inline void weft_trace_state(uint32_t state)
+/* Now while someone traces, else 0. */
+static inline uint64_t weft_trace_stamp(void)
+{
+	return weft_trace_on() ? weft_clock_stamp() : 0;
+}
+
+/* Scheduler state for outside readers; stamp: weft_trace_stamp() of the change. */
+static inline void weft_trace_state(uint32_t state, uint64_t stamp)
 {
 	struct weft_lane *lane = weft_trace_thread.lane;
 
 	WEFT_SET(lane->state, state);
-	WEFT_SET(lane->state_stamp, weft_trace_on() ? weft_clock_stamp() : 0);
+	WEFT_SET(lane->state_stamp, stamp);
 }
 
 static inline void weft_trace_depth(uint32_t depth)
@@ -104,8 +119,6 @@ static inline void weft_trace_depth(uint32_t depth)
 	do {                                        \
 		(void)(w1), (void)(w2), (void)(w3); \
 	} while (0)
-#define WEFT_SET(lvalue, value) __atomic_store_n(&(lvalue), (value), __ATOMIC_RELAXED)
-#define WEFT_ADD(lvalue, value) WEFT_SET(lvalue, (lvalue) + (value))
 
 struct weft_trace_poll {
 	char none;
@@ -131,18 +144,22 @@ static inline void weft_trace_task_end(struct weft_task *task, uint64_t by, unsi
 {
 	(void)task, (void)by, (void)reason;
 }
-static inline void weft_trace_state(uint32_t state)
+static inline uint64_t weft_trace_stamp(void)
 {
-	(void)state;
+	return 0;
+}
+static inline void weft_trace_state(uint32_t state, uint64_t stamp)
+{
+	(void)state, (void)stamp;
 }
 static inline void weft_trace_depth(uint32_t depth)
 {
 	(void)depth;
 }
 static inline void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker,
-				     uint64_t arg)
+				     uint64_t arg, uint64_t stamp)
 {
-	(void)kind, (void)rt, (void)worker, (void)arg;
+	(void)kind, (void)rt, (void)worker, (void)arg, (void)stamp;
 }
 
 #endif

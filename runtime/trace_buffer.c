@@ -84,21 +84,20 @@ static void batch_flush(struct weft_trace_thread *t, uint64_t stamp)
 	batch_open(t, level, stamp);
 }
 
-void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w,
-		    unsigned words)
+void weft_trace_turn_over(struct weft_trace_thread *t, uint64_t stamp)
 {
-	uint64_t *to;
+	batch_flush(t, stamp);
+}
 
-	if (__builtin_expect(t->head + words * 8 > WEFT_BATCH_BYTES, 0))
-		batch_flush(t, stamp);
-	to = (uint64_t *)(void *)((char *)t->batch + t->head);
-	WEFT_SET(to[0], WEFT_WORD0(kind, stamp));
+/* w: the words from w1 on. */
+static void put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w,
+		unsigned words)
+{
+	uint64_t *to = weft_trace_open(t, kind, stamp, words);
+
 	for (unsigned i = 1; i < words; i++)
 		WEFT_SET(to[i], w[i - 1]);
-	t->head += words * 8;
-	t->count[kind]++;
-	/* Release: the words before the head that covers them. */
-	__atomic_store_n(&t->lane->commit, commit_word(t->seq, t->head), __ATOMIC_RELEASE);
+	weft_trace_commit(t, kind, words);
 }
 
 /* Continues the lane's counts and seq, whoever had it before. */
@@ -115,6 +114,7 @@ static bool lane_take(struct weft_trace_thread *t)
 	t->seq = (uint32_t)(commit >> 32);
 	t->head = (uint32_t)commit;
 	t->level = WEFT_LEVEL_OFF;
+	t->ready = t->now = 0;
 	memset(t->count, 0, sizeof(t->count));
 	t->total = 0;
 	for (unsigned k = FIRST_KIND; k <= LAST_KIND; k++)
@@ -144,8 +144,9 @@ static void lane_missing(struct weft_trace_thread *t)
 	__atomic_fetch_add(&header->lost_events, 1, __ATOMIC_RELAXED);
 }
 
-static bool enter_slow(struct weft_trace_thread *t, uint32_t level, uint64_t stamp)
+bool weft_trace_prepare(struct weft_trace_thread *t, uint64_t up, uint64_t stamp)
 {
+	uint32_t level = weft_trace_level(up);
 	uint64_t w = level;
 
 	if (!*weft_trace_gate) {
@@ -160,53 +161,42 @@ static bool enter_slow(struct weft_trace_thread *t, uint32_t level, uint64_t sta
 	if (t->level != level) {
 		weft_map_rate();
 		t->level = level;
-		weft_trace_put(t, WEFT_K_LEVEL, stamp ? stamp : weft_clock_stamp(), &w,
-			       kind_words[WEFT_K_LEVEL]);
+		put(t, WEFT_K_LEVEL, stamp ? stamp : weft_clock_stamp(), &w,
+		    kind_words[WEFT_K_LEVEL]);
 	}
+	t->ready = up;
 	return true;
-}
-
-struct weft_trace_thread *weft_trace_enter(uint64_t stamp, uint32_t *level)
-{
-	struct weft_trace_thread *t = &weft_trace_thread;
-
-	*level = weft_trace_level(weft_trace_up());
-	if (__builtin_expect(!*weft_trace_gate || t->level != *level || !t->batch, 0)) {
-		if (*level == WEFT_LEVEL_OFF || !enter_slow(t, *level, stamp))
-			return NULL;
-	}
-	return t;
 }
 
 void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3,
 		     uint64_t w4)
 {
-	uint64_t w[4] = { w1, w2, w3, w4 };
-	uint32_t level;
-	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
+	uint64_t w[4] = { w1, w2, w3, w4 }, up = weft_trace_up();
+	struct weft_trace_thread *t;
 
-	if (!t)
+	if (!up || weft_trace_skip(up, kind, kind_level[kind]))
 		return;
-	if (kind_level[kind] > level)
-		WEFT_ADD(t->lane->filtered[kind], 1);
-	else
-		weft_trace_put(t, kind, stamp, w, kind_words[kind]);
+	if (!stamp)
+		stamp = weft_clock_stamp();
+	t = weft_trace_enter(up, stamp);
+	if (t)
+		put(t, kind, stamp, w, kind_words[kind]);
 }
 
 void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text,
 			  uint32_t bytes)
 {
 	uint64_t w[2 + (2 * WEFT_NAME_MAX + 8) / 8] = { 0 };
-	uint32_t level, words = 3 + (bytes + 7) / 8;
-	uint64_t stamp = weft_clock_stamp();
-	struct weft_trace_thread *t = weft_trace_enter(stamp, &level);
+	uint32_t words = 3 + (bytes + 7) / 8;
+	uint64_t stamp = weft_clock_stamp(), up = weft_trace_up();
+	struct weft_trace_thread *t = up ? weft_trace_enter(up, stamp) : NULL;
 
 	if (!t || bytes > 2 * WEFT_NAME_MAX)
 		return;
 	w[0] = w1 | words * 8;
 	w[1] = task;
 	memcpy(&w[2], text, bytes);
-	weft_trace_put(t, kind, stamp, w, words);
+	put(t, kind, stamp, w, words);
 }
 
 void weft_trace_flush(void)

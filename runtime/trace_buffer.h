@@ -48,7 +48,18 @@ struct weft_trace_role {
 void weft_trace_thread_begin(const struct weft_trace_role *role, const char *name);
 void weft_trace_thread_end(void); /* flushes and gives the lane back */
 
+/* One load per field, one writer: plain stores that readers may not see torn. */
+#define WEFT_SET(lvalue, value) __atomic_store_n(&(lvalue), (value), __ATOMIC_RELAXED)
+#define WEFT_ADD(lvalue, value) WEFT_SET(lvalue, (lvalue) + (value))
+
 #ifndef WEFT_NO_PROBES
+
+/* Lowest level of each kind, as a constant. */
+enum weft_kind_level {
+#define X(name, code, text, level, words) WEFT_AT_##name = level,
+	WEFT_WIRE_EVENTS(X)
+#undef X
+};
 
 /*
  * Per-thread writer state. `lane` is never NULL after weft_trace_thread_begin(): without a mapping
@@ -58,10 +69,13 @@ struct weft_trace_thread {
 	struct weft_lane *lane;
 	struct weft_batch *batch; /* NULL: no lane in the mapping */
 	uint32_t head, seq;       /* of the open batch; mirrors lane->commit */
-	uint32_t level;           /* of the newest record */
-	uint16_t lost;            /* 1: counted in lost_lanes */
-	uint16_t heap;            /* 1: `lane` is a private page of this thread */
-	uint64_t total;           /* records of this lane before the open batch */
+	uint64_t ready;           /* weft_trace_up() that `level` stands for; 0 = look again */
+	uint64_t now;      /* a worker's last traced poll ended at this stamp; 0 = not just now */
+	uint64_t now_poll; /* and was this one (lane->poll_seq) */
+	uint32_t level;    /* of the newest record */
+	uint16_t lost;     /* 1: counted in lost_lanes */
+	uint16_t heap;     /* 1: `lane` is a private page of this thread */
+	uint64_t total;    /* records of this lane before the open batch */
 	struct weft_trace_role role;
 	uint32_t tries;
 	uint16_t count[WEFT_MAX_KINDS]; /* in the open batch */
@@ -86,6 +100,12 @@ static inline bool weft_trace_on(void)
 	return __builtin_expect(weft_trace_up() != 0, 0);
 }
 
+/* Level full is up. */
+static inline bool weft_trace_full(void)
+{
+	return __builtin_expect(weft_trace_up() >> 48 != 0, 0);
+}
+
 /*
  * Highest semaphore up. The shift in weft_trace_up() leaves full, normal, light in the upper
  * three 16-bit fields.
@@ -99,21 +119,65 @@ static inline uint32_t weft_trace_level(uint64_t up)
 	return up ? WEFT_LEVEL_LIGHT : WEFT_LEVEL_OFF;
 }
 
-/*
- * Prepares the thread for a record: gate, lane, LEVEL record when the level moved. NULL: nothing
- * may be written. *level is what is in force. stamp: of the record to come (0 = not taken yet); a
- * lane's records are in stamp order. Call only while weft_trace_on().
- */
-struct weft_trace_thread *weft_trace_enter(uint64_t stamp, uint32_t *level);
+/* trace_buffer.c: gate, lane, LEVEL record when the level moved; and a page that is full. */
+bool weft_trace_prepare(struct weft_trace_thread *t, uint64_t up, uint64_t stamp);
+void weft_trace_turn_over(struct weft_trace_thread *t, uint64_t stamp);
 
 /*
- * Writes a record of `words` words with word 0 made from kind and stamp; `w` are the words from
- * w1 on.
+ * Prepares the thread for a record. NULL: nothing may be written. `up` is a non-zero
+ * weft_trace_up(), read once per event: t->level is its level. stamp: of the record to come (0 =
+ * not taken yet); a lane's records are in stamp order.
  */
-void weft_trace_put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w,
-		    unsigned words);
+static inline struct weft_trace_thread *weft_trace_enter(uint64_t up, uint64_t stamp)
+{
+	struct weft_trace_thread *t = &weft_trace_thread;
 
-/* enter + level filter + put. The stamp must have been taken just before. */
+	if (__builtin_expect(t->ready == up && *weft_trace_gate, 1))
+		return t;
+	return weft_trace_prepare(t, up, stamp) ? t : NULL;
+}
+
+/* Room for one record, its word 0 written; the caller fills words 1 and up, then commits. */
+static inline uint64_t *weft_trace_open(struct weft_trace_thread *t, unsigned kind, uint64_t stamp,
+					unsigned words)
+{
+	uint64_t *to;
+
+	if (__builtin_expect(t->head + words * 8 > WEFT_BATCH_BYTES, 0))
+		weft_trace_turn_over(t, stamp);
+	to = (uint64_t *)(void *)((char *)t->batch + t->head);
+	WEFT_SET(to[0], WEFT_WORD0(kind, stamp));
+	return to;
+}
+
+static inline void weft_trace_commit(struct weft_trace_thread *t, unsigned kind, unsigned words)
+{
+	t->head += words * 8;
+	t->count[kind]++;
+	/* Release: the words before the head that covers them. */
+	__atomic_store_n(&t->lane->commit, (uint64_t)t->seq << 32 | t->head, __ATOMIC_RELEASE);
+}
+
+/* True: the level leaves this event out; it is counted, and no stamp was taken for it. */
+static inline bool weft_trace_skip(uint64_t up, unsigned kind, uint32_t lowest)
+{
+	struct weft_trace_thread *t;
+
+	if (weft_trace_level(up) >= lowest)
+		return false;
+	t = weft_trace_enter(up, 0);
+	if (t)
+		WEFT_ADD(t->lane->filtered[kind], 1);
+	return true;
+}
+
+/* Between two polls the worker did more than take the next task from its own queue. */
+static inline void weft_trace_stale(void)
+{
+	weft_trace_thread.now = 0;
+}
+
+/* enter + level filter + put. The stamp must have been taken just before; 0 = take it here. */
 void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3,
 		     uint64_t w4);
 /* Variable-size record: w1's low 16 bits are set here; text = two strings behind each other. */
@@ -129,10 +193,6 @@ static inline void weft_trace_park(void)
 		weft_trace_flush();
 }
 
-/* One load per field, one writer: plain stores that readers may not see torn. */
-#define WEFT_SET(lvalue, value) __atomic_store_n(&(lvalue), (value), __ATOMIC_RELAXED)
-#define WEFT_ADD(lvalue, value) WEFT_SET(lvalue, (lvalue) + (value))
-
 #else
 static inline bool weft_trace_on(void)
 {
@@ -140,6 +200,11 @@ static inline bool weft_trace_on(void)
 }
 static inline void weft_trace_flush(void) {}
 static inline void weft_trace_park(void) {}
+static inline bool weft_trace_full(void)
+{
+	return false;
+}
+static inline void weft_trace_stale(void) {}
 #endif
 
 #pragma GCC visibility pop

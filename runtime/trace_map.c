@@ -169,6 +169,7 @@ static void fork_child(void)
 		gate_page[0] = 0;
 	t->batch = NULL;
 	t->head = t->seq = t->level = t->tries = 0;
+	t->ready = t->now = 0;
 	pthread_mutex_unlock(&lock);
 }
 

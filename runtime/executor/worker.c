@@ -36,8 +36,10 @@ void weft_worker_notify(struct weft_multi_thread *mt)
 {
 	int worker = weft_idle_pick(&mt->idle);
 
-	if (worker >= 0)
-		weft_worker_unpark(&mt->worker[worker]);
+	if (worker < 0)
+		return;
+	weft_worker_unpark(&mt->worker[worker]);
+	weft_trace_stale();
 }
 
 void weft_worker_schedule(struct weft_worker *worker, struct weft_task *task, unsigned kind)
@@ -85,6 +87,7 @@ static struct weft_task *take_injected(struct weft_worker *worker)
 	uint64_t room = weft_deque_room(&worker->deque);
 	struct weft_task *first, *task;
 
+	weft_trace_stale();
 	if (!length)
 		return NULL;
 	if (max > WEFT_DEQUE_SIZE / 2)
@@ -124,6 +127,7 @@ static struct weft_task *next_task(struct weft_worker *worker)
 
 	if (worker->tick % worker->rt->inject_interval == 0) {
 		task = weft_inject_pop(&worker->mt->inject, 1, &n);
+		weft_trace_stale();
 		if (task)
 			return task;
 	}
@@ -192,7 +196,7 @@ static struct weft_task *steal(struct weft_worker *worker)
 
 	if (!worker->searching && !(worker->searching = weft_idle_search(&mt->idle)))
 		return NULL;
-	weft_trace_state(WEFT_WS_SEARCHING);
+	weft_trace_state(WEFT_WS_SEARCHING, weft_trace_stamp());
 	for (uint32_t i = 0; i < mt->workers; i++) {
 		struct weft_worker *victim = &mt->worker[(from + i) % mt->workers];
 
@@ -214,7 +218,7 @@ static struct weft_task *steal(struct weft_worker *worker)
 static void stop_searching(struct weft_worker *worker)
 {
 	worker->searching = false;
-	weft_trace_state(WEFT_WS_RUNNING);
+	weft_trace_state(WEFT_WS_RUNNING, weft_trace_stamp());
 	/*
 	 * Whoever pushed while this one searched relied on it: look again, now that the word says
 	 * nobody does.
@@ -238,6 +242,7 @@ static void run(struct weft_worker *worker, struct weft_task *task)
 /* The caller owns the driver. */
 static void turn(struct weft_worker *worker, bool block)
 {
+	weft_trace_stale();
 	worker->turning = true;
 	WEFT_SET(worker->rt->entry->driver_worker, worker->index);
 	weft_driver_turn(worker->rt, block);
@@ -286,20 +291,28 @@ static void parker_awake(struct weft_worker *worker)
 	__atomic_exchange_n(&worker->parker, PARK_EMPTY, __ATOMIC_ACQ_REL);
 }
 
-static void trace_park(struct weft_worker *worker, unsigned kind, uint64_t arg)
+/* stamp: weft_trace_stamp() of the moment, for the state and the record. */
+static void trace_park(struct weft_worker *worker, enum weft_park how, uint64_t stamp)
 {
+	weft_trace_state(how == WEFT_PARK_DRIVER ? WEFT_WS_PARKED_DRIVER : WEFT_WS_PARKED_FUTEX,
+			 stamp);
+	weft_trace_worker(WEFT_K_WORKER_PARK, worker->rt, worker->index, how, stamp);
+	weft_trace_park();
+}
+
+static void trace_unpark(struct weft_worker *worker, enum weft_park how, uint64_t from)
+{
+	uint64_t stamp = weft_trace_stamp(), ticks = from && stamp ? stamp - from : 0;
+
 #ifndef WEFT_NO_PROBES
-	if (kind == WEFT_K_WORKER_PARK)
-		weft_trace_state(arg == WEFT_PARK_DRIVER ? WEFT_WS_PARKED_DRIVER
-							 : WEFT_WS_PARKED_FUTEX);
-	else
-		weft_trace_state(WEFT_WS_RUNNING);
-	weft_trace_worker(kind, worker->rt, worker->index, arg);
-	if (kind == WEFT_K_WORKER_PARK)
-		weft_trace_park();
-#else
-	(void)worker, (void)kind, (void)arg;
+	if (ticks) {
+		WEFT_ADD(weft_trace_thread.lane->parks, 1);
+		WEFT_ADD(weft_trace_thread.lane->park_ticks, ticks);
+	}
 #endif
+	weft_trace_state(WEFT_WS_RUNNING, stamp);
+	weft_trace_worker(WEFT_K_WORKER_UNPARK, worker->rt, worker->index,
+			  (uint64_t)how << 48 | (ticks & WEFT_ID_MASK), stamp);
 }
 
 static void park_on_driver(struct weft_worker *worker)
@@ -356,9 +369,8 @@ static bool stranded(const struct weft_multi_thread *mt, uint64_t *seen)
 static void sleep_until_work(struct weft_worker *worker)
 {
 	struct weft_runtime *rt = worker->rt;
-	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX,
-		 from = weft_trace_on() ? weft_clock_stamp() : 0;
-	uint64_t how = 0;
+	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX, from = weft_trace_stamp();
+	enum weft_park how = 0;
 
 	while (weft_runtime_running(rt)) {
 		bool driver = weft_driver_take(&rt->driver, (int32_t)worker->index),
@@ -366,7 +378,7 @@ static void sleep_until_work(struct weft_worker *worker)
 
 		if (!how) {
 			how = driver ? WEFT_PARK_DRIVER : WEFT_PARK_FUTEX;
-			trace_park(worker, WEFT_K_WORKER_PARK, how);
+			trace_park(worker, how, from);
 		}
 		if (driver) {
 			park_on_driver(worker);
@@ -379,16 +391,7 @@ static void sleep_until_work(struct weft_worker *worker)
 		if (standby && (any_work(worker->mt) || stranded(worker->mt, &seen)))
 			break;
 	}
-	if (from && weft_trace_on()) {
-		uint64_t ticks = weft_clock_stamp() - from;
-
-#ifndef WEFT_NO_PROBES
-		WEFT_ADD(weft_trace_thread.lane->parks, 1);
-		WEFT_ADD(weft_trace_thread.lane->park_ticks, ticks);
-#endif
-		from = ticks & WEFT_ID_MASK;
-	}
-	trace_park(worker, WEFT_K_WORKER_UNPARK, how << 48 | (from & WEFT_ID_MASK));
+	trace_unpark(worker, how, from);
 }
 
 static void park(struct weft_worker *worker)
@@ -410,6 +413,7 @@ static void begin(struct weft_worker *worker)
 {
 	struct weft_runtime *rt = worker->rt;
 	struct weft_trace_role role = { WEFT_LANE_WORKER, rt->id, worker->index };
+	uint64_t stamp;
 	char name[32];
 
 	snprintf(name, sizeof(name), "%.9s-w%u", rt->name, worker->index);
@@ -419,8 +423,19 @@ static void begin(struct weft_worker *worker)
 	weft_thread = (struct weft_thread){ .rt = rt, .cx = &worker->cx, .worker = worker };
 	worker->cx.runtime = rt;
 	worker->random = 0x9e3779b97f4a7c15ull * (worker->index + 1);
-	weft_trace_state(WEFT_WS_RUNNING);
-	weft_trace_worker(WEFT_K_WORKER_START, rt, worker->index, (uint64_t)syscall(SYS_gettid));
+	stamp = weft_trace_stamp();
+	weft_trace_state(WEFT_WS_RUNNING, stamp);
+	weft_trace_worker(WEFT_K_WORKER_START, rt, worker->index, (uint64_t)syscall(SYS_gettid),
+			  stamp);
+}
+
+static void end(struct weft_worker *worker)
+{
+	uint64_t stamp = weft_trace_stamp();
+
+	weft_trace_state(WEFT_WS_STOPPED, stamp);
+	weft_trace_worker(WEFT_K_WORKER_STOP, worker->rt, worker->index,
+			  (uint64_t)syscall(SYS_gettid), stamp);
 }
 
 void *weft_worker_main(void *arg)
@@ -440,9 +455,7 @@ void *weft_worker_main(void *arg)
 		else
 			park(worker);
 	}
-	weft_trace_state(WEFT_WS_STOPPED);
-	weft_trace_worker(WEFT_K_WORKER_STOP, worker->rt, worker->index,
-			  (uint64_t)syscall(SYS_gettid));
+	end(worker);
 	weft_trace_thread_end();
 	weft_thread = (struct weft_thread){ .rt = NULL };
 	/* The memory stays until this thread is joined. */

@@ -121,19 +121,19 @@ void weft_driver_turn(struct weft_runtime *rt, bool block)
 {
 	struct weft_driver *driver = &rt->driver;
 	struct epoll_event events[EVENTS];
-	uint64_t left = time_left(rt, block), from = weft_trace_on() ? weft_clock_stamp() : 0,
-		 waited;
+	uint64_t left = time_left(rt, block), from = weft_trace_full() ? weft_clock_stamp() : 0;
 	int n = wait_events(driver, events, left), io = 0;
+	uint64_t back = weft_trace_stamp();
 	unsigned fired;
 
-	waited = from ? weft_clock_stamp() - from : 0;
 	for (int i = 0; i < n; i++)
 		io += weft_source_event(&events[i]);
 	fired = fire_timers(rt, block);
 	__atomic_store_n(&driver->turns, driver->turns + 1, __ATOMIC_RELAXED);
 	WEFT_SET(rt->entry->timers, __atomic_load_n(&rt->wheel.armed, __ATOMIC_RELAXED));
-	if (from) {
-		WEFT_SET(rt->entry->driver_stamp, from + waited);
-		WEFT_EMIT(DRIVER_TURN, (uint32_t)io | (uint64_t)fired << 32, waited, 0);
-	}
+	if (back)
+		WEFT_SET(rt->entry->driver_stamp, back);
+	/* A level that has become full since has no stamp to say how long this one waited. */
+	if (from ? back != 0 : !weft_trace_full())
+		WEFT_EMIT(DRIVER_TURN, (uint32_t)io | (uint64_t)fired << 32, back - from, 0);
 }
