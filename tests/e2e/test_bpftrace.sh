@@ -21,7 +21,7 @@ start bpftrace bash -c "exec $line"
 tracer=$PID
 must 20 "bpftrace is attached" says "$TMP_E2E/bpftrace.out" Attaching
 sleep 3
-stop "$tracer" INT
+stop "$tracer" INT 60
 count() { sed -n "s/^@[a-z]*\[$1\]: \([0-9]*\)\$/\1/p" "$TMP_E2E/bpftrace.out"; }
 for name in client order session gate; do
 	[ -n "$(count $name)" ] || fail "no polls of $name: $(tail -n 12 "$TMP_E2E/bpftrace.out")"
