@@ -273,9 +273,10 @@ static void rows_of_model(void **state)
 
 int main(void)
 {
+	/* Those that fork come before any thread has been made. */
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(killed_writer),  cmocka_unit_test(full_disk),
 		cmocka_unit_test(one_clean_file), cmocka_unit_test(bounded_disk),
-		cmocka_unit_test(full_disk),      cmocka_unit_test(killed_writer),
 		cmocka_unit_test(rows_of_model),  cmocka_unit_test(leaves_others_alone),
 	};
 
