@@ -30,7 +30,7 @@ struct store {
 	size_t pack_room;
 	int64_t number; /* of the chunk under construction */
 	uint64_t start, second, now, accounts_at;
-	uint64_t opened; /* later than all that went into the chunks before */
+	uint64_t opened;                /* later than all that went into the chunks before */
 	struct writer_account *account; /* next to be told */
 	size_t naccounts;
 	struct writer_fate *fates;

@@ -186,8 +186,7 @@ static void killed_writer(void **state)
 		for (;;)
 			pause();
 	}
-	for (unsigned i = 0;
-	     i < 500 && (!there(path, "-wal") || ask(path, "SELECT count(*) FROM chunk") < 3); i++)
+	for (unsigned i = 0; i < 500 && try_ask(path, "SELECT count(*) FROM chunk") < 3; i++)
 		usleep(20000);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
