@@ -79,6 +79,15 @@ static void close_store(struct engine *e)
 	keep_error(e, rc, text);
 }
 
+/* Told while it runs, so that whoever records only can stop. */
+static void store_failed(struct engine *e)
+{
+	const char *text = store_error(e->store);
+
+	if (*text)
+		keep_error(e, -EIO, text);
+}
+
 static void *engine_main(void *arg)
 {
 	struct engine *e = arg;
@@ -91,6 +100,8 @@ static void *engine_main(void *arg)
 		if (e->store)
 			store_accounts(e->store, e->accounts, false);
 		accounts_publish(e->accounts);
+		if (e->store)
+			store_failed(e);
 	}
 	if (n != -ENODATA)
 		keep_error(e, n, e->input->ops->error(e->input));
@@ -214,6 +225,16 @@ bool engine_done(struct engine *e)
 	done = e->done;
 	pthread_mutex_unlock(&e->lock);
 	return done;
+}
+
+bool engine_failed(struct engine *e)
+{
+	bool failed;
+
+	pthread_mutex_lock(&e->lock);
+	failed = e->rc != 0;
+	pthread_mutex_unlock(&e->lock);
+	return failed;
 }
 
 void engine_replay_control(struct engine *e, bool paused, double speed)

@@ -56,6 +56,8 @@ int engine_request(struct engine *e,
 int engine_stop(struct engine *e); /* final cut, drain, close the store; first error met */
 struct engine *engine_close(struct engine *e);
 bool engine_done(struct engine *e);
+/* The input failed, or the store stopped writing (a full disk); the rest runs on. engine_error tells. */
+bool engine_failed(struct engine *e);
 void engine_replay_control(struct engine *e, bool paused, double speed);
 
 /* Exact accounting per (process, kind), as in the view of that name. produced = stored + lost + filtered + expired, also while it

@@ -227,6 +227,11 @@ bool live_done(struct live *l)
 	return !l->engine || engine_done(l->engine);
 }
 
+bool live_failed(struct live *l)
+{
+	return l->engine && engine_failed(l->engine);
+}
+
 static struct timespec time_in(int ms)
 {
 	struct timespec t;

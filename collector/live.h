@@ -40,6 +40,8 @@ const char *live_error(const struct live *l); /* one line; l may be NULL: of the
 int live_stop(struct live *l);
 struct live *live_close(struct live *l); /* stops if need be; takes NULL, returns NULL */
 bool live_done(struct live *l); /* all targets gone and drained, or the replay is at its end */
+/* The store stopped writing (a full disk) or the input failed: live_error tells; what is not stored runs on. */
+bool live_failed(struct live *l);
 /* Wait until the engine has passed `t_ns`, is done, a finding changed, or timeout_ms went by. */
 int live_wait(struct live *l, uint64_t t_ns, int timeout_ms);
 int live_request(struct live *l, const struct session_want *want);

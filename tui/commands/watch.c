@@ -191,7 +191,7 @@ void watch_run(struct watch *w, uint64_t duration_ns, void (*each)(void *ctx), v
 	uint64_t limit = duration_ns ? duration_ns : UINT64_MAX;
 	uint64_t start = monotonic_ns(), slack = 2000000000ull;
 
-	while (!asked_to_stop && !live_done(w->live) && !child_ended(w)) {
+	while (!asked_to_stop && !live_done(w->live) && !live_failed(w->live) && !child_ended(w)) {
 		if (w->session && duration_ns &&
 		    (engine_now(w->live) >= limit || monotonic_ns() - start >= limit + slack))
 			break;

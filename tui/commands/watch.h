@@ -49,7 +49,7 @@ void watch_catch_signals(void);
 bool watch_asked_to_stop(void);
 
 /*
- * Until `duration_ns` of engine time went by (0 = no limit), all targets are gone, -- CMD ended, or a signal came. `each` (may be
+ * Until `duration_ns` of engine time went by (0 = no limit), all targets are gone, -- CMD ended, the store failed, or a signal came. `each` (may be
  * NULL) is called at least every 100 ms.
  */
 void watch_run(struct watch *w, uint64_t duration_ns, void (*each)(void *ctx), void *ctx);

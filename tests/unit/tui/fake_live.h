@@ -119,6 +119,12 @@ struct live *live_close(struct live *l)
 	(void)l;
 	return NULL;
 }
+bool live_failed(struct live *l)
+{
+	(void)l;
+	return false;
+}
+
 bool live_done(struct live *l)
 {
 	return l->done;
