@@ -14,8 +14,9 @@
 #include "collector/accounts.h"
 #include "collector/store/writer_internal.h"
 
-#define COMMIT_NS    250000000ull
-#define COMMIT_BYTES (1u << 20) /* what a full disk can cost at most; without an fsync a commit is cheap */
+#define COMMIT_NS 250000000ull
+/* What a full disk can cost at most; without an fsync a commit is cheap. */
+#define COMMIT_BYTES (1u << 20)
 #define MAX_WAITING  ((size_t)256 << 20)
 
 static uint64_t now_ns(void)
