@@ -222,7 +222,7 @@ struct weft_ev_lane_sample {
 	__u64 poll_seq;
 	__u64 polls, busy_ns, poll_max_ns, park_ns;
 	__u64 wakes, self_wakes, steals, stolen_tasks, parks;
-	__u64 cpu_ns;  /* of the thread, from the kernel */
+	__u64 cpu_ns;  /* of the thread, from the kernel; 0 = not known */
 	__u64 runq_ns; /* it waited for a CPU */
 	__u32 local_depth;
 	__u32 off_cpu;

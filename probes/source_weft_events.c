@@ -143,6 +143,41 @@ static bool read_schedstat(int fd, uint64_t *cpu_ns, uint64_t *runq_ns)
 	return true;
 }
 
+static size_t read_thread_file(const struct process *p, uint32_t tid, const char *name,
+			       char text[512])
+{
+	auto_close int fd = -1;
+	char path[96];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%u/%s", p->pid, tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? pread(fd, text, 511, 0) : 0;
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0 ? (size_t)n : 0;
+}
+
+/*
+ * A thread that used no CPU time since the last sample, asked of /proc: it may have left the CPU before the
+ * switches were watched, or they are not watched at all (level light).
+ */
+static void look_at_thread(const struct process *p, uint32_t tid, struct weft_ev_lane_sample *e)
+{
+	char text[512], *state;
+	int nr;
+
+	if (!read_thread_file(p, tid, "stat", text))
+		return;
+	state = strrchr(text, ')');
+	if (!state || !state[1])
+		return;
+	if (state[2] != 'S' && state[2] != 'D')
+		return;
+	e->off_cpu = 2;
+	if (read_thread_file(p, tid, "syscall", text) && sscanf(text, "%d", &nr) == 1)
+		e->syscall = nr;
+}
+
 static void end_thread(struct weft_process *w, uint32_t lane)
 {
 	struct lane_told *t = &w->told[lane];
@@ -258,13 +293,13 @@ static void sample_lane(struct weft_process *w, uint32_t i, uint16_t flags)
 	struct weft_ev_lane_sample e = { .lane = i, .off_cpu = 3, .syscall = -1 };
 	struct lane_told *t = &w->told[i];
 	struct weft_lane now;
-	uint64_t cpu, runq;
+	uint64_t cpu, runq, before = t->cpu_ns;
 
 	if (!lanes_status(w->lanes, i, &now))
 		return;
 	fill_totals(w, &now, lanes_status_base(w->lanes, i), &e);
 	if (read_schedstat(t->schedstat, &cpu, &runq)) {
-		t->cpu_ns = since(cpu, t->cpu_base_ns);
+		t->cpu_ns = since(cpu, t->cpu_base_ns) + 1; /* 0 = not known */
 		t->runq_ns = since(runq, t->runq_base_ns);
 	}
 	e.cpu_ns = t->cpu_ns;
@@ -276,6 +311,9 @@ static void sample_lane(struct weft_process *w, uint32_t i, uint16_t flags)
 	e.local_depth = now.local_depth;
 	if (!w->p->dead)
 		process_off_cpu(w->p, i, &e);
+	if (!w->p->dead && e.task && t->cpu_ns && (!before || t->cpu_ns == before) &&
+	    (e.off_cpu == 0 || e.off_cpu == 3))
+		look_at_thread(w->p, t->tid, &e);
 	ev.tid = t->tid;
 	session_emit(w->p->session, ev, &e, sizeof(e));
 }
