@@ -69,8 +69,7 @@ static int full_text(const struct live_finding *f, FILE *out)
 		duration((double)f->first_ns / 1e9).text, f->resolved ? "over after " : "for ",
 		duration(since(f)).text);
 	for (uint32_t i = 0; i < f->evidence_n; i++)
-		fprintf(out, "  %-9s %.4g %s: %s\n", i ? "" : "proof", f->evidence[i].value,
-			safe(f->evidence[i].unit).text, safe(f->evidence[i].text).text);
+		fprintf(out, "  %-9s %s\n", i ? "" : "proof", safe(f->evidence[i].text).text);
 	if (f->harm_task_ms > 0)
 		fprintf(out, "  %-9s %.4g task-ms of other tasks\n", "harm", f->harm_task_ms);
 	stack_lines(f, out);
@@ -101,8 +100,7 @@ static int brief_text(const struct live_finding *f, FILE *out)
 	fprintf(out, "since  %s%s, harm %.4g task-ms\n", duration(since(f)).text,
 		f->resolved ? " (resolved)" : "", f->harm_task_ms);
 	if (f->evidence_n)
-		fprintf(out, "proof  %.4g %s: %s\n", f->evidence[0].value,
-			safe(f->evidence[0].unit).text, safe(f->evidence[0].text).text);
+		fprintf(out, "proof  %s\n", safe(f->evidence[0].text).text);
 	else
 		fprintf(out, "proof  confidence %.2f\n", (double)f->confidence);
 	return ferror(out) ? -EIO : 0;

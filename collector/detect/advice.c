@@ -9,7 +9,7 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_SMOL] = "Use smol::Timer::after(..).await instead of std::thread::sleep.",
 	},
 	[ADVICE_LOCK] = {
-		[WEFT_RT_WEFT] = "Take the lock with weft_mutex_lock(), keep it for less, or take it inside weft_spawn_blocking().",
+		[WEFT_RT_WEFT] = "Keep the lock for less, guard the data with a weft_semaphore of 1, or take the lock inside weft_spawn_blocking().",
 		[WEFT_RT_TOKIO] = "Use tokio::sync::Mutex, or hold the std lock only for short code without .await; else take it inside "
 				  "tokio::task::spawn_blocking.",
 		[WEFT_RT_ASYNC_STD] = "Use async_std::sync::Mutex, or hold the std lock only for short code; else take it inside "
@@ -42,7 +42,7 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_SMOL] = "Use smol::net::resolve(..).await (it runs on the blocking pool).",
 	},
 	[ADVICE_CHILD] = {
-		[WEFT_RT_WEFT] = "Await the child with the runtime's process functions, or wait for it inside weft_spawn_blocking().",
+		[WEFT_RT_WEFT] = "Wait for the child inside weft_spawn_blocking(), or await weft_fd_wait() on its pidfd.",
 		[WEFT_RT_TOKIO] = "Use tokio::process::Command and .wait().await.",
 		[WEFT_RT_ASYNC_STD] = "Use async_process::Command and .status().await.",
 		[WEFT_RT_SMOL] = "Use smol::process::Command and .status().await.",
@@ -61,7 +61,7 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_SMOL] = "Run the call inside smol::unblock(..).await.",
 	},
 	[ADVICE_SPIN] = {
-		[WEFT_RT_WEFT] = "The poll does not come back: if it waits for something, await it (weft_sleep(), weft_notify, a channel); if it "
+		[WEFT_RT_WEFT] = "The poll does not come back: if it waits for something, await it (weft_sleep(), weft_semaphore_acquire()); if it "
 				 "computes, move it to weft_spawn_blocking() or weft_yield() every 100 us.",
 		[WEFT_RT_TOKIO] = "The poll does not come back: await an event or tokio::time::sleep; computing belongs in "
 				  "tokio::task::spawn_blocking, or yield_now().await every 100 us.",
@@ -77,7 +77,7 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_SMOL] = "Long computing polls: smol::unblock, or smol::future::yield_now().await between pieces.",
 	},
 	[ADVICE_STORM] = {
-		[WEFT_RT_WEFT] = "The task wakes itself only to look again: wait for the event (weft_fd_wait(), weft_notify, a channel) or "
+		[WEFT_RT_WEFT] = "The task wakes itself only to look again: wait for the event (weft_fd_wait(), weft_semaphore_acquire()) or "
 				 "weft_sleep() between two looks.",
 		[WEFT_RT_TOKIO] = "The future calls wake_by_ref() and returns Pending: register the waker with what it waits for, or "
 				  "tokio::time::sleep between two looks.",

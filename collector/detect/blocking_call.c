@@ -183,22 +183,27 @@ static void raise_place(struct detect_run *run, const struct place *p, uint64_t 
 		return;
 	if (open_blocked_ns)
 		detect_evidence(f, (double)open_blocked_ns / 1e6, "ms",
-				"blocked for %s in the poll that is open now",
+				"%s blocked so far in the poll that is open now",
 				detect_duration(open_blocked_ns, text));
 	detect_evidence(f, (double)p->worst_ns / 1e6, "ms",
-			"longest block inside one poll: %s, off the CPU and not waiting for one",
+			"%s blocked in the worst poll: off the CPU, and not because others had it",
 			detect_duration(p->worst_ns, text));
-	detect_evidence(f, (double)p->times, "times", "so many polls that blocked, %s together",
-			detect_duration(p->total_ns, text));
+	if (p->times)
+		detect_evidence(f, (double)p->times, "polls", "%llu %s blocked, %s together",
+				(unsigned long long)p->times, p->times == 1 ? "poll" : "polls",
+				detect_duration(p->total_ns, text));
 	if (syscall >= 0)
-		detect_evidence(f, syscall, "nr", "system call %s", resolver_syscall_name(syscall));
+		detect_evidence(f, syscall, "syscall", "the system call is %s, number %d",
+				resolver_syscall_name(syscall), syscall);
 	if (p->victims)
-		detect_evidence(f, (double)p->victims, "tasks",
-				"delayed behind it; the worst one waited %s",
+		detect_evidence(f, (double)p->victims, "polls",
+				"%llu polls of other tasks were delayed behind it, the worst by %s",
+				(unsigned long long)p->victims,
 				detect_duration(p->worst_wait_ns, text));
 	if (open_harm_ns)
 		detect_evidence(f, (double)open_harm_ns / 1e6, "task-ms",
-				"runnable tasks are waiting behind it now");
+				"%.4g task-ms that runnable tasks have waited behind it by now",
+				(double)open_harm_ns / 1e6);
 	detect_stack(run, f, k);
 	detect_advice(f, "%s",
 		      advice_text(advice_for(run, syscall, k),

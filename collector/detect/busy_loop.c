@@ -111,9 +111,9 @@ struct live_finding *busy_loop_raise(struct detect_run *run, const struct model_
 	if (!f)
 		return NULL;
 	if (hot)
-		detect_evidence(f, (double)hits / samples, "of samples",
-				"%u of %u samples in %.60s (%.60s:%u)", hits, samples, hot->func,
-				hot->file, hot->line);
+		detect_evidence(f, 100.0 * hits / samples, "%",
+				"%.0f %% of %u samples are in %.60s (%.60s:%u)",
+				100.0 * hits / samples, samples, hot->func, hot->file, hot->line);
 	detect_stack(run, f, k);
 	detect_advice(f, "%s",
 		      advice_text(c->advice,
@@ -143,6 +143,7 @@ static void spin(struct detect_run *run, const struct model_lane *l)
 	struct busy_charge c = { .form = "spins in one poll", .advice = ADVICE_SPIN };
 	uint64_t cpu = t ? open_cpu(o, run->now_ns, &c.confidence) : 0;
 	struct live_finding *f;
+	double share;
 	char text[24];
 
 	if ((double)cpu < run->value[SPIN_MS] * 1e6 ||
@@ -150,21 +151,24 @@ static void spin(struct detect_run *run, const struct model_lane *l)
 		return;
 	if (!stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_ON_CPU, o->seq))
 		detect_want(run, l, SESSION_WANT_SAMPLES);
+	share = 100.0 * (double)cpu / (double)(cpu + o->blocked_ns);
 	c.severity = (double)cpu >= run->value[SPIN_CRIT_MS] * 1e6 ? LIVE_CRIT : LIVE_WARN;
 	c.first_ns = o->start_ns == LIVE_UNKNOWN ? o->seen_ns : o->start_ns;
 	f = busy_loop_raise(run, t, &c);
 	if (!f)
 		return;
-	detect_evidence(f, (double)cpu / 1e6, "ms", "CPU time in the poll that is open now: %s",
+	detect_evidence(f, (double)cpu / 1e6, "ms", "%s of CPU time in the poll that is open now",
 			detect_duration(cpu, text));
-	detect_evidence(f, (double)cpu / (double)(cpu + o->blocked_ns), "share",
-			"on the CPU, of the time it was not waiting for one");
+	detect_evidence(f, share, "%",
+			"%.0f %% of that poll on the CPU, not counting the waits for one", share);
 	if (o->runq_ns > 10000000)
 		detect_evidence(f, (double)o->runq_ns / 1e6, "ms",
-				"it also waited for a CPU: the machine is busy with others");
+				"%s more it waited for a CPU that others had",
+				detect_duration(o->runq_ns, text));
 	if (o->behind_ns)
 		detect_evidence(f, (double)o->behind_ns / 1e6, "task-ms",
-				"runnable tasks wait behind it");
+				"%.4g task-ms that runnable tasks have waited behind it by now",
+				(double)o->behind_ns / 1e6);
 	if ((double)o->behind_ns / 1e6 > f->harm_task_ms)
 		f->harm_task_ms = (double)o->behind_ns / 1e6;
 }
@@ -215,9 +219,9 @@ static void crunch_raise(struct detect_run *run, const struct model_task *t,
 	charge.first_ns = c->first_ns;
 	f = busy_loop_raise(run, t, &charge);
 	if (f)
-		detect_evidence(f, share, "cpu",
-				"share of one CPU over 2 s, through polls of %.0f ms and longer",
-				run->value[CRUNCH_POLL_MS]);
+		detect_evidence(f, 100 * share, "% of a CPU",
+				"%.0f %% of one CPU over 2 s, through polls of %.0f ms and longer",
+				100 * share, run->value[CRUNCH_POLL_MS]);
 }
 
 static void crunch(struct detect_run *run, const struct model_lane *l, const struct lane_poll *p)

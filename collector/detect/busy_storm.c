@@ -58,6 +58,7 @@ static void storm_raise(struct detect_run *run, const struct model_task *t,
 				 .confidence = 0.9f,
 				 .first_ns = s->first_ns };
 	const struct model_lane *l = model_lane(run->model, t->process, t->lane);
+	double poll_us = w->polls ? (double)w->busy / 1e3 / w->polls : 0;
 	struct live_finding *f;
 
 	c.severity = cpu > 0.7 ? LIVE_CRIT : LIVE_WARN;
@@ -67,11 +68,12 @@ static void storm_raise(struct detect_run *run, const struct model_task *t,
 	f = busy_loop_raise(run, t, &c);
 	if (!f)
 		return;
-	detect_evidence(f, w->self_wakes, "1/s", "wakes of itself in a second, of %u in all",
-			w->wakes);
-	detect_evidence(f, cpu, "cpu", "share of one CPU, the runtime's work for it counted");
-	detect_evidence(f, w->polls ? (double)w->busy / 1e3 / w->polls : 0, "us",
-			"mean poll: it looks and goes, %u times a second", w->polls);
+	detect_evidence(f, w->self_wakes, "1/s", "it woke itself %u times in a second, of %u wakes",
+			w->self_wakes, w->wakes);
+	detect_evidence(f, 100 * cpu, "% of a CPU",
+			"%.0f %% of one CPU, the runtime's work for it counted", 100 * cpu);
+	detect_evidence(f, poll_us, "us", "%.2g us in a mean poll: it looks and goes, %u times",
+			poll_us, w->polls);
 }
 
 /* The full second that a task's window holds; NULL = it was not active then. */
@@ -153,11 +155,13 @@ static void pair_raise(struct detect_run *run, const struct model_task *a,
 	f = busy_loop_raise(run, a, &c);
 	if (!f)
 		return;
-	detect_evidence(f, rate, "1/s", "wakes by task %llu %s, and back",
+	detect_evidence(f, rate, "1/s",
+			"%.0f times a second task %llu %s wakes it, and it that one", rate,
 			(unsigned long long)(b->id & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1)),
 			model_task_name(run->model, b));
-	detect_evidence(f, cpu, "cpu",
-			"share of one CPU for both, the runtime's work for them counted");
+	detect_evidence(f, 100 * cpu, "% of a CPU",
+			"%.0f %% of one CPU for both, the runtime's work for them counted",
+			100 * cpu);
 }
 
 static void pair_judge(struct detect_run *run, const struct model_task *a,
@@ -287,10 +291,12 @@ static void light_raise(struct detect_run *run, const struct model_lane *l,
 	if (!f)
 		return;
 	detect_evidence(f, (double)(l->self_wakes - past->self_wakes), "1/s",
-			"self-wakes on this worker, of %llu wakes",
+			"%llu times in a second tasks of this worker woke themselves, of %llu wakes",
+			(unsigned long long)(l->self_wakes - past->self_wakes),
 			(unsigned long long)(l->wakes - past->wakes));
-	detect_evidence(f, cpu, "cpu",
-			"share of a CPU that this worker uses; samples meet this task there");
+	detect_evidence(f, 100 * cpu, "% of a CPU",
+			"%.0f %% of one CPU for this worker; samples meet this task there",
+			100 * cpu);
 }
 
 static void light_storm(struct detect_run *run, const struct model_lane *l)

@@ -32,7 +32,8 @@ static const struct detector_option options[] = {
 };
 
 #define MAX_WINDOW    100u
-#define FIRST_SECONDS 2u  /* after the attach: the first walk brings tasks that were there before */
+#define FIRST_SECONDS 2u /* after the attach: the first walk brings tasks that were there before */
+#define RECENT_NS     5000000000ull
 #define MIN_ENDED     20u /* ends before a usual life is known */
 
 struct state {
@@ -131,7 +132,7 @@ static bool held_grow(const struct detect_run *run, struct growth *g)
 struct ages {
 	uint64_t usual_ns;          /* p95 of the lives that ended, 0 = too few ended */
 	uint64_t old;               /* alive tasks that are past it */
-	uint64_t oldest_ns, moving; /* polled or woken in the last 5 s */
+	uint64_t oldest_ns, moving; /* older than RECENT_NS, and polled or woken since */
 	uint64_t sample;            /* a task that is old */
 };
 
@@ -155,7 +156,7 @@ static void look_at_ages(const struct detect_run *run, const struct model_type *
 			      ? run->now_ns
 			      : run->now_ns -
 					(t->spawn_ns < run->now_ns ? t->spawn_ns : run->now_ns);
-		a->moving += last && last + 5000000000ull > run->now_ns;
+		a->moving += age > RECENT_NS && last && last + RECENT_NS > run->now_ns;
 		if (age > a->oldest_ns) {
 			a->oldest_ns = age;
 			a->sample = t->id;
@@ -208,29 +209,31 @@ static void evidence(struct detect_run *run, struct live_finding *f, const struc
 	char text[24];
 
 	detect_evidence(f, g->slope, "tasks/s",
-			"growth, median slope over %u s: %.0f -> %.0f alive", g->window,
-			g->alive[0], g->alive[g->window]);
-	detect_evidence(f, g->spawns / g->window, "1/s", "spawned, against %.1f ended per second",
+			"%.1f tasks more each second: from %.0f to %.0f alive within %u s",
+			g->slope, g->alive[0], g->alive[g->window], g->window);
+	detect_evidence(f, g->spawns / g->window, "1/s",
+			"%.1f are spawned each second, and %.1f end", g->spawns / g->window,
 			g->ends / g->window);
 	if (a->usual_ns)
 		detect_evidence(
 			f, (double)a->old, "tasks",
-			"older than %.0f times the usual life of this type (95 %% end within %s)",
-			run->value[OLD_FACTOR], detect_duration(a->usual_ns, text));
+			"%llu are older than %.0f times the usual life of this type (95 %% end within %s)",
+			(unsigned long long)a->old, run->value[OLD_FACTOR],
+			detect_duration(a->usual_ns, text));
 	if (model_sees_polls(run->model, t->process))
 		detect_evidence(
 			f, (double)a->moving, "tasks",
-			"of them were polled or woken in the last 5 s; the oldest is at least %s old",
-			detect_duration(a->oldest_ns, text));
+			"%llu of those older than 5 s were polled or woken since; the oldest is %s old",
+			(unsigned long long)a->moving, detect_duration(a->oldest_ns, text));
 	part = explains(run, p, g, bytes, t->last_second, &rss_s);
 	if (bytes > 0)
 		detect_evidence(f, g->slope * bytes, "B/s",
-				"in task blocks of %.0f bytes each, %.0f KiB now", bytes,
-				bytes * t->alive / 1024);
+				"%.1f KiB a second of task blocks, %.0f bytes each, %.0f KiB now",
+				g->slope * bytes / 1024, bytes, bytes * t->alive / 1024);
 	if (part >= 0)
 		detect_evidence(f, part * 100, "%",
-				"of the growth of resident memory (%.0f KiB/s) explained",
-				rss_s / 1024);
+				"%.0f %% of what resident memory grows by, %.0f KiB a second",
+				part * 100, rss_s / 1024);
 }
 
 static void raise_leak(struct detect_run *run, const struct model_type *t, const struct growth *g,
@@ -279,10 +282,12 @@ static void raise_held(struct detect_run *run, const struct model_type *t, const
 				 .cause = cause, .severity = LIVE_WARN, .confidence = 0.95f });
 	if (!f)
 		return;
-	detect_evidence(f, g->held_by, "tasks",
-			"more are kept than %u s ago, by the walks over all tasks: %.0f -> %.0f",
-			g->window, g->held[0], g->held[g->window]);
-	detect_evidence(f, g->ends / g->window, "1/s", "of this type end");
+	detect_evidence(
+		f, g->held_by, "tasks",
+		"%.0f more are kept than %u s ago: from %.0f to %.0f, by the walks over all tasks",
+		g->held_by, g->window, g->held[0], g->held[g->window]);
+	detect_evidence(f, g->ends / g->window, "1/s", "%.1f of this type end each second",
+			g->ends / g->window);
 	detect_advice(f, "%s",
 		      advice_text(ADVICE_HELD,
 				  detect_runtime_kind(run->model, t->process, t->runtime)));

@@ -58,7 +58,7 @@ static void block_of_an_ended_poll(void **state)
 	feed_tick_to(f, T0 + 500 * MS);
 	row = verdict_found(f, "blocking-call", LIVE_WARN, "query");
 	assert_true(row->harm_task_ms > 20);
-	assert_non_null(strstr(row->advice, "weft_mutex"));
+	assert_non_null(strstr(row->advice, "weft_semaphore"));
 }
 
 static void block_of_50_ms_is_critical(void **state)
@@ -228,8 +228,6 @@ static void page_faults_need_more(void **state)
 	feed_tick_to(f, T0 + 3 * S);
 	verdict_found(f, "blocking-call", LIVE_WARN, "query");
 }
-
-static void wants_the_stack_of_a_block(void **state);
 
 int main(void)
 {
