@@ -171,6 +171,8 @@ static void look_at_thread(const struct process *p, uint32_t tid, struct weft_ev
 	state = strrchr(text, ')');
 	if (!state || !state[1])
 		return;
+	if (state[2] == 'R')
+		e->off_cpu = 1; /* it would have used some: it waits for one */
 	if (state[2] != 'S' && state[2] != 'D')
 		return;
 	e->off_cpu = 2;

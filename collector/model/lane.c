@@ -119,6 +119,8 @@ static struct lane_parts parts_between(const struct model_lane *l, uint64_t t_ns
 	}
 	in_poll = poll_time(&l->last, s, p.span);
 	p.runnable = least(minus(s->runq_ns, l->last.runq_ns), p.span - cpu);
+	if (s->task && s->off_cpu == 1 && l->last.off_cpu != 2) /* a wait under way */
+		p.runnable = most(p.runnable, least(s->open_ns, p.span - cpu));
 	off = p.span - cpu - p.runnable;
 	p.blocked =
 		least(most(l->rec.blocked, minus(in_poll, cpu + p.runnable)), least(off, in_poll));
@@ -151,8 +153,10 @@ static void open_first(struct model_lane *l, uint64_t t_ns, const struct weft_ev
 	cpu = minus(s->cpu_ns, l->last.cpu_ns);
 	runq = minus(s->runq_ns, l->last.runq_ns);
 	o->cpu_ns = least(minus(cpu, before), stretch);
-	o->runq_ns = least(minus(runq, before), stretch - o->cpu_ns);
-	o->blocked_ns = minus(stretch, cpu + runq + (s->off_cpu == 0 ? CPU_LAG_NS : 0));
+	o->runq_ns = s->off_cpu == 1 ? stretch - o->cpu_ns
+				     : least(minus(runq, before), stretch - o->cpu_ns);
+	if (s->off_cpu != 1)
+		o->blocked_ns = minus(stretch, cpu + runq + (s->off_cpu == 0 ? CPU_LAG_NS : 0));
 }
 
 static void open_goes_on(struct model_lane *l, uint64_t t_ns, const struct weft_ev_lane_sample *s)
@@ -164,6 +168,9 @@ static void open_goes_on(struct model_lane *l, uint64_t t_ns, const struct weft_
 		cpu = least(minus(s->cpu_ns, l->last.cpu_ns), dt);
 		runq = least(minus(s->runq_ns, l->last.runq_ns), dt - cpu);
 		o->cpu_ns += cpu;
+		/* The kernel adds a wait for a CPU up when it ends: one under way is not in runq yet. */
+		if (s->off_cpu == 1 && l->last.off_cpu != 2)
+			runq = dt - cpu;
 		o->runq_ns += runq;
 		o->blocked_ns += s->off_cpu == 2 || l->last.off_cpu == 2
 					 ? dt - cpu - runq
