@@ -286,8 +286,10 @@ static void draw_row(const struct tasks *s, const struct view *v, struct canvas 
 static void draw_mode(const struct tasks *s, const struct view *v, struct canvas *c, int y)
 {
 	char text[160];
-	int len = snprintf(text, sizeof(text), "%s%s%s%s%s%s", *s->filter ? " \\" : "", s->filter,
-			   s->tree ? " tree" : "", s->reverse ? " inverted" : "",
+	bool by = s->column != COLUMN_MARK && !s->tree;
+	int len = snprintf(text, sizeof(text), "%s%s%s%s%s%s%s%s", *s->filter ? " \\" : "",
+			   s->filter, s->tree ? " tree" : "", by ? " by " : "",
+			   by ? columns[s->column].title : "", s->reverse ? " inverted" : "",
 			   s->ended ? " +ended" : "", s->follow ? " follow" : "");
 
 	(void)v;

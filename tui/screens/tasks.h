@@ -11,7 +11,7 @@
 	X(STATE, "STATE", 'S', STATE, 8, 0, false, "!blocked: off the CPU inside a poll; run, ready, idle, ended") \
 	X(BUSY, "BUSY%", 'P', BUSY, 5, 0, true, "share of the last second on the CPU in polls")                 \
 	X(BLOCK, "BLOCK", 'B', BLOCKED, 5, 0, true, "share of the last second off the CPU inside a poll, per cent") \
-	X(POLLS, "POLL/s", 'L', POLLS, 6, 0, true, "polls in a second")                                         \
+	X(POLLS, "POLL/s", 'C', POLLS, 6, 0, true, "polls in a second")                                         \
 	X(P99, "P99", 'M', P99, 7, 0, true, "99 of 100 polls were shorter; an open poll counts up to now")      \
 	X(DELAY, "DELAY", 'D', DELAY, 7, 0, true, "from being woken to being polled, 99 of 100 were shorter")   \
 	X(AGE, "AGE", 'A', AGE, 7, 0, true, "since the spawn; >: older than the attach")                        \

@@ -3,6 +3,8 @@
 /* The engine of tests/support is linked, too; of its live_* the fake ones, coming first, win. */
 /* ldflags: -Wl,--allow-multiple-definition */
 #include "tests/unit/tui/console.h"
+#include "tui/keymap.h"
+#include "tui/screens/tasks.h"
 
 /* ---- moving ---- */
 
@@ -54,6 +56,21 @@ static void test_selected_task_ends(void **state)
 	con->live.first_alive = 100;
 	run("wait:1ms; snap");
 	cursor_is(9, 102);
+}
+
+/* A key that does something else on Tasks would never sort. */
+static void test_sort_keys_are_free(void **state)
+{
+	static const char keys[] = {
+#define X(name, title, key, sort, width, from, right, help) key,
+		TASKS_COLUMNS(X)
+#undef X
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(keys); i++)
+		if (keys[i])
+			assert_int_equal(keymap_action((uint32_t)keys[i], IN_TASKS), ACTION_NONE);
 }
 
 static void test_sort_and_invert(void **state)
@@ -262,6 +279,7 @@ int main(void)
 		TEST(test_stays_on_tasks_when_calm),
 		TEST(test_row_keeps_its_place),
 		TEST(test_selected_task_ends),
+		TEST(test_sort_keys_are_free),
 		TEST(test_sort_and_invert),
 		TEST(test_filter),
 		TEST(test_search),
