@@ -134,14 +134,19 @@ static void draw_line(const struct lines_line *line, struct canvas *c, int y)
 
 void lines_draw(struct lines *l, struct canvas *c, int y, int height)
 {
+	char more[32];
+	int len;
+
 	l->height = height;
 	if (l->top > last_top(l))
 		l->top = last_top(l);
 	for (int i = 0; i < height && l->top + (size_t)i < l->n; i++)
 		draw_line(&l->line[l->top + (size_t)i], c, y + i);
-	if (l->top < last_top(l))
-		canvas_printf(c, c->width - 12, y + height - 1, 12, ROLE_DIM, "  %zu more",
-			      l->n - l->top - (size_t)height);
+	if (l->top >= last_top(l))
+		return;
+	/* Right-aligned and as wide as it is: nothing of the line below shows behind it. */
+	len = snprintf(more, sizeof(more), "  %zu more", l->n - l->top - (size_t)height);
+	canvas_text(c, c->width - len, y + height - 1, len, ROLE_DIM, more);
 }
 
 bool lines_act(struct lines *l, enum action action)
