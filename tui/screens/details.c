@@ -78,17 +78,18 @@ static void spawn_text(const struct details *s, const struct view *v, char *text
 			 *s->d.parent_name ? s->d.parent_name : "a task");
 }
 
-static void add_head(struct details *s, const struct view *v)
+static void add_head(struct details *s, const struct view *v, int width)
 {
 	const struct live_task *t = &s->d.task;
 	uint64_t id = t->native_id == LIVE_UNKNOWN || !t->native_id ? t->id : t->native_id;
-	char when[192];
+	char when[192], text[640];
 
 	spawn_text(s, v, when, sizeof(when));
 	lines_add(&s->lines, ROLE_TITLE, "task %llu  %s", (unsigned long long)id,
 		  *t->name ? t->name : "?");
-	lines_label(&s->lines, "spawned", ROLE_TEXT, "%s  %s%s%s", *t->location ? t->location : "?",
-		    when, t->bytes ? ", " : "", t->bytes ? format_bytes(t->bytes).s : "");
+	snprintf(text, sizeof(text), "%s  %s%s%s", *t->location ? t->location : "?", when,
+		 t->bytes ? ", " : "", t->bytes ? format_bytes(t->bytes).s : "");
+	lines_wrap(&s->lines, "spawned", ROLE_TEXT, width, text);
 }
 
 static void add_state(struct details *s)
@@ -186,7 +187,7 @@ static void add_polls(struct details *s, bool ascii)
 static void add_wakers(struct details *s)
 {
 	const struct live_task *t = &s->d.task;
-	uint64_t wakes = t->wakes && t->wakes != LIVE_UNKNOWN ? t->wakes : 1;
+	uint64_t wakes = t->wakes && t->wakes != LIVE_UNKNOWN ? t->wakes : 1, told = 0;
 
 	if (t->wakes == LIVE_UNKNOWN) {
 		lines_label(&s->lines, "woken", ROLE_DIM,
@@ -202,7 +203,13 @@ static void add_wakers(struct details *s)
 		lines_label(&s->lines, "", ROLE_TEXT, "by %-8s %-30.60s %s (%s %%)",
 			    names_waker(w->kind), w->name, format_count(w->count).s,
 			    format_percent((double)w->count / (double)wakes).s);
+		told += w->count;
 	}
+	/* Not of every wake a waker is kept: the lines are to add up all the same. */
+	if (told < t->wakes)
+		lines_label(&s->lines, "", ROLE_DIM, "by %-39s %s (%s %%)", "others, or not known",
+			    format_count(t->wakes - told).s,
+			    format_percent((double)(t->wakes - told) / (double)wakes).s);
 }
 
 static void add_advice(struct details *s, int width)
@@ -228,7 +235,7 @@ static void build(struct details *s, const struct view *v, int width)
 		lines_add(&s->lines, ROLE_DIM, "This task is not known (any more).");
 		return;
 	}
-	add_head(s, v);
+	add_head(s, v, width);
 	if (s->gone)
 		lines_label(&s->lines, "", ROLE_WARN,
 			    "it has ended and been forgotten; this is what was last seen");
