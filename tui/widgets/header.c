@@ -201,9 +201,10 @@ static void gone_text(const struct live_header *h, char *text, size_t size)
 		snprintf(text, size, "target gone: exit code not known");
 }
 
-static void finding_text(const struct live_finding *f, char *text, size_t size)
+/* Counted as in the list of findings: both are on one screen. */
+static void finding_text(const struct live_finding *f, uint64_t now_ns, char *text, size_t size)
 {
-	uint64_t since = f->last_ns > f->first_ns ? f->last_ns - f->first_ns : 0;
+	uint64_t since = now_ns > f->first_ns ? now_ns - f->first_ns : 0;
 
 	snprintf(text, size, "  %.23s %.40s %s", f->id,
 		 *f->subject_name ? f->subject_name : f->subject_kind, format_age(since).s);
@@ -223,7 +224,7 @@ static void draw_findings(const struct view *v, struct canvas *c, int y)
 	x = canvas_printf(c, 0, y, c->width, h->findings_crit ? ROLE_CRIT : ROLE_WARN,
 			  "%u finding%s:", n, n == 1 ? "" : "s");
 	for (uint32_t i = 0; i < v->tops; i++) {
-		finding_text(&v->top[i], text, sizeof(text));
+		finding_text(&v->top[i], h->now_ns, text, sizeof(text));
 		x += canvas_text(c, x, y, c->width - x,
 				 v->top[i].severity == LIVE_CRIT ? ROLE_CRIT : ROLE_WARN, text);
 	}
