@@ -25,7 +25,7 @@ static const struct table_column columns[COLUMNS] = {
 	[OWN] = { "OWN", 3, 0, true },
 	[PARK] = { "PARK", 4, 0, true },
 	[QUEUE] = { "QUEUE", 5, 0, true },
-	[STEALS] = { "STEALS", 9, 110, true },
+	[STEALS] = { "STEALS", 12, 110, true },
 	[PARKS] = { "PARK/s", 6, 100, true },
 	[LAST] = { "LAST 60 s", 12, 0, false },
 };
