@@ -121,7 +121,7 @@ as_text() {
 on_tty() {
 	cat <<-TEXT
 		The service runs as pid $service under load, and is being recorded.
-		The console opens now: 3 shows what was found, Enter the proof, ? helps, q quits.
+		In the console 3 shows what was found, Enter the proof; ? helps, q quits.
 		A leak takes half a minute to be told from a busy moment.
 	TEXT
 	read -r -t 15 -p "Press Enter to go on. " || echo
