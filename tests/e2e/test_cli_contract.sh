@@ -113,8 +113,10 @@ stop "$demo"
 # -- CMD: its status is ours; it is the invoking user's, and so is the file.
 run 7 record -o "$TMP_E2E/cmd.db" -- sh -c 'exit 7'
 chmod 777 "$TMP_E2E"
+# The tree may be where only root gets to, as in /root.
+cp "$EXAMPLES/demo_service" "$TMP_E2E/demo_service"
 STATUS=0
 SUDO_UID=65534 SUDO_GID=65534 "$WEFT" record -o "$TMP_E2E/user.db" --duration 2 -- \
-	"$EXAMPLES/demo_service" --healthy --workers 1 > "$TMP_E2E/out" 2> "$TMP_E2E/err" || STATUS=$?
+	"$TMP_E2E/demo_service" --healthy --workers 1 > "$TMP_E2E/out" 2> "$TMP_E2E/err" || STATUS=$?
 equal "exit: $(cat "$TMP_E2E/err")" "$STATUS" 0
 equal "owner of the recording" "$(stat -c %u:%a "$TMP_E2E/user.db")" 65534:600
