@@ -158,10 +158,11 @@ static size_t read_thread_file(const struct process *p, uint32_t tid, const char
 }
 
 /*
- * A thread that used no CPU time since the last sample, asked of /proc: it may have left the CPU before the
- * switches were watched, or they are not watched at all (level light).
+ * A thread whose switches are not watched (level light), or that left the CPU before they were: /proc tells whether
+ * it is blocked. still: it used no CPU time since the last sample.
  */
-static void look_at_thread(const struct process *p, uint32_t tid, struct weft_ev_lane_sample *e)
+static void look_at_thread(const struct process *p, uint32_t tid, bool still,
+			   struct weft_ev_lane_sample *e)
 {
 	char text[512], *state;
 	int nr;
@@ -171,7 +172,7 @@ static void look_at_thread(const struct process *p, uint32_t tid, struct weft_ev
 	state = strrchr(text, ')');
 	if (!state || !state[1])
 		return;
-	if (state[2] == 'R')
+	if (state[2] == 'R' && still)
 		e->off_cpu = 1; /* it would have used some: it waits for one */
 	if (state[2] != 'S' && state[2] != 'D')
 		return;
@@ -296,6 +297,7 @@ static void sample_lane(struct weft_process *w, uint32_t i, uint16_t flags)
 	struct lane_told *t = &w->told[i];
 	struct weft_lane now;
 	uint64_t cpu, runq, before = t->cpu_ns;
+	bool still;
 
 	if (!lanes_status(w->lanes, i, &now))
 		return;
@@ -313,9 +315,9 @@ static void sample_lane(struct weft_process *w, uint32_t i, uint16_t flags)
 	e.local_depth = now.local_depth;
 	if (!w->p->dead)
 		process_off_cpu(w->p, i, &e);
-	if (!w->p->dead && e.task && t->cpu_ns && (!before || t->cpu_ns == before) &&
-	    (e.off_cpu == 0 || e.off_cpu == 3))
-		look_at_thread(w->p, t->tid, &e);
+	still = t->cpu_ns && (!before || t->cpu_ns == before);
+	if (!w->p->dead && e.task && (e.off_cpu == 3 || (e.off_cpu == 0 && still)))
+		look_at_thread(w->p, t->tid, still, &e);
 	ev.tid = t->tid;
 	session_emit(w->p->session, ev, &e, sizeof(e));
 }

@@ -107,6 +107,15 @@ static void parts_without_cpu(const struct model_lane *l, const struct weft_ev_l
 			    : least(minus(s->park_ns, l->last.park_ns), p->span - in_poll);
 }
 
+/*
+ * The kernel adds a wait for a CPU up when it ends: one under way is in no count yet. A thread that is neither known to run
+ * nor known to block may be in one, and the benefit of the doubt is its.
+ */
+static bool may_wait(const struct weft_ev_lane_sample *s)
+{
+	return s->off_cpu == 1 || s->off_cpu == 3;
+}
+
 static struct lane_parts parts_between(const struct model_lane *l, uint64_t t_ns,
 				       const struct weft_ev_lane_sample *s)
 {
@@ -119,7 +128,7 @@ static struct lane_parts parts_between(const struct model_lane *l, uint64_t t_ns
 	}
 	in_poll = poll_time(&l->last, s, p.span);
 	p.runnable = least(minus(s->runq_ns, l->last.runq_ns), p.span - cpu);
-	if (s->task && s->off_cpu == 1 && l->last.off_cpu != 2) /* a wait under way */
+	if (s->task && may_wait(s) && l->last.off_cpu != 2)
 		p.runnable = most(p.runnable, least(s->open_ns, p.span - cpu));
 	off = p.span - cpu - p.runnable;
 	p.blocked =
@@ -153,9 +162,9 @@ static void open_first(struct model_lane *l, uint64_t t_ns, const struct weft_ev
 	cpu = minus(s->cpu_ns, l->last.cpu_ns);
 	runq = minus(s->runq_ns, l->last.runq_ns);
 	o->cpu_ns = least(minus(cpu, before), stretch);
-	o->runq_ns = s->off_cpu == 1 ? stretch - o->cpu_ns
-				     : least(minus(runq, before), stretch - o->cpu_ns);
-	if (s->off_cpu != 1)
+	o->runq_ns = may_wait(s) ? stretch - o->cpu_ns
+				 : least(minus(runq, before), stretch - o->cpu_ns);
+	if (!may_wait(s))
 		o->blocked_ns = minus(stretch, cpu + runq + (s->off_cpu == 0 ? CPU_LAG_NS : 0));
 }
 
@@ -168,8 +177,7 @@ static void open_goes_on(struct model_lane *l, uint64_t t_ns, const struct weft_
 		cpu = least(minus(s->cpu_ns, l->last.cpu_ns), dt);
 		runq = least(minus(s->runq_ns, l->last.runq_ns), dt - cpu);
 		o->cpu_ns += cpu;
-		/* The kernel adds a wait for a CPU up when it ends: one under way is not in runq yet. */
-		if (s->off_cpu == 1 && l->last.off_cpu != 2)
+		if (may_wait(s) && l->last.off_cpu != 2)
 			runq = dt - cpu;
 		o->runq_ns += runq;
 		o->blocked_ns += s->off_cpu == 2 || l->last.off_cpu == 2
