@@ -36,9 +36,9 @@ struct weft_process {
 	uint64_t full_ns, failed_ns;     /* they grew last */
 	uint64_t full_seen, failed_seen; /* of the follow entry: why a batch is missing */
 	uint32_t snapshots;
-	uint64_t census_ns; /* of the last one's start */
+	uint64_t census_ns;    /* of the last one's start */
 	uint64_t census_tasks; /* found by the last one */
-	bool broken;        /* the mapping can't be read any more; said once */
+	bool broken;           /* the mapping can't be read any more; said once */
 };
 
 static inline struct weft_process *weft_of(const struct process *p)
