@@ -67,7 +67,7 @@ uint64_t weft_trace_poll_start(struct weft_task *task, uint64_t *ret_delay)
 	t->now = 0;
 	if (!stamp || stamp < woken || t->now_poll + 1 != t->lane->poll_seq)
 		stamp = weft_clock_stamp();
-	if (*weft_trace_gate)
+	if (t->ready ? *t->gate : *weft_trace_gate)
 		WEFT_SET(t->lane->poll_start, stamp);
 	*ret_delay = woken && stamp >= woken ? stamp - woken : WEFT_TICKS_UNKNOWN;
 	if (woken)

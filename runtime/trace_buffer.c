@@ -164,6 +164,7 @@ bool weft_trace_prepare(struct weft_trace_thread *t, uint64_t up, uint64_t stamp
 		put(t, WEFT_K_LEVEL, stamp ? stamp : weft_clock_stamp(), &w,
 		    kind_words[WEFT_K_LEVEL]);
 	}
+	t->gate = weft_trace_gate;
 	t->ready = up;
 	return true;
 }
@@ -181,6 +182,24 @@ void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, ui
 	t = weft_trace_enter(up, stamp);
 	if (t)
 		put(t, kind, stamp, w, kind_words[kind]);
+}
+
+void weft_trace_record(uint64_t up, uint32_t code, uint64_t stamp, uint64_t w1, uint64_t w2,
+		       uint64_t w3)
+{
+	uint64_t at = stamp ? stamp : weft_clock_stamp(), *to;
+	struct weft_trace_thread *t = weft_trace_enter(up, at);
+	unsigned words = code >> 8;
+
+	if (!t)
+		return;
+	to = weft_trace_open(t, code & 0xff, at, words);
+	WEFT_SET(to[1], w1);
+	if (words > 2)
+		WEFT_SET(to[2], w2);
+	if (words > 3)
+		WEFT_SET(to[3], w3);
+	weft_trace_commit(t, code & 0xff, words);
 }
 
 void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text,

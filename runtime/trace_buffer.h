@@ -9,6 +9,7 @@
 #define WEFT_RUNTIME_TRACE_BUFFER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "runtime/base/clock.h"
@@ -61,25 +62,36 @@ enum weft_kind_level {
 #undef X
 };
 
+/* Kind and words of each kind of fixed size, as one constant. */
+enum weft_kind_code {
+#define X(name, code, text, level, words) WEFT_CODE_##name = (code) | (words) << 8,
+	WEFT_WIRE_EVENTS(X)
+#undef X
+};
+
 /*
  * Per-thread writer state. `lane` is never NULL after weft_trace_thread_begin(): without a mapping
  * it is a private page, so that the scheduler stores its status words without a branch.
  */
 struct weft_trace_thread {
+	/* One cache line: all that an event needs, between system calls that leave little cached. */
 	struct weft_lane *lane;
 	struct weft_batch *batch; /* NULL: no lane in the mapping */
 	uint32_t head, seq;       /* of the open batch; mirrors lane->commit */
 	uint64_t ready;           /* weft_trace_up() that `level` stands for; 0 = look again */
+	const uint32_t *gate;     /* weft_trace_gate when `ready` was set */
 	uint64_t now;      /* a worker's last traced poll ended at this stamp; 0 = not just now */
 	uint64_t now_poll; /* and was this one (lane->poll_seq) */
 	uint32_t level;    /* of the newest record */
 	uint16_t lost;     /* 1: counted in lost_lanes */
 	uint16_t heap;     /* 1: `lane` is a private page of this thread */
-	uint64_t total;    /* records of this lane before the open batch */
+	/* Second line. */
+	uint16_t count[WEFT_MAX_KINDS]; /* in the open batch */
+	uint64_t total;                 /* records of this lane before the open batch */
 	struct weft_trace_role role;
 	uint32_t tries;
-	uint16_t count[WEFT_MAX_KINDS]; /* in the open batch */
-};
+} __attribute__((aligned(64)));
+_Static_assert(offsetof(struct weft_trace_thread, count) == 64, "hot words share a line");
 extern __thread struct weft_trace_thread weft_trace_thread
 	__attribute__((tls_model("initial-exec")));
 
@@ -132,7 +144,7 @@ static inline struct weft_trace_thread *weft_trace_enter(uint64_t up, uint64_t s
 {
 	struct weft_trace_thread *t = &weft_trace_thread;
 
-	if (__builtin_expect(t->ready == up && *weft_trace_gate, 1))
+	if (__builtin_expect(t->ready == up && *t->gate, 1))
 		return t;
 	return weft_trace_prepare(t, up, stamp) ? t : NULL;
 }
@@ -180,6 +192,9 @@ static inline void weft_trace_stale(void)
 /* enter + level filter + put. The stamp must have been taken just before; 0 = take it here. */
 void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3,
 		     uint64_t w4);
+/* The same for a kind of up to 4 words that `up` lets through; code: enum weft_kind_code. */
+void weft_trace_record(uint64_t up, uint32_t code, uint64_t stamp, uint64_t w1, uint64_t w2,
+		       uint64_t w3);
 /* Variable-size record: w1's low 16 bits are set here; text = two strings behind each other. */
 void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text,
 			  uint32_t bytes);
