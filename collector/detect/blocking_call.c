@@ -25,10 +25,11 @@ static const struct detector_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-#define PLACES    128u
-#define RECENT    16u
-#define RECENT_NS 10000000000ull
-#define SETTLE_NS 100000000ull
+#define PLACES     128u
+#define RECENT     16u
+#define RECENT_NS  10000000000ull
+#define SETTLE_NS  100000000ull
+#define RUNTIME_NS 1000000000ull /* a lock of the runtime that is held for so long is a fault */
 
 /* What is known of one type in one process. */
 struct place {
@@ -122,6 +123,33 @@ static const char *file_end(const char *file)
 	const char *slash = strrchr(file, '/');
 
 	return slash ? slash + 1 : file;
+}
+
+static bool is_futex(int32_t syscall)
+{
+	return syscall >= 0 && !strcmp(resolver_syscall_name(syscall), "futex");
+}
+
+/*
+ * A lock inside the runtime, met in one of its functions that the task called. Its holder has only lost its CPU
+ * to others: nothing that the task does, or could do differently. (Of Rust runtimes a nested block_on looks so.)
+ */
+static bool is_runtimes_lock(const struct detect_run *run, uint32_t process, uint64_t blocked_ns,
+			     const struct model_stack *k)
+{
+	if (blocked_ns >= RUNTIME_NS ||
+	    detect_runtime_kind(run->model, process, MODEL_NONE) != WEFT_RT_WEFT)
+		return false;
+	if (!k || !is_futex(k->syscall))
+		return false;
+	for (uint32_t i = k->kernel; i < k->nframes; i++) {
+		const struct model_frame *f =
+			stack_store_frame(model_stacks(run->model), k->frame[i]);
+
+		if (f && f->origin != FRAME_SYSTEM)
+			return f->origin == FRAME_RUNTIME;
+	}
+	return false;
 }
 
 static void cause_text(const struct detect_run *run, int32_t syscall, const struct model_stack *k,
@@ -262,8 +290,11 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	struct place *p;
 	bool enough;
 
-	if (!t || blocked < threshold_ns(run, SHORT_MS, poll->syscall, k))
+	if (!t || blocked < threshold_ns(run, SHORT_MS, poll->syscall, k) ||
+	    is_runtimes_lock(run, l->process, poll->blocked_ns, k))
 		return;
+	if (poll->sampled && poll->syscall < 0 && !k)
+		return; /* samples alone, with neither call nor stack, are no proof */
 	if (detect_disturbed(run, l->process, poll->start_ns) && poll->blocked_ns < 200000000)
 		return;
 	p = place_of(s, l->process, t->type);
@@ -300,8 +331,11 @@ static void lasting(struct detect_run *run, const struct model_lane *l)
 	k = stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, o->seq);
 	if (!k)
 		detect_want(run, l, SESSION_WANT_STACK);
-	if (!k && o->syscall < 0)
-		return; /* neither call nor stack: that is no proof, the record of the whole poll will tell */
+	if (is_runtimes_lock(run, l->process, o->blocked_ns, k))
+		return;
+	/* Neither call nor stack is no proof; a futex may be the runtime's. The record of the whole poll will tell. */
+	if (!k && (o->syscall < 0 || (is_futex(o->syscall) && o->blocked_ns < RUNTIME_NS)))
+		return;
 	if ((double)o->blocked_ns < threshold_ns(run, WARN_MS, o->syscall, k))
 		return;
 	if (detect_disturbed(run, l->process, o->start_ns == LIVE_UNKNOWN ? 0 : o->start_ns) &&

@@ -232,6 +232,25 @@ void feed_stack(struct feed *f, uint64_t t, uint16_t lane, uint64_t task, uint64
 	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
 }
 
+void feed_stack_of_runtime(struct feed *f, uint64_t t, uint64_t task, uint64_t seq)
+{
+	struct {
+		struct weft_ev_stack head;
+		uint32_t id[6];
+	} e = { .head = { .task = task,
+			  .poll_seq = seq,
+			  .why = WEFT_STACK_BLOCKED,
+			  .syscall = 202,
+			  .frames = 5,
+			  .kernel_frames = 1,
+			  .complete = 1 },
+		.id = { 1, 2, 7, 4, 5 } };
+
+	frames(f, t);
+	frame(f, t, 7, 2, "submit", "runtime/blocking/pool.c", 168);
+	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
+}
+
 /* ---- samples ---- */
 
 void feed_rss(struct feed *f, uint64_t t, uint64_t bytes)

@@ -53,6 +53,8 @@ void feed_offcpu(struct feed *f, uint64_t t, uint16_t lane, uint64_t task, uint6
 		 uint64_t runnable, int syscall);
 void feed_stack(struct feed *f, uint64_t t, uint16_t lane, uint64_t task, uint64_t seq,
 		unsigned why, int syscall);
+/* Blocked on a lock of the runtime, lane 0. */
+void feed_stack_of_runtime(struct feed *f, uint64_t t, uint64_t task, uint64_t seq);
 void feed_rss(struct feed *f, uint64_t t, uint64_t bytes);
 void feed_gauge(struct feed *f, uint64_t t, uint64_t timers, uint32_t fds);
 void feed_walk(struct feed *f, uint64_t t, const struct weft_ev_snapshot_task *tasks, uint32_t n);

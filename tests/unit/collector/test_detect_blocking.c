@@ -229,6 +229,52 @@ static void page_faults_need_more(void **state)
 	verdict_found(f, "blocking-call", LIVE_WARN, "query");
 }
 
+/* The runtime's lock, whose holder has lost its CPU to others; held for long it is a fault all the same. */
+static void a_lock_of_the_runtime_is_not_the_tasks(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t i = 1; i <= 2; i++) {
+		uint64_t blocked = i == 1 ? 180 * MS : 1500 * MS, t = T0 + i * 3 * S, open;
+
+		verdict_calm(f, t - blocked - 10 * MS, 0);
+		for (open = 50 * MS; open < blocked; open += STEP)
+			feed_sample(f, t - blocked + open, 0,
+				    &(struct feed_sample){ .cpu = MS,
+							   .task = 7,
+							   .open_ns = open,
+							   .seq = i,
+							   .off_cpu = 2,
+							   .syscall = 202 });
+		feed_stack_of_runtime(f, t - blocked + open - STEP, 7, i);
+		feed_offcpu(f, t - MS, 0, 7, blocked, 0, 202);
+		feed_poll(f, t, 0, 7, blocked + 2 * MS);
+		feed_tick_to(f, t + 500 * MS);
+		if (i == 1)
+			verdict_nothing(f);
+	}
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
+/* Samples alone say neither what the thread waited for nor that it did. */
+static void samples_without_a_call_are_no_proof(void **state)
+{
+	struct feed *f = *state;
+
+	verdict_calm(f, T0, 0);
+	for (uint64_t t = T0 + STEP; t <= T0 + 4 * STEP; t += STEP)
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){ .cpu = MS,
+						   .task = 7,
+						   .open_ns = t - T0 - MS,
+						   .seq = 3,
+						   .off_cpu = 3,
+						   .syscall = -1 });
+	feed_poll(f, T0 + 5 * STEP, 0, 7, 5 * STEP - MS);
+	feed_tick_to(f, T0 + S);
+	verdict_nothing(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +291,8 @@ int main(void)
 		VERDICT_TEST(parked_workers_are_not_blocked),
 		VERDICT_TEST(our_own_attach_is_not_their_fault),
 		VERDICT_TEST(page_faults_need_more),
+		VERDICT_TEST(a_lock_of_the_runtime_is_not_the_tasks),
+		VERDICT_TEST(samples_without_a_call_are_no_proof),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
