@@ -146,7 +146,7 @@ static void spin(struct detect_run *run, const struct model_lane *l)
 	double share;
 	char text[24];
 
-	if ((double)cpu < run->value[SPIN_MS] * 1e6 ||
+	if (!t || (double)cpu < run->value[SPIN_MS] * 1e6 ||
 	    (double)cpu < run->value[SPIN_SHARE] * (double)(cpu + o->blocked_ns))
 		return;
 	if (!stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_ON_CPU, o->seq))
