@@ -134,12 +134,38 @@ static void target_lines(const struct report *r, FILE *out)
 		(unsigned long long)r->produced, (unsigned long long)r->lost);
 }
 
+static bool is_skipped(const struct live_checked *c)
+{
+	return !strcmp(c->verdict, "not-checked");
+}
+
+/* Not checked, and no one before it for the same reason. */
+static bool first_skipped_for(const struct report *r, int at)
+{
+	if (!is_skipped(&r->checked[at]))
+		return false;
+	for (int i = 0; i < at; i++)
+		if (is_skipped(&r->checked[i]) && !strcmp(r->checked[i].why, r->checked[at].why))
+			return false;
+	return true;
+}
+
+/* One reason, and all that was left out for it. */
+static void skipped_line(const struct report *r, int at, FILE *out)
+{
+	fprintf(out, "not checked (%s):", safe(r->checked[at].why).text);
+	for (int i = at, n = 0; i < r->nchecked; i++)
+		if (is_skipped(&r->checked[i]) && !strcmp(r->checked[i].why, r->checked[at].why))
+			fprintf(out, "%s%s", n++ ? ", " : " ", safe(r->checked[i].id).text);
+	fputc('\n', out);
+}
+
 static void checked_lines(const struct report *r, FILE *out)
 {
 	int done = 0, asked = 0;
 
 	for (int i = 0; i < r->nchecked; i++) {
-		bool skipped = !strcmp(r->checked[i].verdict, "not-checked");
+		bool skipped = is_skipped(&r->checked[i]);
 
 		asked++;
 		done += !skipped;
@@ -148,12 +174,10 @@ static void checked_lines(const struct report *r, FILE *out)
 				r->checked[i].why[0] ? ": " : "", safe(r->checked[i].why).text);
 	}
 	fprintf(out, "%d of %d checked", done, asked);
-	for (int i = 0, n = 0; i < r->nchecked; i++)
-		if (!strcmp(r->checked[i].verdict, "not-checked"))
-			fprintf(out, "%s%s (%s)",
-				n++ ? ", " : "; not: ", safe(r->checked[i].id).text,
-				safe(r->checked[i].why).text);
 	fputc('\n', out);
+	for (int i = 0; i < r->nchecked; i++)
+		if (first_skipped_for(r, i))
+			skipped_line(r, i, out);
 }
 
 int live_report_text(struct live *l, FILE *out)
