@@ -36,13 +36,23 @@ static void details_close(void *state)
 	free(s);
 }
 
+/* About the task itself, or about all tasks of its name from its place. */
+static bool is_about(const struct live_finding *f, const struct details *s)
+{
+	const struct live_task *t = &s->d.task;
+
+	if (strcmp(f->subject_kind, "task_type") == 0)
+		return strcmp(f->subject_name, t->name) == 0 &&
+		       strcmp(f->location, t->location) == 0;
+	return strcmp(f->subject_kind, "task") == 0 &&
+	       (f->subject_id == t->native_id || f->subject_id == s->task);
+}
+
 static void find_finding(struct details *s, const struct view *v)
 {
 	s->finding.key = 0;
 	for (uint32_t i = 0; i < v->tops && !s->finding.key; i++)
-		if (strcmp(v->top[i].subject_kind, "task") == 0 &&
-		    (v->top[i].subject_id == s->d.task.native_id ||
-		     v->top[i].subject_id == s->task))
+		if (is_about(&v->top[i], s))
 			s->finding = v->top[i];
 }
 
