@@ -169,6 +169,20 @@ static void cause_text(const struct detect_run *run, int32_t syscall, const stru
 		snprintf(text, size, "%.20s inside a poll", name);
 }
 
+/* Do the workers of a process wait for CPUs that others have, a fifth of the time and more? */
+static bool is_starved(const struct detect_run *run, uint32_t process)
+{
+	const struct model_process *p = model_process(run->model, process);
+	struct lane_parts parts;
+
+	for (uint32_t i = 0; p && i < p->nlanes; i++)
+		if (p->lanes[i] && detect_is_worker(p->lanes[i]) &&
+		    lane_shares(p->lanes[i], run->now_ns, &parts) &&
+		    parts.runnable * 5 > parts.span)
+			return true;
+	return false;
+}
+
 /* ---- raising ---- */
 
 static const struct model_stack *blocker_stack(const struct detect_run *run, uint64_t task,
@@ -293,6 +307,9 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	if (!t || blocked < threshold_ns(run, SHORT_MS, poll->syscall, k) ||
 	    is_runtimes_lock(run, l->process, poll->blocked_ns, k))
 		return;
+	if (!k && is_futex(poll->syscall) && poll->blocked_ns < RUNTIME_NS &&
+	    is_starved(run, l->process))
+		return; /* whose lock it was is not known, and its holder may only wait for a CPU */
 	if (poll->sampled && poll->syscall < 0 && !k)
 		return; /* samples alone, with neither call nor stack, are no proof */
 	if (detect_disturbed(run, l->process, poll->start_ns) && poll->blocked_ns < 200000000)
