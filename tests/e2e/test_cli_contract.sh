@@ -59,6 +59,8 @@ run 0 list && out "$demo .*demo_service"
 # dump: every task, once, with its state and place.
 run 0 dump -n demo_service --format json
 valid_json "$TMP_E2E/out"
+run 0 dump -p "$demo" --format json # by its pid: another demo may be running here
+valid_json "$TMP_E2E/out"
 n=$(json "$TMP_E2E/out" '$.count')
 holds "tasks in the dump" "$n > 20"
 equal "tasks of the JSON" "$(sqlite3 :memory: "SELECT count(DISTINCT json_extract(value, '\$.task')) FROM
