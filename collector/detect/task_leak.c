@@ -19,7 +19,7 @@ static const struct detector_option options[] = {
 	[WINDOW_S] = { "leak.window_s", 30, "s", "window over which growth is judged (10..100)" },
 	[MIN_GROWTH] = { "leak.min_growth", 10, "tasks", "least growth in the window" },
 	[MIN_PART] = { "leak.min_part", 0.02, "",
-		       "least growth, as a part of the number at the window's start" },
+		       "least growth, as a part of the number at the window's start, where many end" },
 	[NET_PART] = { "leak.net_part", 0.8, "",
 		       "part of the growth that spawns minus ends must account for" },
 	[PATIENCE_S] = { "leak.patience_s", 100, "s",
@@ -104,7 +104,10 @@ static bool grows(const struct detect_run *run, struct growth *g)
 	struct state *s = run->state;
 	uint32_t third = g->window / 3, n;
 
-	if (g->by < run->value[MIN_GROWTH] || g->by < run->value[MIN_PART] * g->alive[0])
+	if (g->by < run->value[MIN_GROWTH])
+		return false;
+	/* A plateau breathes by a part of its size; tasks of which few end are none, however many there are by now. */
+	if (g->by < run->value[MIN_PART] * g->alive[0] && g->ends * 2 > g->spawns)
 		return false;
 	if (g->spawns - g->ends < run->value[NET_PART] * g->by)
 		return false;

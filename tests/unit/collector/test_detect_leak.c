@@ -136,6 +136,26 @@ static void tasks_found_by_a_walk_are_no_growth(void **state)
 	verdict_nothing(f);
 }
 
+/* Whoever attaches late meets thousands of them: their number is no excuse. */
+static void an_old_leak_is_still_one(void **state)
+{
+	struct feed *f = *state;
+	struct weft_ev_snapshot_task *tasks = calloc(30000, sizeof(*tasks));
+
+	for (uint32_t i = 0; i < 30000; i++)
+		tasks[i] = (struct weft_ev_snapshot_task){ .task = 100000 + i,
+							   .age_ns = 1000 * S,
+							   .wake_age_ns = ~0ull,
+							   .site = 1,
+							   .bytes = 600,
+							   .runtime = 1 };
+	feed_walk(f, T0, tasks, 30000);
+	free(tasks);
+	for (uint64_t i = 0; i < 10 * 37; i++)
+		feed_spawn(f, T0 + S + i * 100 * MS, 200000 + i, 1, 600);
+	verdict_found(f, "task-leak", LIVE_WARN, "query");
+}
+
 static void held_handles_are_told_apart(void **state)
 {
 	struct feed *f = *state;
@@ -177,6 +197,7 @@ int main(void)
 		VERDICT_TEST(a_slow_ramp_of_open_connections),
 		VERDICT_TEST(bursts_that_end),
 		VERDICT_TEST(tasks_found_by_a_walk_are_no_growth),
+		VERDICT_TEST(an_old_leak_is_still_one),
 		VERDICT_TEST(held_handles_are_told_apart),
 		VERDICT_TEST(a_short_window_is_not_clean),
 	};
