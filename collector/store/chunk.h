@@ -158,6 +158,9 @@ bool chunk_read(struct chunk_reader *c, const struct chunk_bytes *tasks,
 
 /* Passes one event; time and task of it are in event_t and tasks[next - 1]. false = end or damaged. */
 bool chunk_step(struct chunk_reader *c);
+/* Passes events up to the next one of a task, by index in the dictionary; the same task, and no chunk_step, for the
+ * whole walk. */
+bool chunk_step_task(struct chunk_reader *c, uint32_t task);
 /* The event last passed, in full. `ret_text`: malloc'd event of TASK_NAME and LABEL, else NULL. false = damaged. */
 bool chunk_record(struct chunk_reader *c, struct record *ret, struct weft_ev **ret_text);
 /* The numbers of a column, for scans; false = not there. */

@@ -266,31 +266,67 @@ bool chunk_numbers(const struct chunk_reader *c, unsigned column, struct chunk_c
 
 /* ---- the walk ---- */
 
-bool chunk_step(struct chunk_reader *c)
+/* The event before: a wake explains the delays of later polls of its task. */
+static void learn_wake(struct chunk_reader *c)
+{
+	const struct chunk_shape *s;
+
+	if (!c->next)
+		return;
+	s = &c->shape[c->shapes[c->next - 1]];
+	if (s->kind == WEFT_K_TASK_WAKE && s->value[2] && !(s->flags & RECORD_LATE))
+		c->wake[c->tasks[c->next - 1]] = c->event_t;
+}
+
+static inline bool pass_event(struct chunk_reader *c)
 {
 	struct chunk_column *time = &c->column[CHUNK_COL_TIME];
-	const struct chunk_shape *s;
 	uint64_t v;
 
-	if (c->next) { /* the event before: a wake explains the delays of later polls */
-		s = &c->shape[c->shapes[c->next - 1]];
-		if (s->kind == WEFT_K_TASK_WAKE && s->value[2] && !(s->flags & RECORD_LATE))
-			c->wake[c->tasks[c->next - 1]] = c->event_t;
-	}
-	if (c->next == c->n || c->damaged)
-		return false;
 	time->p = time->p ? varint_get(time->p, time->end, &v) : NULL;
 	if (!time->p) {
 		c->damaged = true;
 		return false;
 	}
-	s = &c->shape[c->shapes[c->next++]];
-	if (s->flags & RECORD_LATE)
+	if (c->shape[c->shapes[c->next++]].flags & RECORD_LATE)
 		c->event_t = c->now - (uint64_t)varint_unzigzag(v);
 	else
 		c->event_t = c->now += v;
 	c->damaged = c->event_t > INT64_MAX;
 	return !c->damaged;
+}
+
+bool chunk_step(struct chunk_reader *c)
+{
+	learn_wake(c);
+	return c->next != c->n && !c->damaged && pass_event(c);
+}
+
+/* The walk in locals: most events are passed over. */
+bool chunk_step_task(struct chunk_reader *c, uint32_t task)
+{
+	struct chunk_column *time = &c->column[CHUNK_COL_TIME];
+	const uint8_t *p = time->p;
+	uint64_t now = c->now, v;
+	uint32_t i = c->next;
+
+	learn_wake(c);
+	if (c->damaged)
+		return false;
+	for (; p && i < c->n && c->tasks[i] != task; i++) {
+		p = varint_get(p, time->end, &v);
+		if (p && !(c->shape[c->shapes[i]].flags & RECORD_LATE))
+			now += v;
+		else if (p && now - (uint64_t)varint_unzigzag(v) > INT64_MAX)
+			p = NULL;
+		if (now > INT64_MAX)
+			p = NULL;
+	}
+	c->damaged = !p && c->next < c->n;
+	time->p = p;
+	c->now = now;
+	c->next = i;
+	return i < c->n && !c->damaged && pass_event(c);
 }
 
 static bool column_of(const struct chunk_shape *s, unsigned field)

@@ -215,11 +215,10 @@ static bool next_column(struct event_cursor *c)
 {
 	struct chunk_reader *r = &c->reader;
 
-	while (chunk_step(r)) {
+	while (c->task_index >= 0 ? chunk_step_task(r, (uint32_t)c->task_index) : chunk_step(r)) {
 		const struct chunk_shape *s = &r->shape[r->shapes[r->next - 1]];
 
-		if ((c->task_index >= 0 && r->tasks[r->next - 1] != (uint32_t)c->task_index) ||
-		    (c->task >= 0 && c->task_index < 0))
+		if (c->task >= 0 && c->task_index < 0)
 			continue;
 		if ((c->kind >= 0 && s->kind != c->kind) || r->event_t < c->low ||
 		    r->event_t > c->high)
