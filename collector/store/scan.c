@@ -121,12 +121,12 @@ static void merge_task(struct scan_task *to, const struct scan_task *from)
 /* Sums by index of the chunk's dictionary first: the large table is touched once per task and chunk. */
 static bool add_chunk(struct scan_tasks *s, struct chunk_reader *r, const struct scan_range *range)
 {
-	struct scan_task *local = malloc((r->ntasks + 1ull) * sizeof(*local));
+	struct scan_task *local = calloc(r->ntasks + 1ull, sizeof(*local));
 
 	if (!local)
 		return false;
 	for (uint32_t i = 0; i < r->ntasks; i++)
-		local[i] = (struct scan_task){ .first_ns = UINT64_MAX };
+		local[i].first_ns = UINT64_MAX;
 	while (chunk_step(r))
 		if (r->event_t >= range->t0 && r->event_t <= range->t1)
 			add_event(&local[r->tasks[r->next - 1]], r);

@@ -312,7 +312,7 @@ static bool add_polls(struct pass *p, struct chunk_reader *r, bool whole)
 		}
 		if (!whole && (t < p->range->t0 || t > p->range->t1))
 			continue;
-		type = p->local[r->tasks[i]];
+		type = p->local ? p->local[r->tasks[i]] : NO_TYPE;
 		add_poll(type < types->n ? &types->at[type] : &p->unknown, v);
 	}
 	return true;
