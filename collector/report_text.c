@@ -65,13 +65,13 @@ static int full_text(const struct live_finding *f, FILE *out)
 	fprintf(out, "\n  %-9s %s\n", "cause", safe(f->cause).text);
 	if (f->location[0])
 		fprintf(out, "  %-9s %s\n", "spawned", safe(f->location).text);
-	fprintf(out, "  %-9s %s after the start, %s%s\n", "since",
+	fprintf(out, "  %-9s %s after watching began, %s%s\n", "since",
 		duration((double)f->first_ns / 1e9).text, f->resolved ? "over after " : "for ",
 		duration(since(f)).text);
 	for (uint32_t i = 0; i < f->evidence_n; i++)
 		fprintf(out, "  %-9s %s\n", i ? "" : "proof", safe(f->evidence[i].text).text);
 	if (f->harm_task_ms > 0)
-		fprintf(out, "  %-9s %.4g task-ms of other tasks\n", "harm", f->harm_task_ms);
+		fprintf(out, "  %-9s %.0f task-ms of other tasks\n", "harm", f->harm_task_ms);
 	stack_lines(f, out);
 	fprintf(out, "  %-9s %s\n", "advice", safe(f->advice).text);
 	fprintf(out, "  %-9s %s, confidence %.2f\n", "id", f->fingerprint, (double)f->confidence);
@@ -97,7 +97,7 @@ static int brief_text(const struct live_finding *f, FILE *out)
 	fprintf(out, ": %s\n", safe(f->cause).text);
 	fprintf(out, "where  %s%s%s\n", safe(where(f)).text, f->location[0] ? ", spawned at " : "",
 		safe(f->location).text);
-	fprintf(out, "since  %s%s, harm %.4g task-ms\n", duration(since(f)).text,
+	fprintf(out, "since  %s%s, harm %.0f task-ms\n", duration(since(f)).text,
 		f->resolved ? " (resolved)" : "", f->harm_task_ms);
 	if (f->evidence_n)
 		fprintf(out, "proof  %s\n", safe(f->evidence[0].text).text);
