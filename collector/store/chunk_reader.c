@@ -10,7 +10,6 @@
 #define EXTRA      4
 #define MAX_EVENTS (1u << 16)
 #define MAX_TASKS  (1u << 18)
-#define MAX_EVENT  (64u << 10)
 #define NEVER      UINT64_MAX
 
 void chunk_reader_init(struct chunk_reader *c)
@@ -116,28 +115,17 @@ int64_t chunk_find_task(const struct chunk_bytes *tasks, uint64_t task)
 
 /* ---- head ---- */
 
-static const uint8_t *get_u32(const uint8_t *p, const uint8_t *end, uint64_t most, uint32_t *ret)
-{
-	uint64_t v;
-
-	p = p ? varint_get(p, end, &v) : NULL;
-	if (!p || v > most)
-		return NULL;
-	*ret = (uint32_t)v;
-	return p;
-}
-
 static const uint8_t *get_shape(const uint8_t *p, const uint8_t *end, struct chunk_shape *s)
 {
 	uint32_t kind = 0, flags = 0, lane = 0, how = 0;
 
 	memset(s, 0, sizeof(*s));
-	p = get_u32(p, end, WEFT_EV_KINDS - 1, &kind);
-	p = get_u32(p, end, UINT8_MAX, &flags);
-	p = get_u32(p, end, UINT16_MAX, &lane);
-	p = get_u32(p, end, UINT32_MAX, &s->process);
-	p = get_u32(p, end, UINT32_MAX, &s->tid);
-	p = get_u32(p, end, UINT8_MAX, &how);
+	p = varint_get_u32(p, end, WEFT_EV_KINDS - 1, &kind);
+	p = varint_get_u32(p, end, UINT8_MAX, &flags);
+	p = varint_get_u32(p, end, UINT16_MAX, &lane);
+	p = varint_get_u32(p, end, UINT32_MAX, &s->process);
+	p = varint_get_u32(p, end, UINT32_MAX, &s->tid);
+	p = varint_get_u32(p, end, UINT8_MAX, &how);
 	if (!p || !chunk_is_column(kind))
 		return NULL;
 	s->kind = (uint8_t)kind;
@@ -172,9 +160,9 @@ static bool get_columns(struct chunk_reader *c, const uint8_t *p, const uint8_t 
 	uint64_t bytes[CHUNK_COLS];
 
 	memset(c->column, 0, sizeof(c->column));
-	p = get_u32(p, end, CHUNK_COLS, &columns);
+	p = varint_get_u32(p, end, CHUNK_COLS, &columns);
 	for (uint32_t i = 0; p && i < columns; i++) {
-		p = get_u32(p, end, CHUNK_COLS - 1, &id[i]);
+		p = varint_get_u32(p, end, CHUNK_COLS - 1, &id[i]);
 		p = p ? varint_get(p, end, &bytes[i]) : NULL;
 	}
 	for (uint32_t i = 0; p && i < columns; i++) {
@@ -239,8 +227,8 @@ bool chunk_read(struct chunk_reader *c, const struct chunk_bytes *tasks,
 	if (!p || !chunk_read_tasks(c, tasks))
 		return false;
 	p = varint_get(p, end, &c->base);
-	p = get_u32(p, end, MAX_EVENTS, &c->n);
-	p = get_u32(p, end, MAX_EVENTS, &c->nshapes);
+	p = varint_get_u32(p, end, MAX_EVENTS, &c->n);
+	p = varint_get_u32(p, end, MAX_EVENTS, &c->nshapes);
 	if (!p || c->base > INT64_MAX)
 		return false;
 	if (c->n > c->event_room) {
@@ -526,78 +514,4 @@ bool chunk_record(struct chunk_reader *c, struct record *ret, struct weft_ev **r
 	c->damaged |= !ok;
 	*ret = r;
 	return ok;
-}
-
-/* ---- flat events ---- */
-
-const uint8_t *chunk_unpack_event(const uint8_t *p, const uint8_t *end, struct weft_ev **ret)
-{
-	uint32_t size = 0;
-	struct weft_ev *ev;
-	size_t words, i = 0;
-
-	p = get_u32(p, end, MAX_EVENT, &size);
-	if (!p || size < sizeof(*ev) || size % 8)
-		return NULL;
-	ev = calloc(1, size);
-	words = size / 8;
-	while (ev && p && i < words) {
-		uint32_t zeros = 0, kept = 0;
-
-		p = get_u32(p, end, words - i, &zeros);
-		i += zeros;
-		p = get_u32(p, end, words - i, &kept);
-		if (!p || (size_t)(end - p) < kept * 8ull || !(zeros + kept)) {
-			p = NULL;
-			break;
-		}
-		memcpy((uint64_t *)ev + i, p, kept * 8ull);
-		p += kept * 8ull;
-		i += kept;
-	}
-	if (!p || !ev || ev->size != size) {
-		free(ev);
-		return NULL;
-	}
-	*ret = ev;
-	return p;
-}
-
-int chunk_next_flat(const uint8_t **p, const uint8_t *end, uint64_t base, struct chunk_flat *io)
-{
-	const uint8_t *at = *p;
-	uint32_t pos = 0, flags = 0;
-	uint64_t t = 0;
-
-	io->ev = NULL;
-	if (!at || at >= end)
-		return -ENODATA;
-	at = get_u32(at, end, MAX_EVENTS, &pos);
-	at = at ? varint_get(at, end, &t) : NULL;
-	at = get_u32(at, end, UINT16_MAX, &flags);
-	at = at ? chunk_unpack_event(at, end, &io->ev) : NULL;
-	*p = at;
-	if (!at)
-		return -EBADMSG;
-	io->pos += pos;
-	io->t_ns = base + (uint64_t)varint_unzigzag(t);
-	io->flags = (uint16_t)flags;
-	return 0;
-}
-
-size_t chunk_read_counts(const uint8_t *p, size_t bytes, struct chunk_count *ret, size_t max)
-{
-	const uint8_t *end = p + bytes;
-	size_t n = 0;
-
-	while (p && p < end && n < max) {
-		struct chunk_count c = { 0 };
-
-		p = get_u32(p, end, UINT32_MAX, &c.process);
-		p = get_u32(p, end, WEFT_EV_KINDS - 1, &c.kind);
-		p = p ? varint_get(p, end, &c.n) : NULL;
-		if (p)
-			ret[n++] = c;
-	}
-	return n;
 }

@@ -86,6 +86,19 @@ static inline const uint8_t *varint_skip(const uint8_t *p, const uint8_t *end, s
 	return n ? NULL : p;
 }
 
+/* A number of at most `most`; NULL p gives NULL, so that calls can follow each other unchecked. */
+static inline const uint8_t *varint_get_u32(const uint8_t *p, const uint8_t *end, uint64_t most,
+					    uint32_t *ret)
+{
+	uint64_t v;
+
+	p = p ? varint_get(p, end, &v) : NULL;
+	if (!p || v > most)
+		return NULL;
+	*ret = (uint32_t)v;
+	return p;
+}
+
 static inline uint64_t varint_zigzag(int64_t v)
 {
 	return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
