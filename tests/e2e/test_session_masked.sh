@@ -29,5 +29,7 @@ says "$TMP_E2E/whole.txt" "^  off-cpu" || fail "no off-cpu interval of a blockin
 
 session none -s 1 -m bpf "$PID"
 says_error none 'cannot trace'
+session btf -s 1 -m btf "$PID"
+says_error btf 'no BTF; Linux 5.15 or newer'
 session unknown -s 1 -m no_such_feature "$PID"
 says_error unknown 'unknown kernel feature'
