@@ -144,6 +144,10 @@ static inline struct weft_trace_thread *weft_trace_enter(uint64_t up, uint64_t s
 {
 	struct weft_trace_thread *t = &weft_trace_thread;
 
+#ifdef __SANITIZE_ADDRESS__
+	/* gcc 12's null check takes the address of this thread-local for NULL on some paths. */
+	__asm__("" : "+r"(t));
+#endif
 	if (__builtin_expect(t->ready == up && *t->gate, 1))
 		return t;
 	return weft_trace_prepare(t, up, stamp) ? t : NULL;

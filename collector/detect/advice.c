@@ -23,8 +23,7 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_SMOL] = "Do not join a thread inside a task: use smol::unblock(..).await.",
 	},
 	[ADVICE_FILE] = {
-		[WEFT_RT_WEFT] = "Run the call inside weft_spawn_blocking(); for a pipe, FIFO or device set O_NONBLOCK and await "
-				 "weft_fd_wait() first.",
+		[WEFT_RT_WEFT] = "Run the call inside weft_spawn_blocking(); a pipe, FIFO or device: O_NONBLOCK and weft_fd_wait().",
 		[WEFT_RT_TOKIO] = "Use tokio::fs, or run the call inside tokio::task::spawn_blocking; for pipes tokio::net::unix::pipe.",
 		[WEFT_RT_ASYNC_STD] = "Use async_std::fs, or run the call inside async_std::task::spawn_blocking.",
 		[WEFT_RT_SMOL] = "Use smol::fs, or wrap the call: smol::unblock(|| ..).await.",
@@ -48,8 +47,7 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_SMOL] = "Use smol::process::Command and .status().await.",
 	},
 	[ADVICE_FAULT] = {
-		[WEFT_RT_WEFT] = "Memory had to be read from disk (mapped file or swap): read the file inside weft_spawn_blocking(), or lock "
-				 "what is hot with mlock.",
+		[WEFT_RT_WEFT] = "Memory had to be read from disk (mapped file or swap): touch it inside weft_spawn_blocking().",
 		[WEFT_RT_TOKIO] = "Memory had to be read from disk (mapped file or swap): touch it inside tokio::task::spawn_blocking.",
 		[WEFT_RT_ASYNC_STD] = "Memory had to be read from disk (mapped file or swap): touch it inside spawn_blocking.",
 		[WEFT_RT_SMOL] = "Memory had to be read from disk (mapped file or swap): touch it inside smol::unblock.",

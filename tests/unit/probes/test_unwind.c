@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
 
 static struct sleeper s;
@@ -166,6 +167,9 @@ static void test_mapped_later(void **state)
 	if (s.pid == 0) {
 		char byte;
 
+		/* Without randomisation old and new image lie at the same addresses. */
+		personality((unsigned long)personality(0xffffffff) &
+			    ~(unsigned long)ADDR_NO_RANDOMIZE);
 		if (read(go[0], &byte, 1) == 1)
 			execl(path, path, "s", (char *)NULL);
 		_exit(127);
