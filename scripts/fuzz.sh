@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 rc=0
 for program in "$@"; do
-	name=${program##*/} work=${program%/*}/work/${program##*/}
+	name=${program##*/} work=${program%/*}/found/${program##*/}
 	mkdir -p "$work/corpus" "$work/crashes"
 	seeds=()
 	[ -d "tests/fuzz/corpus/$name" ] && seeds=("tests/fuzz/corpus/$name")
