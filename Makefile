@@ -3,6 +3,7 @@
 #
 #   V=1          show the commands          WERROR=1     warnings are errors
 #   BUILD=dir    output folder              SAN=address|thread|coverage|fuzz   instrumented build (own BUILD)
+#   URING=       without the io_uring driver, as where liburing is missing
 #   OFFLINE=1    without libbpf, clang, bpftool (what `make offline` does)
 #   EXTRA_CFLAGS, EXTRA_LDFLAGS             added last
 
@@ -45,17 +46,23 @@ STRICT   := $(if $(filter 1,$(WERROR)),-Werror)
 ALL_CFLAGS  = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS = $(SANFLAGS) -Wl,--as-needed $(LDFLAGS) $(EXTRA_LDFLAGS)
 
+# liburing 2.3 or later: the runtime's second driver. Without it the rest is built.
+ifeq ($(origin URING),undefined)
+URING := $(shell $(CC) -E -include liburing.h -x c /dev/null 2>/dev/null | grep -qw io_uring_enter2 && echo 1)
+endif
+
 # Extra flags and libraries by top-level folder. --as-needed drops what nothing refers to.
+FLAGS_runtime   = $(if $(URING),-DWEFT_URING)
 FLAGS_probes    = -I$(BUILD)/bpf
 FLAGS_collector = -I$(BUILD)/gen
-FLAGS_tui       = -DNCURSES_WIDECHAR=1
-FLAGS_tests     = $(FLAGS_probes) $(FLAGS_collector) $(FLAGS_tui)
-LIBS_runtime    = -pthread
+FLAGS_tui       = -I$(BUILD)/gen -DNCURSES_WIDECHAR=1
+FLAGS_tests     = $(FLAGS_runtime) $(FLAGS_probes) $(FLAGS_collector) $(FLAGS_tui)
+LIBS_runtime    = $(if $(URING),-luring) -pthread
 LIBS_probes     = $(if $(OFFLINE),,-lbpf -lcap-ng) -ldw -lelf -liberty -lcapstone -lz
 LIBS_collector  = -lsqlite3 -ljansson
-LIBS_tui        = -lncursesw -ltinfo
+LIBS_tui        = -lncursesw -ltinfo -lz
 LIBS_tests      = -lcmocka
-LIBS_all        = $(LIBS_tui) $(LIBS_collector) $(LIBS_probes) -pthread -lm -ldl
+LIBS_all        = $(LIBS_tui) $(LIBS_collector) $(LIBS_probes) $(LIBS_runtime) -lm -ldl
 
 folder    = $(firstword $(subst /, ,$(1)))
 src_flags = $(ALL_CFLAGS) $(FLAGS_$(call folder,$(1)))
@@ -77,8 +84,14 @@ find_c  = $(sort $(shell find $(1) -name '*.c' $(2) 2>/dev/null))
 obj     = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 pic     = $(patsubst %.c,$(BUILD)/pic/%.o,$(1))
 
-runtime_src   := $(call find_c,runtime,-not -path 'runtime/examples/*')
-example_src   := $(sort $(wildcard runtime/examples/*.c))
+runtime_src   := $(call find_c,runtime,-not -path 'runtime/examples/*' $(if $(URING),,-not -name 'uring*'))
+example_all   := $(sort $(wildcard runtime/examples/*.c))
+# An example may name a header of a library: /* needs: openssl/ssl.h */. Without it the rest is built.
+example_out   := $(shell grep -H '^/\* needs: ' $(example_all) /dev/null | \
+	while IFS=': ' read -r file _ _ header _; do \
+		$(CC) -E -include "$$header" -x c -o /dev/null /dev/null 2>/dev/null || echo $$file; done)
+example_src   := $(filter-out $(example_out),$(example_all))
+$(if $(example_out),$(info left out, a library is missing (scripts/install_deps.sh): $(example_out)))
 bpf_src       := $(if $(OFFLINE),,$(sort $(wildcard probes/bpf/*.bpf.c)))
 offline_src   := $(call find_c,probes/base probes/symbols probes/offline)
 online_src    := $(call find_c,probes,-not -path 'probes/bpf/*' -not -path 'probes/offline/*')
@@ -94,19 +107,23 @@ support_src   := $(call find_c,tests/support)
 stress_src    := $(sort $(wildcard tests/stress/*.c))
 workload_src  := $(sort $(wildcard tests/workloads/*.c))
 wsupport_src  := $(call find_c,tests/workloads/support)
+example_tests := $(sort $(wildcard tests/examples/test_*.sh))
 helper_src    := $(sort $(wildcard tests/e2e/helpers/*.c))
 bench_src     := $(sort $(wildcard tests/bench/*.c))
 bsupport_src  := $(call find_c,tests/bench/support)
+runtimes_src  := $(sort $(wildcard tests/bench/runtimes/*.c))
+micro_src     := $(sort $(wildcard tests/bench/runtimes/micro/*.c))
 fuzz_src      := $(sort $(wildcard tests/fuzz/*.c))
 
 test_src := $(unit_src) $(replay_src) $(support_src) $(stress_src) $(workload_src) $(wsupport_src) \
-	    $(helper_src) $(bench_src) $(bsupport_src) $(fuzz_src)
+	    $(helper_src) $(bench_src) $(bsupport_src) $(runtimes_src) $(micro_src) $(fuzz_src)
 all_src  := $(runtime_src) $(example_src) $(probes_src) $(collector_src) $(extension_src) $(tui_src) \
 	    $(main_src) $(test_src)
 
 queries := $(sort $(wildcard collector/queries/*.sql))
 schema  := $(wildcard collector/store/schema.sql)
 assets  := $(sort $(wildcard collector/export/assets/*))
+knowledge := $(filter-out %/README.md,$(sort $(wildcard tui/knowledge/*.md)))
 
 # ---------------------------------------------------------------- products (empty when there is no source)
 
@@ -114,12 +131,15 @@ lib_runtime   := $(if $(runtime_src),$(BUILD)/libweft.a)
 lib_probes    := $(if $(probes_src),$(BUILD)/lib/libprobes.a)
 lib_collector := $(if $(collector_src),$(BUILD)/lib/libcollector.a)
 lib_tui       := $(if $(tui_src),$(BUILD)/lib/libtui.a)
+# An archive: a test takes of it what it uses, and so carries libweft (and its probe points) only if it uses that.
+lib_support   := $(BUILD)/lib/libsupport.a
 libs          := $(lib_tui) $(lib_collector) $(lib_probes)
 
 shared    := $(if $(runtime_src),$(BUILD)/libweft.so.0 $(BUILD)/libweft.so $(BUILD)/weft.pc)
+man3      := $(if $(runtime_src),$(BUILD)/man/man3/.made)
 skeletons := $(bpf_src:probes/bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
 generated := $(if $(schema),$(BUILD)/gen/schema_sql.h) $(if $(queries),$(BUILD)/gen/queries_sql.h) \
-	     $(if $(assets),$(BUILD)/gen/export_assets.h)
+	     $(if $(assets),$(BUILD)/gen/export_assets.h) $(if $(knowledge),$(BUILD)/gen/knowledge_md.h)
 program   := $(if $(main_src),$(BUILD)/weft)
 extension := $(if $(extension_src),$(BUILD)/weft_events.so)
 examples  := $(if $(runtime_src),$(example_src:runtime/examples/%.c=$(BUILD)/examples/%))
@@ -130,15 +150,17 @@ replay_bin := $(replay_src:%.c=$(BUILD)/%)
 stress_bin := $(stress_src:%.c=$(BUILD)/%)
 helper_bin := $(helper_src:tests/e2e/helpers/%.c=$(BUILD)/tests/e2e/%)
 bench_bin  := $(bench_src:tests/bench/%.c=$(BUILD)/bench/%)
+example_clients := $(filter %/half_close %/name_server,$(helper_bin))
 load       := $(filter $(BUILD)/bench/load,$(bench_bin))
+rival_bin  := $(addprefix $(BUILD)/bench/runtimes/,$(if $(runtimes_src),bare service micro))
 fuzz_bin   := $(fuzz_src:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 plain_bin  := $(unit_bin) $(replay_bin) $(fuzz_bin)
 tests_bin  := $(plain_bin) $(stress_bin) $(helper_bin)
 
 .PHONY: all tests help
-all: $(lib_runtime) $(shared) $(libs) $(program) $(extension) $(examples) $(workloads) $(load) ## build everything but the tests
+all: $(lib_runtime) $(shared) $(man3) $(libs) $(program) $(extension) $(examples) $(workloads) $(load) ## build everything but the tests
 
-tests: $(tests_bin) $(workloads) $(bench_bin) ## build the tests and benchmarks
+tests: $(tests_bin) $(workloads) $(bench_bin) $(rival_bin) ## build the tests and benchmarks
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -146,7 +168,7 @@ help: ## this list
 # ---------------------------------------------------------------- compile
 
 # Rebuilds when the flags differ from the last run; WERROR is left out, it changes no object.
-flags_line = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(EXTRA_CFLAGS)
+flags_line = $(CC) $(ALL_CFLAGS) $(FLAGS_runtime) $(ALL_LDFLAGS) $(EXTRA_CFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(flags_line)' | cmp -s - $@ || printf '%s\n' '$(flags_line)' > $@
 FORCE:
@@ -171,7 +193,7 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/flags
 # Generated headers must exist before the first compile; afterwards the .d files know who uses them.
 $(call obj,$(probes_src)): | $(skeletons)
 $(call obj,$(test_src)): | $(skeletons) $(generated)
-$(call obj,$(collector_src)) $(call pic,$(collector_src) $(extension_src)): | $(generated)
+$(call obj,$(tui_src) $(collector_src)) $(call pic,$(collector_src) $(extension_src)): | $(generated)
 
 $(BUILD)/bpf/%.bpf.o: probes/bpf/%.bpf.c
 	$(call need,CLANG,clang)
@@ -202,6 +224,11 @@ $(BUILD)/gen/export_assets.h: $(assets) scripts/embed.sh $(BUILD)/lists/assets
 	$(call say,GEN,$@)
 	$(Q)scripts/embed.sh --table --full-names embedded_asset embedded_assets $(assets) > $@
 
+$(BUILD)/gen/knowledge_md.h: $(knowledge) scripts/embed.sh $(BUILD)/lists/knowledge
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)scripts/embed.sh --table embedded_topic embedded_topics $(knowledge) > $@
+
 # ---------------------------------------------------------------- link
 
 list_runtime   = $(call obj,$(runtime_src))
@@ -209,9 +236,11 @@ list_shared    = $(call pic,$(runtime_src))
 list_probes    = $(call obj,$(probes_src))
 list_collector = $(call obj,$(collector_src))
 list_tui       = $(call obj,$(tui_src))
+list_support   = $(call obj,$(support_src))
 list_extension = $(call pic,$(collector_src) $(offline_src))
 list_queries   = $(queries)
 list_assets    = $(assets)
+list_knowledge = $(knowledge)
 
 # A file taken away must leave its library too: the list of members is a prerequisite.
 $(BUILD)/lists/%: FORCE
@@ -227,6 +256,7 @@ $(eval $(call archive,runtime,$(BUILD)/libweft.a))
 $(eval $(call archive,probes,$(BUILD)/lib/libprobes.a))
 $(eval $(call archive,collector,$(BUILD)/lib/libcollector.a))
 $(eval $(call archive,tui,$(BUILD)/lib/libtui.a))
+$(eval $(call archive,support,$(BUILD)/lib/libsupport.a))
 $(eval $(call archive,extension,$(BUILD)/lib/libextension.a))
 
 map := $(wildcard runtime/libweft.map)
@@ -239,18 +269,24 @@ comma := ,
 $(BUILD)/libweft.so: $(BUILD)/libweft.so.0
 	$(Q)ln -sf libweft.so.0 $@
 
-$(BUILD)/weft.pc: Makefile
+$(BUILD)/weft.pc: Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
 		'Name: weft' 'Description: Async runtime for C with probe points' 'Version: $(VERSION)' \
-		'Cflags: -I$${includedir}/weft' 'Libs: -L$${libdir} -lweft' 'Libs.private: -pthread' > $@
+		'Cflags: -I$${includedir}/weft' 'Libs: -L$${libdir} -lweft' 'Libs.private: $(LIBS_runtime)' > $@
 
-# A test may ask the linker for more on a line of its own: /* ldflags: -Wl,--wrap=write */
+# Manual pages of the public API, out of the comments in its headers.
+api_headers := runtime/async.h $(sort $(wildcard runtime/api/*.h))
+$(BUILD)/man/man3/.made: $(api_headers) scripts/man3.sh
+	$(call say,MAN,$(@D))
+	$(Q)scripts/man3.sh $(VERSION) $(@D) $(api_headers) && touch $@
+
+# A test or example may ask the linker for more on a line of its own: /* ldflags: -Wl,--wrap=write */
 own_ldflags = $(shell sed -n 's|^/\* ldflags: \(.*\) \*/$$|\1|p' $(1) 2>/dev/null)
 define link
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) $(call own_ldflags,$(1)) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(2)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(2) $(call own_ldflags,$(1))
 endef
 
 $(BUILD)/weft: $(call obj,$(main_src)) $(libs)
@@ -263,15 +299,15 @@ $(BUILD)/weft_events.so: $(call pic,$(extension_src)) $(BUILD)/lib/libextension.
 		$(filter %.o,$^) $(filter %.a,$^) $(LIBS_collector) $(filter-out -lbpf -lcap-ng,$(LIBS_probes)) -pthread -lm
 
 $(BUILD)/examples/%: $(BUILD)/obj/runtime/examples/%.o $(lib_runtime)
-	$(call link,,$(LIBS_runtime))
+	$(call link,runtime/examples/$*.c,$(LIBS_runtime))
 
 $(BUILD)/workloads/%: $(BUILD)/obj/tests/workloads/%.o $(call obj,$(wsupport_src)) $(lib_runtime)
 	$(call link,,$(LIBS_runtime) -lm)
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(support_src)) $(libs) $(lib_runtime)
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(lib_support) $(libs) $(lib_runtime)
 	$(call link,tests/unit/$*.c,$(LIBS_tests) $(LIBS_all))
 
-$(BUILD)/tests/replay/%: $(BUILD)/obj/tests/replay/%.o $(call obj,$(support_src)) $(libs) $(lib_runtime)
+$(BUILD)/tests/replay/%: $(BUILD)/obj/tests/replay/%.o $(lib_support) $(libs) $(lib_runtime)
 	$(call link,tests/replay/$*.c,$(LIBS_tests) $(LIBS_all))
 
 $(BUILD)/tests/stress/%: $(BUILD)/obj/tests/stress/%.o $(lib_runtime)
@@ -286,19 +322,29 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(fuzz_main) $(libs) $(lib_runtime)
 	$(call link,tests/fuzz/$*.c,$(LIBS_all) $(if $(fuzz_main),,-fsanitize=fuzzer))
 
 # The demo and the end-to-end tests want load too: part of `all`, needs no library of ours.
-$(load): $(call obj,tests/bench/load.c tests/bench/support/client.c tests/bench/support/histogram.c)
+$(load): $(call obj,$(patsubst %,tests/bench/%.c,load support/client support/histogram support/process))
 	$(call link,,-lm)
+
+# What `make bench-runtimes` runs beside the Rust peers: linked as a user's service is.
+rival_objects := $(call obj,tests/bench/runtimes/http.c)
+$(BUILD)/bench/runtimes/micro: $(call obj,$(micro_src) tests/bench/support/process.c tests/bench/support/row.c) \
+		$(lib_runtime)
+	$(call link,,$(LIBS_runtime))
+
+$(BUILD)/bench/runtimes/%: $(BUILD)/obj/tests/bench/runtimes/%.o $(rival_objects) $(lib_runtime)
+	$(call link,,$(LIBS_runtime))
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(bsupport_src)) $(libs) $(lib_runtime)
 	$(call link,tests/bench/$*.c,$(LIBS_all))
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: check check-unit check-replay check-bpf check-asan check-tsan check-valgrind stress bench fuzz coverage lint format
+.PHONY: check check-rust-full gallery stress-healthy check-unit check-replay check-bpf check-asan check-tsan check-valgrind stress soak bench bench-runtimes bench-rust fuzz coverage lint format
 run_tests = BUILD=$(BUILD) WEFT=$(BUILD)/weft SAN=$(SAN) scripts/run_tests.sh
 
-check: $(plain_bin) $(program) $(extension) $(workloads) ## unit + replay tests, layer and header checks; needs no privilege
-	@$(run_tests) $(plain_bin) scripts/check_layers.sh scripts/check_headers.sh
+check: $(plain_bin) $(shared) $(man3) $(program) $(extension) $(workloads) $(examples) $(load) $(example_clients) ## unit, replay and example tests, layer and header checks; needs no privilege
+	@$(run_tests) $(plain_bin) $(example_tests) scripts/check_layers.sh scripts/check_headers.sh \
+		scripts/check_no_probes.sh scripts/check_man3.sh
 
 check-unit: $(unit_bin) $(workloads)
 	@$(run_tests) $(unit_bin)
@@ -319,9 +365,21 @@ check-tsan: ## stress programs and unit tests of runtime and collector under Thr
 check-instrumented: $(plain_bin) $(program) $(workloads)
 	@$(run_tests) $(plain_bin)
 
-thread_bin := $(stress_bin) $(filter $(BUILD)/tests/unit/runtime/% $(BUILD)/tests/unit/collector/%,$(unit_bin))
+# Left out: one thread that plays all orders of several is slow there and shows it nothing.
+thread_bin := $(stress_bin) $(filter-out %/test_interleave %/test_interleave_in_place,$(filter $(BUILD)/tests/unit/runtime/% $(BUILD)/tests/unit/collector/%,$(unit_bin)))
 check-threads: $(thread_bin) $(workloads)
 	@WEFT_STRESS_SECONDS=$${WEFT_STRESS_SECONDS:-5} $(run_tests) $(thread_bin)
+
+check-rust-full: all $(helper_bin) ## Rust services in all builds and versions against their own truth (root, an hour; ROWS="tokio-1.24 lto" for a part), and what `weft explain` says of heavy crates, compiled; needs cargo
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft tests/e2e/test_rust_matrix.sh full
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft CYCLES=100 tests/e2e/test_tokio.sh
+	@WEFT=$(BUILD)/weft KNOWLEDGE_DIR=$(abspath $(BUILD))/knowledge tests/knowledge/check.sh c rust fails full
+
+gallery: $(program) $(workloads) ## symptom x flavour from real runs, sick and healthy; root, 40 minutes; GALLERY="tokio" or "busy-loop spin" for a part
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft scripts/gallery.sh $(GALLERY)
+
+stress-healthy: $(program) $(workloads) $(examples) $(load) $(BUILD)/tests/e2e/stop_threads ## healthy programs under stress, C and Tokio, a minute each: nothing may be found; root, cargo, 20 minutes; HEALTHY="http tokio" for a part
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft scripts/stress_healthy.sh $(HEALTHY)
 
 check-valgrind: $(unit_bin) ## unit tests under valgrind
 	@WEFT_TEST_WRAP='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite' \
@@ -330,8 +388,17 @@ check-valgrind: $(unit_bin) ## unit tests under valgrind
 stress: $(stress_bin) ## stress programs, WEFT_STRESS_SECONDS each (20)
 	@WEFT_STRESS_SECONDS=$${WEFT_STRESS_SECONDS:-20} $(run_tests) $(stress_bin)
 
+soak: $(BUILD)/tests/stress/stress_soak ## all flavours at full load for WEFT_SOAK_SECONDS (600): no leak, no lost wake, no fd left
+	@WEFT_STRESS_SECONDS=$${WEFT_SOAK_SECONDS:-600} $<
+
 bench: $(bench_bin) $(program) $(examples) $(workloads) ## measure; prints a table, writes build/bench.json; BENCH="--quick probe service" for a part
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft scripts/bench.sh $(BENCH)
+
+bench-runtimes: $(rival_bin) $(load) $(program) ## Weft's flavours beside Tokio, async-std, smol and a bare loop; needs cargo; BENCH=--quick
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft WEFT_BENCH_TIMEOUT=$${WEFT_BENCH_TIMEOUT:-3600} scripts/bench.sh $(BENCH) runtimes
+
+bench-rust: $(load) $(program) ## what tracing costs a Tokio service, beside tokio-console's subscriber; needs root and cargo; BENCH=--quick
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft WEFT_BENCH_TIMEOUT=$${WEFT_BENCH_TIMEOUT:-1800} scripts/bench.sh $(BENCH) rust
 
 fuzz: ## run the fuzz targets, WEFT_FUZZ_SECONDS each (30)
 	$(call need,CLANG,clang)
@@ -378,6 +445,11 @@ man = $(sort $(wildcard tui/man/*.[1-8]))
 install: all ## PREFIX, DESTDIR, LIBDIR
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/weft
 	$(if $(program),$(Q)install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft)
+	$(if $(program),$(Q)ln -sf weft $(DESTDIR)$(PREFIX)/bin/cargo-weft)
+	$(if $(program),$(Q)install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d)
+	$(if $(program),$(Q)$(BUILD)/weft help --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weft)
+	$(if $(program),$(Q)$(BUILD)/weft help --completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_weft)
+	$(if $(program),$(Q)$(BUILD)/weft help --completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/weft.fish)
 	$(if $(extension),$(Q)install -D -m 755 $(BUILD)/weft_events.so $(DESTDIR)$(LIBDIR)/weft/weft_events.so)
 	$(if $(lib_runtime),$(Q)install -m 644 $(BUILD)/libweft.a $(DESTDIR)$(LIBDIR)/libweft.a)
 	$(if $(lib_runtime),$(Q)install -m 755 $(BUILD)/libweft.so.0 $(DESTDIR)$(LIBDIR)/libweft.so.0)
@@ -386,6 +458,8 @@ install: all ## PREFIX, DESTDIR, LIBDIR
 	$(Q)for h in $(pub); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/weft/$$h; done
 	$(Q)test ! -f runtime/weft.h || echo '#include "runtime/weft.h"' > $(DESTDIR)$(PREFIX)/include/weft/weft.h
 	$(Q)for m in $(man); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
+	$(if $(man3),$(Q)install -d $(DESTDIR)$(PREFIX)/share/man/man3)
+	$(if $(man3),$(Q)install -m 644 $(BUILD)/man/man3/*.3 $(DESTDIR)$(PREFIX)/share/man/man3)
 
 clean: ## remove build/
 	$(Q)rm -rf $(BUILD)

@@ -17,6 +17,9 @@
 #include <limits.h>
 #include <stdint.h>
 
+#include "runtime/await_chain.h"
+#include "runtime/compiler.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -28,25 +31,6 @@ extern "C" {
 typedef int weft_poll_t;
 #define WEFT_PENDING INT_MIN
 #define WEFT_READY   0
-
-/* Where an async function waits. Read from outside by address: layout is fixed. */
-struct weft_await_site {
-	const void *resume;
-	const char *func;
-	const char *file;
-	uint32_t line;
-	uint32_t pad;
-};
-
-/*
- * Head of every frame, 16 bytes. The await chain of a suspended task is root frame -> callee ->
- * callee ...; it is complete whenever the task is not being polled.
- */
-struct weft_frame {
-	const struct weft_await_site *at; /* NULL: not started, running, or done */
-	uint32_t self;                    /* low half of the address at the first suspension */
-	int32_t callee; /* byte distance to the awaited frame's head, 0 = a leaf */
-};
 
 /* rc: result of the last await. weft_on: enum weft_wait of the leaf that the function waits for. */
 #define WEFT_FRAME              \
@@ -81,6 +65,7 @@ static inline void weft_frame_suspend(struct weft_cx_chain *chain, struct weft_f
  */
 #define weft_async_begin(f)                                                            \
 	{                                                                              \
+		WEFT_SOME_LABEL                                                        \
 		__typeof__(f) const weft_frame_ = (f);                                 \
 		if (weft_frame_->weft.at) {                                            \
 			const void *weft_resume_ = weft_frame_->weft.at->resume;       \

@@ -32,10 +32,15 @@ static bool flip_unless_complete(struct weft_task *task, uint64_t bit)
 	return true;
 }
 
-static void handle_drop(struct weft_task *task, unsigned what)
+void weft_join_trace_drop(const struct weft_task *task, unsigned what)
 {
 	WEFT_EMIT(HANDLE_DROP, task->head.id, weft_thread.task_id | (uint64_t)what << 48, 0);
-	(void)what;
+	(void)task, (void)what;
+}
+
+void weft_join_release(struct weft_task *task, unsigned what)
+{
+	weft_join_trace_drop(task, what);
 	weft_task_unref_handle(task);
 }
 
@@ -45,7 +50,7 @@ static weft_poll_t join_ready(struct weft_join **handle)
 	int rc = task->rc;
 
 	*handle = NULL;
-	handle_drop(task, WEFT_D_COMPLETE);
+	weft_join_release(task, WEFT_D_COMPLETE);
 	return rc == WEFT_PENDING ? -ECANCELED : rc;
 }
 
@@ -105,8 +110,22 @@ struct weft_join *weft_join_detach(struct weft_join *handle)
 
 	if (task) {
 		joiner_take(task);
-		handle_drop(task, WEFT_D_DETACH);
+		weft_join_release(task, WEFT_D_DETACH);
 	}
+	return NULL;
+}
+
+struct weft_join *weft_join_drop(struct weft_join *handle)
+{
+	struct weft_task *task = task_of(handle);
+
+	if (!task)
+		return NULL;
+	if (!task->rt->ops->drop_cancels)
+		return weft_join_detach(handle);
+	joiner_take(task);
+	weft_task_abort(task);
+	weft_join_release(task, WEFT_D_CANCEL);
 	return NULL;
 }
 

@@ -12,13 +12,14 @@
  *
  * (offsets and strides are in the header). A *lane* belongs to one thread that emits events: a
  * worker, a blocking-pool thread or a foreign thread that spawns or wakes. It has one page of
- * status (struct weft_lane) and one page of batch (struct weft_batch + records).
+ * status (struct weft_lane), behind it WEFT_BATCH_BYTES of batch (struct weft_batch + records).
+ * A hit costs as much as 30 records, hence four pages: see the measurements in README.md.
  *
  * Commit protocol. `weft_lane.commit` = seq << 32 | head is the only commit point: records in
- * [sizeof(struct weft_batch), head) of the batch page are complete when the word is read with
- * acquire order. When the page can't take the next record the writer fires one flush probe,
- * writes the base counts of the next batch, then release-stores (seq + 1) << 32 | header size and
- * reuses the page. A reader copies, then loads the word again (acquire fence between): if seq has moved
+ * [sizeof(struct weft_batch), head) of the batch are complete when the word is read with acquire
+ * order; what lies beyond is nobody's. When a record of any fixed size might not fit any more the writer fires
+ * one flush probe, writes the base counts of the next batch, then release-stores (seq + 1) << 32 |
+ * header size and reuses the bytes. A reader copies, then loads the word again (acquire fence between): if seq has moved
  * the copy is void and the bytes went through the flush probe. Consumers drop what they already
  * have by (lane, seq, offset).
  *
@@ -33,7 +34,9 @@
 
 #include <linux/types.h>
 
-#define WEFT_ABI_VERSION  1u
+#include "runtime/await_chain.h"
+
+#define WEFT_ABI_VERSION  2u /* 1: batches of one page, lane_stride two pages; else the same */
 #define WEFT_MAP_MAGIC    0x31504d5446455757ull /* "WWEFTMP1" */
 #define WEFT_MAP_NAME     "weft-trace"
 #define WEFT_PAGE         4096u
@@ -56,7 +59,7 @@ enum weft_level { WEFT_LEVEL_OFF, WEFT_LEVEL_LIGHT, WEFT_LEVEL_NORMAL, WEFT_LEVE
  *
  *   X(ENUM, code, "name", lowest level, words)
  *
- *  RUNTIME_START  w1 runtime:32 | flavour:8 << 32 | workers:16 << 48
+ *  RUNTIME_START  w1 runtime:32 | flavour:8 << 32 | driver:8 << 40 (enum weft_driver_kind) | workers:16 << 48
  *  RUNTIME_STOP   w1 runtime:32
  *  WORKER_START   w1 runtime:32 | worker:16 << 32          w2 tid (own pid namespace)
  *  WORKER_STOP    w1 as above                              w2 tid
@@ -70,18 +73,22 @@ enum weft_level { WEFT_LEVEL_OFF, WEFT_LEVEL_LIGHT, WEFT_LEVEL_NORMAL, WEFT_LEVE
  *                 the stamp is the poll's END; one record per poll, written at its end
  *  TASK_WAKE      w1 task    w2 waking task:48 or 0 | kind:8 << 48 (enum weft_waker_kind) | flags:8 << 56 (1 = made runnable,
  *                 0 = was already notified or running)
- *  TASK_END       w1 task    w2 by task:48 or 0 | reason:8 << 48 (enum weft_end)
+ *  TASK_END       w1 task    w2 by task:48 or 0 | reason:8 << 48 (enum weft_end) | errno:8 << 56 (of WEFT_E_ERROR, 255 and more
+ *                 as 255; 0 = not known)
  *  HANDLE_DROP    w1 task    w2 by task:48 or 0 | what:8 << 48 (enum weft_drop)
  *  STEAL          w1 from worker:16 | to worker:16 << 16 | tasks:32 << 32   w2 runtime:32
  *  QUEUE_DEPTH    w1 local:32 | inject:32 << 32            w2 runtime:32 | worker:16 << 32
  *  TIMER_ARM      w1 timer id  w2 task  w3 deadline, CLOCK_MONOTONIC ns
  *  TIMER_FIRE     w1 timer id  w2 task  w3 deadline, CLOCK_MONOTONIC ns
+ *                 w2 0: no single timer is known, but what a driver was told to wait until, and w1 is WEFT_TIMER_OF_DRIVER | ticks
+ *                 since it came back from that wait; the stamp is the first poll after it
  *  TIMER_CANCEL   w1 timer id  w2 task  w3 deadline, CLOCK_MONOTONIC ns
  *  JOB_START      w1 job id    w2 task that asked, or 0   w3 ticks it waited in the pool's queue
  *  JOB_END        w1 job id    w2 task that asked, or 0   w3 ticks it ran
  *  IO_READY       w1 fd:32 | epoll events:32 << 32         w2 task woken, or 0
  *  DRIVER_TURN    w1 io events:32 | timers fired:32 << 32  w2 ticks waited in the kernel
- *  LOCK_WAIT      w1 resource address  w2 task:48 | op:8 << 48 (0 wait, 1 acquired, 2 released)
+ *  LOCK_WAIT      w1 resource address  w2 task:48 | op:8 << 48 (0 wait, 1 acquired, 2 released,
+ *                 3 gave up waiting)
  *  MISUSE         w1 code:32 (enum weft_misuse) | site:32 << 32   w2 task or 0
  *  LEVEL          w1 level now in force on this lane (first record of the lane at that level)
  *  LABEL          w1 bytes:16 | key length:16 << 16 | value length:16 << 32   w2 task   w3.. key, value
@@ -133,6 +140,7 @@ enum weft_flavour {
 	WEFT_F_EXECUTOR
 };
 enum weft_park { WEFT_PARK_DRIVER = 1, WEFT_PARK_FUTEX = 2 };
+#define WEFT_TIMER_OF_DRIVER (1ull << 63) /* in a TIMER_FIRE without a task */
 enum weft_result { WEFT_R_PENDING = 0, WEFT_R_READY = 1, WEFT_R_CANCELLED = 2, WEFT_R_ERROR = 3 };
 enum weft_waker_kind {
 	WEFT_W_TASK = 1,
@@ -149,7 +157,8 @@ enum weft_spawn_flag {
 	WEFT_S_DETACHED = 1,
 	WEFT_S_LOCAL = 2,
 	WEFT_S_BLOCK_ON = 4,
-	WEFT_S_NAMED = 8
+	WEFT_S_NAMED = 8,
+	WEFT_S_GROUP = 16,
 };
 enum weft_misuse {
 	WEFT_M_TIME_OFF = 1, /* timer used in a runtime built without timers */
@@ -159,9 +168,13 @@ enum weft_misuse {
 	WEFT_M_WRONG_THREAD, /* thread-bound task polled or woken onto another worker */
 	WEFT_M_DOUBLE_AWAIT,
 	WEFT_M_AFTER_SHUTDOWN,
+	WEFT_M_NOT_HELD,         /* a lock let go that nobody held */
+	WEFT_M_FREED_IN_USE,     /* a lock or channel freed while held or waited for */
+	WEFT_M_BLOCKING_IN_TASK, /* a blocking_ call in a thread that polls a task */
+	WEFT_M_BLOCK_IN_PLACE,   /* no other thread could drive meanwhile, or not in its own poll */
 };
 
-/* Batch page: this header, then records up to the committed head. 32 bytes. */
+/* A batch: this header, then records up to the committed head. 32 bytes. */
 struct weft_batch {
 	__u32 magic; /* WEFT_BATCH_MAGIC */
 	__u16 lane;
@@ -171,8 +184,9 @@ struct weft_batch {
 	__u64 emitted;     /* records emitted by this lane before this batch, all kinds */
 	__u64 first_stamp; /* full 64-bit stamp when the batch was opened */
 };
-#define WEFT_BATCH_MAGIC 0x54414257u /* "WBAT" */
-#define WEFT_BATCH_BYTES WEFT_PAGE
+#define WEFT_BATCH_MAGIC   0x54414257u /* "WBAT" */
+#define WEFT_BATCH_BYTES   16384u
+#define WEFT_BATCH_BYTES_1 4096u /* ABI 1 */
 
 enum weft_lane_role {
 	WEFT_LANE_FREE,
@@ -259,6 +273,11 @@ struct weft_task_head {
 	__u32 bytes; /* of the whole block */
 	__u32 runtime;
 };
+enum weft_driver_kind {
+	WEFT_D_EPOLL = 0, /* also of writers that knew no other */
+	WEFT_D_URING = 1,
+	WEFT_D_EPOLL_INSTEAD = 2, /* of io_uring, which the builder would have taken */
+};
 enum weft_task_bit {
 	WEFT_T_RUNNING = 1,
 	WEFT_T_COMPLETE = 2,
@@ -279,12 +298,14 @@ struct weft_runtime_entry {
 	__u64 inject_depth;
 	__u64 timers;        /* armed */
 	__u64 driver_stamp;  /* last turn of the driver (while traced) */
-	__u32 driver_worker; /* who owns the driver now, 0xffffffff = nobody */
+	__u32 driver_worker; /* who owns the driver now, 0xffffffff = nobody, WEFT_REACTOR */
 	__u32 fds;
 	__u32 pool_threads, pool_busy;
 	__u64 pool_queue;
 	char name[56];
 };
+
+#define WEFT_REACTOR 0xfffffffeu /* a thread that is no worker owns the driver, for good */
 
 #define WEFT_CLOCK_MONOTONIC 0u
 #define WEFT_CLOCK_TSC       1u
@@ -299,8 +320,9 @@ struct weft_map_header {
 	__u64 start_stamp;
 	__u64 start_mono_ns; /* CLOCK_MONOTONIC beside start_stamp; a hint (time namespaces), the reader takes its own pairs */
 	__u64 map_bytes;
-	__u32 lane_offset, lane_stride; /* status page; the batch page is at + WEFT_PAGE */
-	__u32 max_lanes, lanes;         /* lanes: release-stored, only grows */
+	__u32 lane_offset,
+		lane_stride;    /* status page; the batch is at + WEFT_PAGE, to the lane's end */
+	__u32 max_lanes, lanes; /* lanes: release-stored, only grows */
 	__u32 site_offset, site_stride, max_sites, sites; /* sites: release-stored, only grows */
 	__u32 slab_offset, max_slabs, slabs,
 		slabs_missed; /* slabs: release-stored, only grows; missed: blocks not in the table */
@@ -308,6 +330,15 @@ struct weft_map_header {
 	__u64 lost_events;                 /* their events: produced and lost, all kinds */
 	__u8 kind_words[WEFT_MAX_KINDS];   /* words of each kind; 0 = variable or unknown */
 	struct weft_runtime_entry runtime[WEFT_MAX_RUNTIMES];
+	__u32 frame_offset; /* of a task's root frame from its head; absent when header_bytes ends before it */
+	__u32 first_runtime; /* task blocks with a lower runtime are a forked child's copy of its parent's; ABI 1: 0 */
+	/* Of the address of the task that awaits this one's end, while WEFT_T_JOIN_WAKER is set, from its head. May be absent. */
+	__u32 joiner_offset;
+	/*
+	 * A wait for a lock, wherever in the task's block: byte offsets in it of the task's address, of the queue's address and
+	 * of its state:32, which is waiter_queued while it waits. A queue begins with the holder's task id:64. All 0: not told.
+	 */
+	__u8 waiter_task, waiter_queue, waiter_state, waiter_queued;
 };
 
 #define WEFT_ASSERT(name, cond) \
@@ -329,7 +360,7 @@ WEFT_ASSERT(header, sizeof(struct weft_map_header) <= WEFT_PAGE);
  *
  *   X(c_name, "probe-name", arguments)
  *
- * The three flush points carry whole batches: arg0 batch page, arg1 bytes (header + records),
+ * The three flush points carry whole batches: arg0 the batch, arg1 bytes (header + records),
  * arg2 lane | seq << 32, arg3 stamp just before the probe. Exactly one of the three is fired per
  * batch, that of the level in force. A watcher attaches its program to all three, without a
  * semaphore, and raises the level through a level point (below).

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/futex.h"
+#include "runtime/base/memory.h"
 #include "runtime/executor/executor.h"
+#include "runtime/executor/root.h"
+#include "runtime/bound.h"
+#include "runtime/group.h"
 #include "runtime/trace.h"
 
-#define MAX_WORKERS 256u
+#define MAX_WORKERS     256u
+#define DEFAULT_DRIVERS 64u
 #define DEFAULT_INTERVAL \
 	61u /* as Tokio's: prime, so that it doesn't beat with the program's own cycles */
 #define DEFAULT_BLOCKING      512u
@@ -38,6 +42,10 @@ static int config_read(const struct weft_config *from, struct weft_config *to)
 		n = sizeof(*to);
 	memcpy(to, from ? from : to, n < sizeof(*to) ? n : sizeof(*to));
 	to->flavour = pick(to->flavour, WEFT_MULTI_THREAD);
+	if (to->flavour == WEFT_CURRENT_THREAD)
+		to->workers = 1;
+	else if (to->flavour == WEFT_EXECUTOR)
+		to->workers = pick(to->workers, DEFAULT_DRIVERS);
 	to->workers = pick(to->workers, default_workers());
 	to->max_blocking = pick(to->max_blocking, DEFAULT_BLOCKING);
 	to->inject_interval = pick(to->inject_interval, DEFAULT_INTERVAL);
@@ -59,6 +67,12 @@ static void entry_fill(struct weft_runtime *rt, const struct weft_config *config
 	WEFT_SET(entry->driver_worker, UINT32_MAX);
 }
 
+/* The driver is turned by one thread at a time everywhere, by always the same one here. */
+static bool one_thread(const struct weft_runtime *rt)
+{
+	return rt->workers == 1 || rt->ops->flavour == WEFT_REACTOR_POOL;
+}
+
 static int open_parts(struct weft_runtime *rt, const struct weft_config *config)
 {
 	int rc;
@@ -68,12 +82,13 @@ static int open_parts(struct weft_runtime *rt, const struct weft_config *config)
 	if (!rt->entry)
 		return -ENOMEM;
 	entry_fill(rt, config);
-	rc = weft_driver_init(&rt->driver);
+	rc = weft_driver_init(&rt->driver, config->driver, one_thread(rt));
 	if (rc) {
 		weft_trace_runtime_close(rt->entry, rt->entry_heap);
 		return rc;
 	}
 	weft_timer_wheel_init(&rt->wheel, weft_clock_ns());
+	weft_precise_init(&rt->precise, config->precise_timers_ns);
 	weft_pool_init(&rt->pool, config->max_blocking, config->keep_alive_ns);
 	return 0;
 }
@@ -84,7 +99,14 @@ static void close_parts(struct weft_runtime *rt)
 	weft_timer_wheel_done(&rt->wheel);
 	weft_driver_done(&rt->driver);
 	weft_trace_runtime_close(rt->entry, rt->entry_heap);
-	free(rt);
+	weft_memory_free(rt);
+}
+
+static enum weft_driver_kind driver_kind(const struct weft_runtime *rt)
+{
+	if (rt->driver.ops != &weft_epoll_ops)
+		return WEFT_D_URING;
+	return rt->driver.why ? WEFT_D_EPOLL_INSTEAD : WEFT_D_EPOLL;
 }
 
 int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret)
@@ -97,7 +119,7 @@ int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret
 		return rc;
 	if (!weft_executor_find(c.flavour))
 		return -ENOTSUP;
-	rt = calloc(1, sizeof(*rt));
+	rt = weft_memory_alloc(sizeof(*rt));
 	if (!rt)
 		return -ENOMEM;
 	rt->ops = weft_executor_find(c.flavour);
@@ -106,14 +128,17 @@ int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret
 	rt->driver_interval = c.driver_interval;
 	rt->io = !c.no_io;
 	rt->time = !c.no_time;
+	rt->no_spin = c.no_spin;
 	strncpy(rt->name, c.name, sizeof(rt->name) - 1);
 	rc = open_parts(rt, &c);
 	if (rc) {
-		free(rt);
+		weft_memory_free(rt);
 		return rc;
 	}
-	WEFT_EMIT(RUNTIME_START, rt->id | (uint64_t)c.flavour << 32 | (uint64_t)c.workers << 48, 0,
-		  0);
+	WEFT_EMIT(RUNTIME_START,
+		  rt->id | (uint64_t)c.flavour << 32 | (uint64_t)driver_kind(rt) << 40 |
+			  (uint64_t)c.workers << 48,
+		  0, 0);
 	rc = rt->ops->start(rt);
 	if (rc)
 		close_parts(rt);
@@ -245,67 +270,86 @@ void weft_runtime_stats(const struct weft_runtime *rt, struct weft_runtime_stats
 		.timers = __atomic_load_n(&rt->wheel.armed, __ATOMIC_RELAXED),
 		.inject_depth = __atomic_load_n(&entry->inject_depth, __ATOMIC_RELAXED),
 		.pool_queue = __atomic_load_n(&entry->pool_queue, __ATOMIC_RELAXED),
-		.workers = entry->workers,
+		.workers = __atomic_load_n(&entry->workers, __ATOMIC_RELAXED),
 		.pool_threads = __atomic_load_n(&entry->pool_threads, __ATOMIC_RELAXED),
 		.pool_busy = __atomic_load_n(&entry->pool_busy, __ATOMIC_RELAXED),
 		.fds = __atomic_load_n(&entry->fds, __ATOMIC_RELAXED),
 	};
 }
 
+static int spawn_new(struct weft_spawn *spawn, struct weft_group *group, struct weft_task **ret)
+{
+	int rc;
+
+	if (group) {
+		spawn->member = weft_group_member_new(group);
+		if (!spawn->member)
+			return -ENOMEM;
+	}
+	rc = weft_task_new(spawn, ret);
+	if (rc)
+		weft_group_member_free(spawn->member);
+	else if (group)
+		weft_group_enter(spawn->member, *ret);
+	return rc;
+}
+
+/* What stands in the way, or 0. */
+static int spawn_check(struct weft_spawn *spawn, const struct weft_spawn_options *options)
+{
+	struct weft_bound *set = options->local ? weft_bound_here() : NULL;
+
+	if (options->local && (!set || (spawn->rt && spawn->rt != set->root->rt)))
+		return -EPERM;
+	if (set)
+		spawn->rt = set->root->rt;
+	if (!spawn->rt)
+		return -EINVAL;
+	if (weft_runtime_running(spawn->rt) && !(set && set->ending))
+		return 0;
+	weft_misuse(WEFT_M_AFTER_SHUTDOWN, weft_thread.cx ? weft_thread.cx->task : NULL);
+	return -ESHUTDOWN;
+}
+
 int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
 		  const struct weft_spawn_options *options, weft_task_fn *fn,
 		  const struct weft_frame_bytes *frame)
 {
-	struct weft_spawn spawn = { rt ? rt : weft_thread.rt, site, options->name, fn, frame, 0 };
-	struct weft_join **wanted = options->detach ? NULL : options->join;
+	struct weft_spawn spawn = {
+		rt ? rt : weft_thread.rt, site, options->name, fn, frame, 0, NULL, 0
+	};
+	struct weft_join **wanted = options->detach || options->group ? NULL : options->join;
 	struct weft_task *task;
-	int rc;
+	int rc = spawn_check(&spawn, options);
 
-	if (!spawn.rt)
-		return -EINVAL;
-	if (!weft_runtime_running(spawn.rt)) {
-		weft_misuse(WEFT_M_AFTER_SHUTDOWN, weft_thread.cx ? weft_thread.cx->task : NULL);
-		return -ESHUTDOWN;
-	}
-	if (!wanted)
-		spawn.flags = WEFT_S_DETACHED;
-	rc = weft_task_new(&spawn, &task);
 	if (rc)
 		return rc;
+	if (options->group)
+		spawn.flags = WEFT_S_GROUP;
+	else if (!wanted)
+		spawn.flags = WEFT_S_DETACHED;
+	if (options->local) {
+		spawn.flags |= WEFT_S_LOCAL;
+		spawn.tail = weft_bound_tail_bytes();
+	}
+	rc = spawn_new(&spawn, options->group, &task);
+	if (rc)
+		return rc;
+	if (options->local)
+		weft_bound_enter(weft_bound_here(), task);
 	if (wanted)
 		*wanted = (struct weft_join *)task;
 	weft_task_schedule(task, WEFT_W_SPAWN);
 	return 0;
 }
 
-/* Polls on this thread; between polls it sleeps on the task's own futex word. */
-static int drive(struct weft_runtime *rt, struct weft_task *task)
-{
-	struct weft_cx cx = { .runtime = rt };
-	enum weft_task_next next;
-
-	weft_thread = (struct weft_thread){ .rt = rt, .cx = &cx };
-	while ((next = weft_task_poll(&cx, task)) != WEFT_TASK_ENDED) {
-		if (next == WEFT_TASK_AGAIN)
-			continue;
-		weft_trace_park();
-		/*
-		 * Acquire: pairs with the release store of the waker, which owns the notification
-		 * and passes it on.
-		 */
-		while (!__atomic_exchange_n(&task->wake_word, 0, __ATOMIC_ACQUIRE))
-			weft_futex_wait(&task->wake_word, 0, UINT64_MAX);
-	}
-	weft_thread = (struct weft_thread){ .rt = NULL };
-	return task->rc;
-}
-
 int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_fn *fn, void *frame,
 		     size_t bytes)
 {
 	struct weft_frame_bytes copy = { frame, bytes };
-	struct weft_spawn spawn = { rt, site, NULL, fn, &copy, WEFT_S_BLOCK_ON };
-	struct weft_trace_role role = { WEFT_LANE_FOREIGN, rt->id, UINT32_MAX };
+	struct weft_spawn spawn = { rt, site, NULL, fn, &copy, WEFT_S_BLOCK_ON, NULL, 0 };
+	struct weft_thread outer = weft_thread; /* empty, but inside weft_block_in_place() */
+	struct weft_bound bound;
 	struct weft_task *task;
 	int rc;
 
@@ -320,12 +364,64 @@ int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_
 	else
 		rc = weft_task_new(&spawn, &task);
 	if (rc == 0) {
-		weft_trace_thread_begin(&role, NULL);
-		rc = drive(rt, task);
+		task->wake_word = WEFT_ROOT_NOTIFIED;
+		/*
+		 * A shutdown since the look above may have walked over the tasks before this one was
+		 * there. Acq_rel, on the word that the shutdown swaps: it sees the task, or this
+		 * sees it.
+		 */
+		if (__atomic_fetch_add(&rt->state, 0, __ATOMIC_ACQ_REL) != WEFT_RT_RUNNING)
+			weft_task_abort(task);
+		weft_bound_begin(&bound, task);
+		rt->ops->block_on(rt, task);
+		weft_bound_end(&bound);
+		weft_thread = outer;
+		rc = task->rc;
 		memcpy(frame, task->frame, bytes);
 		weft_task_unref(task);
 	}
 	__atomic_fetch_sub(&rt->block_on, 1, __ATOMIC_ACQ_REL);
 	weft_futex_wake(&rt->block_on, 1);
 	return rc;
+}
+
+/* Pends until it is cancelled, which is what shutdown does to it. */
+static weft_poll_t until_shutdown(struct weft_cx *cx, struct weft_yield *f)
+{
+	(void)f;
+	return weft_is_cancelled(cx) ? WEFT_READY : weft_pending(cx, WEFT_WAIT_UNKNOWN);
+}
+
+int weft_runtime_run(struct weft_runtime *rt)
+{
+	static struct weft_site site = { __FILE__, __func__, "weft_runtime_run", __LINE__, 0 };
+	struct weft_yield f = { 0 };
+
+	return weft_block_on_at(rt, &site, (weft_task_fn *)(void *)until_shutdown, &f, sizeof(f));
+}
+
+uint32_t weft_flavour_find(const char *name)
+{
+	const struct weft_executor_ops *ops = weft_executor_find_name(name);
+
+	return ops ? ops->flavour : 0;
+}
+
+const char *weft_flavour_name(uint32_t flavour)
+{
+	const struct weft_executor_ops *ops = weft_executor_find(flavour);
+
+	return ops ? ops->name : NULL;
+}
+
+uint32_t weft_runtime_flavour(const struct weft_runtime *rt)
+{
+	return rt->ops->flavour;
+}
+
+const char *weft_runtime_driver(const struct weft_runtime *rt, const char **ret_why)
+{
+	if (ret_why)
+		*ret_why = rt->driver.why;
+	return rt->driver.ops->name;
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/task.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/futex.h"
+#include "runtime/base/memory.h"
 #include "runtime/base/slab.h"
 #include "runtime/executor/executor.h"
+#include "runtime/executor/root.h"
+#include "runtime/bound.h"
+#include "runtime/group.h"
 #include "runtime/trace.h"
 
+#define STAMP_SPAWNS 32u
 #define CANCEL_LIMIT 1000u /* operations refused to a cancelled task before it is taken off */
 
 __thread struct weft_thread weft_thread __attribute__((tls_model("initial-exec")));
@@ -22,22 +25,36 @@ const char *weft_task_name(const struct weft_task *task)
 	return own ? own : weft_trace_site_get(task->head.site)->name;
 }
 
+static struct weft_task_extra *extra_new(struct weft_task *task, const char *name)
+{
+	size_t bytes = strlen(name) + 1;
+	struct weft_task_extra *extra = weft_memory_alloc(sizeof(*extra) + bytes);
+
+	if (!extra)
+		return NULL;
+	memcpy(extra->name, name, bytes);
+	/* Release: an outside reader that sees the address sees the name. */
+	__atomic_store_n(&task->head.name, (uint64_t)(uintptr_t)extra->name, __ATOMIC_RELEASE);
+	task->extra = 1;
+	return extra;
+}
+
+struct weft_task_extra *weft_task_extra_get(struct weft_task *task)
+{
+	struct weft_task_extra *extra = weft_task_extra(task);
+
+	return extra ? extra : extra_new(task, weft_task_name(task));
+}
+
 /* The site's own name costs nothing; another one is copied and lives as long as the block. */
 static bool name_set(struct weft_task *task, const struct weft_site *site, const char *name)
 {
-	char *copy;
-
 	task->head.name = 0;
-	task->owns_name = 0;
+	task->extra = 0;
 	if (!name || strcmp(name, site->name) == 0)
 		return true;
-	copy = strdup(name);
-	if (!copy)
-		return false;
-	task->head.name = (uint64_t)(uintptr_t)copy;
-	task->owns_name = 1;
 	task->flags |= WEFT_S_NAMED;
-	return true;
+	return extra_new(task, name) != NULL;
 }
 
 static void alive_add(struct weft_runtime *rt, uint64_t n)
@@ -45,11 +62,29 @@ static void alive_add(struct weft_runtime *rt, uint64_t n)
 	__atomic_fetch_add(&rt->entry->alive, n, __ATOMIC_RELAXED);
 }
 
+/*
+ * Reading the clock is a seventh of a spawn. While nobody traces, a worker uses one reading for several tasks,
+ * at most those of 61 polls without a sleep between: a watcher that comes later reads ages off it.
+ */
+static uint64_t spawn_stamp(void)
+{
+	struct weft_thread *t = &weft_thread;
+
+	if (t->stamp_left && !weft_trace_on()) {
+		t->stamp_left--;
+		return t->stamp;
+	}
+	t->stamp = weft_clock_stamp();
+	t->stamp_left = t->worker ? STAMP_SPAWNS : 0;
+	return t->stamp;
+}
+
 int weft_task_new(const struct weft_spawn *spawn, struct weft_task **ret)
 {
 	uint32_t bytes, refs = spawn->flags & WEFT_S_DETACHED ? 1 : 2;
 	uint32_t site = __atomic_load_n(&spawn->site->id, __ATOMIC_ACQUIRE);
-	struct weft_task *task = weft_slab_alloc(sizeof(*task) + spawn->frame->bytes, &bytes);
+	struct weft_task *task =
+		weft_slab_alloc(sizeof(*task) + spawn->frame->bytes + spawn->tail, &bytes);
 
 	if (!task)
 		return -ENOMEM;
@@ -58,7 +93,7 @@ int weft_task_new(const struct weft_spawn *spawn, struct weft_task **ret)
 	task->next = NULL;
 	task->fn = spawn->fn;
 	task->rt = spawn->rt;
-	task->joiner = NULL;
+	task->member = spawn->member;
 	task->canceller = 0;
 	task->rc = 0;
 	task->links = 0;
@@ -71,12 +106,13 @@ int weft_task_new(const struct weft_spawn *spawn, struct weft_task **ret)
 	task->head.site = site;
 	task->head.polls = 0;
 	task->head.parent = weft_thread.task_id;
-	task->head.spawn_stamp = weft_clock_stamp();
+	task->head.spawn_stamp = spawn_stamp();
 	task->head.wake_stamp = weft_trace_on() ? task->head.spawn_stamp : 0;
 	task->head.runtime = spawn->rt->id;
 	memcpy(task->frame, spawn->frame->data, spawn->frame->bytes);
-	WEFT_SET(task->head.state,
-		 WEFT_T_NOTIFIED | (refs == 2 ? WEFT_T_JOIN_INTEREST : 0) | refs * WEFT_TASK_REF);
+	WEFT_SET(task->head.state, WEFT_T_NOTIFIED | (refs == 2 ? WEFT_T_JOIN_INTEREST : 0) |
+					   (spawn->member ? WEFT_T_JOIN_WAKER : 0) |
+					   refs * WEFT_TASK_REF);
 	/* Release: an outside reader that sees the id sees the head. */
 	__atomic_store_n(&task->head.id, __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED),
 			 __ATOMIC_RELEASE);
@@ -91,8 +127,7 @@ static void task_free(struct weft_task *task)
 	uint32_t bytes = task->head.bytes;
 
 	__atomic_store_n(&task->head.id, 0, __ATOMIC_RELEASE);
-	if (task->owns_name)
-		free((void *)(uintptr_t)task->head.name);
+	weft_memory_free(weft_task_extra(task));
 	weft_slab_free(task, bytes);
 }
 
@@ -143,20 +178,12 @@ bool weft_task_notify(struct weft_task *task, unsigned kind)
 	return runnable;
 }
 
-/*
- * The thread inside weft_block_on may free the task as soon as it sees the word: blocks are never
- * unmapped.
- */
-static void wake_block_on(struct weft_task *task)
-{
-	__atomic_store_n(&task->wake_word, 1, __ATOMIC_RELEASE);
-	weft_futex_wake(&task->wake_word, 1);
-}
-
 void weft_task_schedule(struct weft_task *task, unsigned kind)
 {
-	if (__builtin_expect(task->flags & WEFT_S_BLOCK_ON, 0))
-		wake_block_on(task);
+	if (__builtin_expect(task->flags & WEFT_S_LOCAL, 0))
+		weft_bound_schedule(task);
+	else if (__builtin_expect(task->flags & WEFT_S_BLOCK_ON, 0))
+		weft_root_wake(task);
 	else
 		task->rt->ops->schedule(task->rt, task, kind);
 }
@@ -202,12 +229,26 @@ static void links_check(struct weft_task *task)
 		weft_task_ref(task);
 }
 
+/* Whoever waits for the end. */
+static void tell(struct weft_task *task)
+{
+	struct weft_task *joiner = task->joiner;
+
+	if (task->flags & WEFT_S_GROUP) {
+		weft_group_leave(task->member);
+		return;
+	}
+	weft_task_wake(joiner, WEFT_W_TASK);
+	weft_task_unref(joiner);
+}
+
 static void task_end(struct weft_cx *cx, struct weft_task *task, weft_poll_t rc)
 {
-	struct weft_task *joiner;
 	uint64_t old;
 
 	task->rc = rc;
+	if (__builtin_expect(task->extra, 0))
+		weft_local_end(weft_task_extra(task));
 	links_check(task);
 	weft_trace_task_end(task,
 			    task->flags & WEFT_S_BLOCK_ON
@@ -216,13 +257,10 @@ static void task_end(struct weft_cx *cx, struct weft_task *task, weft_poll_t rc)
 			    end_reason(task, cx));
 	alive_add(task->rt, (uint64_t)-1);
 	/* Release: rc and whatever the task wrote, before COMPLETE. Acquire: the joiner field. */
-	old = __atomic_fetch_xor(&task->head.state, WEFT_T_RUNNING | WEFT_T_COMPLETE,
+	old = __atomic_fetch_add(&task->head.state, WEFT_T_COMPLETE - WEFT_T_RUNNING,
 				 __ATOMIC_ACQ_REL);
-	joiner = task->joiner;
-	if (old & WEFT_T_JOIN_WAKER) {
-		weft_task_wake(joiner, WEFT_W_TASK);
-		weft_task_unref(joiner);
-	}
+	if (old & WEFT_T_JOIN_WAKER)
+		tell(task);
 	weft_task_unref(task);
 }
 
@@ -237,7 +275,8 @@ static void cx_arm(struct weft_cx *cx, struct weft_task *task, bool cancelled)
 
 enum weft_task_next weft_task_poll(struct weft_cx *cx, struct weft_task *task)
 {
-	uint64_t old = __atomic_fetch_xor(&task->head.state, WEFT_T_NOTIFIED | WEFT_T_RUNNING,
+	/* NOTIFIED is set and RUNNING is not: the difference turns one into the other. */
+	uint64_t old = __atomic_fetch_sub(&task->head.state, WEFT_T_NOTIFIED - WEFT_T_RUNNING,
 					  __ATOMIC_ACQ_REL);
 	struct weft_trace_poll poll;
 	weft_poll_t rc;
@@ -253,8 +292,7 @@ enum weft_task_next weft_task_poll(struct weft_cx *cx, struct weft_task *task)
 	cx->task = NULL;
 	if (rc == WEFT_PENDING) {
 		weft_thread.task_id = 0;
-		old = __atomic_fetch_and(&task->head.state, ~(uint64_t)WEFT_T_RUNNING,
-					 __ATOMIC_ACQ_REL);
+		old = __atomic_fetch_sub(&task->head.state, WEFT_T_RUNNING, __ATOMIC_ACQ_REL);
 		return old & WEFT_T_NOTIFIED ? WEFT_TASK_AGAIN : WEFT_TASK_IDLE;
 	}
 	task_end(cx, task, rc);

@@ -27,32 +27,76 @@ void weft_trace_spawn(struct weft_task *task, const struct weft_site *site)
 	}
 }
 
-/*
- * wake_stamp belongs to whoever made the task runnable, until it is scheduled. At `light` the
- * stamp isn't worth its price: only polls over 1 ms are written there.
- */
-void weft_trace_wake(uint64_t up, struct weft_task *task, unsigned kind, bool runnable)
+static inline void count_wake(struct weft_lane *lane, uint64_t task)
 {
-	uint64_t by = weft_thread.task_id, id = task->head.id, *to;
-	bool written = weft_trace_level(up) >= WEFT_AT_TASK_WAKE;
-	uint64_t stamp = written ? weft_clock_stamp() : 0;
-	struct weft_trace_thread *t = weft_trace_enter(up, stamp);
+	WEFT_ADD(lane->wakes, 1);
+	if (weft_thread.task_id == task)
+		WEFT_ADD(lane->self_wakes, 1);
+}
+
+/* At `light` the stamp isn't worth its price: only polls over 1 ms are written there. */
+static __attribute__((noinline)) void wake_light(uint64_t up, struct weft_task *task)
+{
+	struct weft_trace_thread *t = weft_trace_enter(up, 0);
 
 	if (!t)
 		return;
-	WEFT_ADD(t->lane->wakes, 1);
-	if (by == id)
-		WEFT_ADD(t->lane->self_wakes, 1);
-	if (!written) {
-		WEFT_ADD(t->lane->filtered[WEFT_K_TASK_WAKE], 1);
-		return;
-	}
-	if (runnable)
+	count_wake(t->lane, task->head.id);
+	WEFT_ADD(t->lane->filtered[WEFT_K_TASK_WAKE], 1);
+}
+
+/* wake_stamp belongs to whoever made the task runnable, until it is scheduled. */
+static inline void wake_put(struct weft_trace_thread *t, struct weft_task *task, uint64_t how,
+			    uint64_t stamp)
+{
+	uint64_t id = task->head.id;
+
+	count_wake(t->lane, id);
+	if (how >> 56)
 		WEFT_SET(task->head.wake_stamp, stamp);
-	to = weft_trace_open(t, WEFT_K_TASK_WAKE, stamp, 3);
-	WEFT_SET(to[1], id);
-	WEFT_SET(to[2], by | (uint64_t)kind << 48 | (uint64_t)runnable << 56);
-	weft_trace_commit(t, WEFT_K_TASK_WAKE, 3);
+	weft_trace_put(t, WEFT_CODE_TASK_WAKE, stamp,
+		       (uint64_t[3]){ id, weft_thread.task_id | how });
+}
+
+static __attribute__((noinline)) void wake_slow(uint64_t up, struct weft_task *task, uint64_t how)
+{
+	uint64_t stamp = weft_clock_stamp();
+	struct weft_trace_thread *t = weft_trace_make_ready(up, stamp);
+
+	if (t)
+		wake_put(t, task, how, stamp);
+}
+
+void weft_trace_wake(uint64_t up, struct weft_task *task, unsigned kind, bool runnable)
+{
+	struct weft_trace_thread *t = weft_trace_self();
+	uint64_t how = (uint64_t)kind << 48 | (uint64_t)runnable << 56;
+
+	if (weft_trace_level(up) < WEFT_AT_TASK_WAKE)
+		wake_light(up, task);
+	else if (weft_trace_ready(t, up))
+		wake_put(t, task, how, arch_tsc());
+	else
+		wake_slow(up, task, how);
+}
+
+static inline uint64_t poll_begun(struct weft_trace_thread *t, struct weft_task *task,
+				  uint64_t *ret_delay, uint64_t stamp)
+{
+	uint64_t woken = task->head.wake_stamp;
+
+	if (t->ready ? *t->gate : *weft_trace_gate)
+		WEFT_SET(t->lane->poll_start, stamp);
+	*ret_delay = woken && stamp >= woken ? stamp - woken : WEFT_TICKS_UNKNOWN;
+	if (woken)
+		WEFT_SET(task->head.wake_stamp, 0);
+	return stamp;
+}
+
+static __attribute__((noinline)) uint64_t poll_start_slow(struct weft_task *task,
+							  uint64_t *ret_delay)
+{
+	return poll_begun(weft_trace_self(), task, ret_delay, weft_clock_stamp());
 }
 
 /*
@@ -61,18 +105,15 @@ void weft_trace_wake(uint64_t up, struct weft_task *task, unsigned kind, bool ru
  */
 uint64_t weft_trace_poll_start(struct weft_task *task, uint64_t *ret_delay)
 {
-	struct weft_trace_thread *t = &weft_trace_thread;
-	uint64_t stamp = t->now, woken = task->head.wake_stamp;
+	struct weft_trace_thread *t = weft_trace_self();
+	uint64_t last = t->now;
 
 	t->now = 0;
-	if (!stamp || stamp < woken || t->now_poll + 1 != t->lane->poll_seq)
-		stamp = weft_clock_stamp();
-	if (t->ready ? *t->gate : *weft_trace_gate)
-		WEFT_SET(t->lane->poll_start, stamp);
-	*ret_delay = woken && stamp >= woken ? stamp - woken : WEFT_TICKS_UNKNOWN;
-	if (woken)
-		WEFT_SET(task->head.wake_stamp, 0);
-	return stamp;
+	if (last && last >= task->head.wake_stamp && t->now_poll + 1 == t->lane->poll_seq)
+		return poll_begun(t, task, ret_delay, last);
+	if (!weft_clock_tsc)
+		return poll_start_slow(task, ret_delay);
+	return poll_begun(t, task, ret_delay, arch_tsc());
 }
 
 static void count_poll(struct weft_lane *lane, uint64_t ticks)
@@ -95,15 +136,13 @@ static uint64_t result_of(weft_poll_t rc)
 	return rc < 0 ? WEFT_R_ERROR : WEFT_R_READY;
 }
 
-void weft_trace_poll_end(uint64_t up, const struct weft_trace_poll *poll, struct weft_task *task,
-			 weft_poll_t rc)
+/* What comes of a poll that is over. */
+static inline void poll_put(struct weft_trace_thread *t, const struct weft_trace_poll *poll,
+			    struct weft_task *task, weft_poll_t rc, uint64_t stamp)
 {
-	uint64_t stamp = weft_clock_stamp(), ticks = stamp - poll->start, *to;
-	struct weft_trace_thread *t = weft_trace_enter(up, stamp);
-	bool light = weft_trace_level(up) == WEFT_LEVEL_LIGHT;
+	uint64_t ticks = stamp - poll->start;
+	bool light = t->level == WEFT_LEVEL_LIGHT;
 
-	if (!t)
-		return;
 	/* What a task leaves behind at its end may take long. */
 	if (rc == WEFT_PENDING && t->role.role == WEFT_LANE_WORKER)
 		t->now = stamp;
@@ -119,17 +158,38 @@ void weft_trace_poll_end(uint64_t up, const struct weft_trace_poll *poll, struct
 	 */
 	if (rc == WEFT_PENDING && !light && (weft_task_state(task) & WEFT_T_NOTIFIED))
 		WEFT_SET(task->head.wake_stamp, stamp);
-	to = weft_trace_open(t, WEFT_K_TASK_POLL, stamp, 4);
-	WEFT_SET(to[1], poll->id);
-	WEFT_SET(to[2], (ticks & WEFT_ID_MASK) | result_of(rc) << 48);
-	WEFT_SET(to[3], poll->delay);
-	weft_trace_commit(t, WEFT_K_TASK_POLL, 4);
+	weft_trace_put(t, WEFT_CODE_TASK_POLL, stamp,
+		       (uint64_t[]){ poll->id, (ticks & WEFT_ID_MASK) | result_of(rc) << 48,
+				     poll->delay });
+}
+
+static __attribute__((noinline)) void poll_end_slow(uint64_t up, const struct weft_trace_poll *poll,
+						    struct weft_task *task, weft_poll_t rc)
+{
+	uint64_t stamp = weft_clock_stamp();
+	struct weft_trace_thread *t = weft_trace_make_ready(up, stamp);
+
+	if (t)
+		poll_put(t, poll, task, rc, stamp);
+}
+
+void weft_trace_poll_end(uint64_t up, const struct weft_trace_poll *poll, struct weft_task *task,
+			 weft_poll_t rc)
+{
+	struct weft_trace_thread *t = weft_trace_self();
+
+	if (weft_trace_ready(t, up))
+		poll_put(t, poll, task, rc, arch_tsc());
+	else
+		poll_end_slow(up, poll, task, rc);
 }
 
 void weft_trace_end(struct weft_task *task, uint64_t by, unsigned reason)
 {
+	uint64_t error = reason != WEFT_E_ERROR ? 0 : task->rc < -254 ? 255 : (uint64_t)-task->rc;
+
 	weft_trace_emit(WEFT_K_TASK_END, weft_clock_stamp(), task->head.id,
-			by | (uint64_t)reason << 48, 0, 0);
+			by | (uint64_t)reason << 48 | error << 56, 0, 0);
 }
 
 void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker, uint64_t arg,

@@ -32,14 +32,16 @@ void weft_trace_poll_end(uint64_t up, const struct weft_trace_poll *poll, struct
 #pragma GCC visibility pop
 
 /* What the level leaves out is counted in place: no stamp, no words, no call. */
-#define WEFT_EMIT_AT(stamp, kind, w1, w2, w3)                                                \
-	do {                                                                                 \
-		uint64_t up_ = weft_trace_up();                                              \
-		if (__builtin_expect(up_ != 0, 0) &&                                         \
-		    !weft_trace_skip(up_, WEFT_K_##kind, WEFT_AT_##kind))                    \
-			weft_trace_record(up_, WEFT_CODE_##kind, (stamp), (w1), (w2), (w3)); \
+#define WEFT_EMIT_BY(kind, record, ...)                                   \
+	do {                                                              \
+		uint64_t up_ = weft_trace_up();                           \
+		if (__builtin_expect(up_ != 0, 0) &&                      \
+		    !weft_trace_skip(up_, WEFT_K_##kind, WEFT_AT_##kind)) \
+			record(up_, WEFT_CODE_##kind, __VA_ARGS__);       \
 	} while (0)
-#define WEFT_EMIT(kind, w1, w2, w3) WEFT_EMIT_AT(weft_clock_stamp(), kind, w1, w2, w3)
+#define WEFT_EMIT_AT(stamp, kind, w1, w2, w3) \
+	WEFT_EMIT_BY(kind, weft_trace_record_at, stamp, w1, w2, w3)
+#define WEFT_EMIT(kind, w1, w2, w3) WEFT_EMIT_BY(kind, weft_trace_record, w1, w2, w3)
 
 static inline void weft_trace_task_spawn(struct weft_task *task, const struct weft_site *site)
 {

@@ -4,9 +4,9 @@
 #ifndef WEFT_NO_PROBES
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/memory.h"
 #include "runtime/trace_map.h"
 
 __thread struct weft_trace_thread weft_trace_thread __attribute__((tls_model("initial-exec")));
@@ -28,51 +28,56 @@ static struct weft_lane no_lane; /* out of memory as well: status words that nob
 #define FIRST_KIND WEFT_K_RUNTIME_START
 #define LAST_KIND  WEFT_K_LABEL
 
-static uint64_t commit_word(uint32_t seq, uint32_t head)
+#define X(name, code, text, level, words) \
+	_Static_assert((words)*8u <= WEFT_TRACE_ROOM, "weft_trace_ready() leaves room");
+WEFT_WIRE_EVENTS(X)
+#undef X
+
+static uint32_t seq_of(const struct weft_trace_thread *t)
 {
-	return (uint64_t)seq << 32 | head;
+	return (uint32_t)(t->commit >> 32);
 }
 
 /*
- * Opens batch t->seq: base counts, commit word, then the page. A reader that copied the old page
+ * Opens batch `seq`: base counts, commit word, then the page. A reader that copied the old page
  * sees `seq` move (seqlock order, Boehm 2012): base counts before the release store of commit,
  * page stores after it.
  */
-static void batch_open(struct weft_trace_thread *t, uint32_t level, uint64_t stamp)
+static void batch_open(struct weft_trace_thread *t, uint32_t seq, uint32_t level, uint64_t stamp)
 {
 	struct weft_batch *batch = t->batch;
 
-	__atomic_store_n(&t->lane->commit, commit_word(t->seq, sizeof(*batch)), __ATOMIC_RELEASE);
+	t->commit = (uint64_t)seq << 32 | sizeof(*batch);
+	__atomic_store_n(&t->lane->commit, t->commit, __ATOMIC_RELEASE);
 	arch_store_fence();
 	WEFT_SET(batch->magic, WEFT_BATCH_MAGIC);
 	WEFT_SET(batch->lane, (uint16_t)t->lane->index);
 	WEFT_SET(batch->abi, (uint16_t)WEFT_ABI_VERSION);
-	WEFT_SET(batch->seq, t->seq);
+	WEFT_SET(batch->seq, seq);
 	WEFT_SET(batch->level, level);
 	WEFT_SET(batch->emitted, t->total);
 	WEFT_SET(batch->first_stamp, stamp);
-	t->head = sizeof(*batch);
 }
 
 /* Own function: exactly one site per flush point, and the argument registers are free. */
 static __attribute__((noinline)) void fire_flush(struct weft_trace_thread *t, uint32_t level)
 {
-	uint64_t page = (uint64_t)(uintptr_t)t->batch, id = t->lane->index | (uint64_t)t->seq << 32;
-	uint64_t stamp = weft_clock_stamp();
+	uint64_t page = (uint64_t)(uintptr_t)t->batch, bytes = weft_trace_head(t);
+	uint64_t id = t->lane->index | (uint64_t)seq_of(t) << 32, stamp = weft_clock_stamp();
 
 	if (level == WEFT_LEVEL_FULL)
-		weft_usdt_flush_full(page, t->head, id, stamp);
+		weft_usdt_flush_full(page, bytes, id, stamp);
 	else if (level == WEFT_LEVEL_NORMAL)
-		weft_usdt_flush_normal(page, t->head, id, stamp);
+		weft_usdt_flush_normal(page, bytes, id, stamp);
 	else if (level == WEFT_LEVEL_LIGHT)
-		weft_usdt_flush_light(page, t->head, id, stamp);
+		weft_usdt_flush_light(page, bytes, id, stamp);
 }
 
 /* stamp: of the record that didn't fit, so that no record is older than its batch. */
 static void batch_flush(struct weft_trace_thread *t, uint64_t stamp)
 {
-	uint32_t level = weft_trace_level(weft_trace_up());
-	__u64 *base = t->lane->emitted[t->seq & 1], *next = t->lane->emitted[(t->seq + 1) & 1];
+	uint32_t level = weft_trace_level(weft_trace_up()), seq = seq_of(t);
+	__u64 *base = t->lane->emitted[seq & 1], *next = t->lane->emitted[(seq + 1) & 1];
 
 	fire_flush(t, level);
 	for (unsigned k = FIRST_KIND; k <= LAST_KIND; k++) {
@@ -80,52 +85,50 @@ static void batch_flush(struct weft_trace_thread *t, uint64_t stamp)
 		t->total += t->count[k];
 		t->count[k] = 0;
 	}
-	t->seq++;
-	batch_open(t, level, stamp);
+	batch_open(t, seq + 1, level, stamp);
 }
 
-void weft_trace_turn_over(struct weft_trace_thread *t, uint64_t stamp)
-{
-	batch_flush(t, stamp);
-}
-
-/* w: the words from w1 on. */
+/* A record of any size. w: the words from w1 on. */
 static void put(struct weft_trace_thread *t, unsigned kind, uint64_t stamp, const uint64_t *w,
 		unsigned words)
 {
-	uint64_t *to = weft_trace_open(t, kind, stamp, words);
+	uint64_t *to;
 
+	if (weft_trace_head(t) + words * 8 > WEFT_BATCH_BYTES)
+		batch_flush(t, stamp);
+	to = (uint64_t *)(void *)((char *)t->batch + weft_trace_head(t));
+	WEFT_SET(to[0], WEFT_WORD0(kind, stamp));
 	for (unsigned i = 1; i < words; i++)
 		WEFT_SET(to[i], w[i - 1]);
-	weft_trace_commit(t, kind, words);
+	t->count[kind]++;
+	t->commit += words * 8;
+	/* Release: as in weft_trace_put(). */
+	__atomic_store_n(&t->lane->commit, t->commit, __ATOMIC_RELEASE);
 }
 
 /* Continues the lane's counts and seq, whoever had it before. */
 static bool lane_take(struct weft_trace_thread *t)
 {
 	struct weft_lane *old = t->lane, *lane = weft_map_lane_claim(&t->role);
-	uint64_t commit;
 
 	if (!lane)
 		return false;
 	t->lane = lane;
 	t->batch = (struct weft_batch *)(void *)((char *)lane + WEFT_PAGE);
-	commit = __atomic_load_n(&lane->commit, __ATOMIC_RELAXED);
-	t->seq = (uint32_t)(commit >> 32);
-	t->head = (uint32_t)commit;
+	t->commit = __atomic_load_n(&lane->commit, __ATOMIC_RELAXED);
 	t->level = WEFT_LEVEL_OFF;
 	t->ready = t->now = 0;
 	memset(t->count, 0, sizeof(t->count));
 	t->total = 0;
 	for (unsigned k = FIRST_KIND; k <= LAST_KIND; k++)
-		t->total += lane->emitted[t->seq & 1][k];
-	if (t->head)
-		weft_map_recount(t->batch, t->head, t->count);
+		t->total += lane->emitted[seq_of(t) & 1][k];
+	if (weft_trace_head(t))
+		weft_map_recount(t->batch, weft_trace_head(t), t->count);
 	else
-		batch_open(t, WEFT_LEVEL_OFF, lane->start_stamp);
+		batch_open(t, seq_of(t), WEFT_LEVEL_OFF, lane->start_stamp);
 	weft_map_lane_publish(lane);
 	if (t->heap)
-		free(old);
+		weft_memory_free(old);
 	t->heap = 0;
 	return true;
 }
@@ -150,6 +153,8 @@ bool weft_trace_prepare(struct weft_trace_thread *t, uint64_t up, uint64_t stamp
 	uint64_t w = level;
 
 	if (!*weft_trace_gate) {
+		if (weft_map_forked())
+			return false;
 		weft_trace_init();
 		if (!*weft_trace_gate)
 			return false;
@@ -165,8 +170,17 @@ bool weft_trace_prepare(struct weft_trace_thread *t, uint64_t up, uint64_t stamp
 		    kind_words[WEFT_K_LEVEL]);
 	}
 	t->gate = weft_trace_gate;
-	t->ready = up;
+	t->ready = weft_clock_tsc ? up : 0;
 	return true;
+}
+
+struct weft_trace_thread *weft_trace_make_ready(uint64_t up, uint64_t stamp)
+{
+	struct weft_trace_thread *t = weft_trace_enter(up, stamp);
+
+	if (t && weft_trace_head(t) > WEFT_BATCH_BYTES - WEFT_TRACE_ROOM)
+		batch_flush(t, stamp);
+	return t;
 }
 
 void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3,
@@ -184,22 +198,35 @@ void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, ui
 		put(t, kind, stamp, w, kind_words[kind]);
 }
 
-void weft_trace_record(uint64_t up, uint32_t code, uint64_t stamp, uint64_t w1, uint64_t w2,
-		       uint64_t w3)
+static __attribute__((noinline)) void record_slow(uint64_t up, uint32_t code, uint64_t stamp,
+						  uint64_t w1, uint64_t w2, uint64_t w3)
 {
-	uint64_t at = stamp ? stamp : weft_clock_stamp(), *to;
-	struct weft_trace_thread *t = weft_trace_enter(up, at);
-	unsigned words = code >> 8;
+	uint64_t at = stamp ? stamp : weft_clock_stamp(), w[3] = { w1, w2, w3 };
+	struct weft_trace_thread *t = weft_trace_make_ready(up, at);
 
-	if (!t)
-		return;
-	to = weft_trace_open(t, code & 0xff, at, words);
-	WEFT_SET(to[1], w1);
-	if (words > 2)
-		WEFT_SET(to[2], w2);
-	if (words > 3)
-		WEFT_SET(to[3], w3);
-	weft_trace_commit(t, code & 0xff, words);
+	if (t)
+		weft_trace_put(t, code, at, w);
+}
+
+void weft_trace_record_at(uint64_t up, uint32_t code, uint64_t stamp, uint64_t w1, uint64_t w2,
+			  uint64_t w3)
+{
+	struct weft_trace_thread *t = weft_trace_self();
+
+	if (weft_trace_ready(t, up))
+		weft_trace_put(t, code, stamp ? stamp : arch_tsc(), (uint64_t[]){ w1, w2, w3 });
+	else
+		record_slow(up, code, stamp, w1, w2, w3);
+}
+
+void weft_trace_record(uint64_t up, uint32_t code, uint64_t w1, uint64_t w2, uint64_t w3)
+{
+	struct weft_trace_thread *t = weft_trace_self();
+
+	if (weft_trace_ready(t, up))
+		weft_trace_put(t, code, arch_tsc(), (uint64_t[]){ w1, w2, w3 });
+	else
+		record_slow(up, code, 0, w1, w2, w3);
 }
 
 void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text,
@@ -222,7 +249,8 @@ void weft_trace_flush(void)
 {
 	struct weft_trace_thread *t = &weft_trace_thread;
 
-	if (t->batch && *weft_trace_gate && t->head > sizeof(struct weft_batch) && weft_trace_on())
+	if (t->batch && *weft_trace_gate && weft_trace_on() &&
+	    weft_trace_head(t) > sizeof(struct weft_batch))
 		batch_flush(t, weft_clock_stamp());
 }
 
@@ -230,15 +258,20 @@ void weft_trace_thread_begin(const struct weft_trace_role *role, const char *nam
 {
 	struct weft_trace_thread *t = &weft_trace_thread;
 
+	bool moved = memcmp(&t->role, role, sizeof(*role)) != 0;
+
 	t->role = *role;
 	if (name)
 		pthread_setname_np(pthread_self(), name);
+	if (t->batch && moved && *weft_trace_gate)
+		weft_map_lane_relabel(t->lane);
 	if (t->lane)
 		return;
 	weft_trace_init();
 	if (*weft_trace_gate && lane_take(t))
 		return;
-	t->lane = calloc(1, sizeof(*t->lane)); /* status words of a thread that nobody can see */
+	t->lane = weft_memory_alloc(
+		sizeof(*t->lane)); /* status words of a thread that nobody can see */
 	t->heap = t->lane != NULL;
 	if (!t->lane)
 		t->lane = &no_lane;
@@ -253,7 +286,7 @@ void weft_trace_thread_end(void)
 		if (*weft_trace_gate)
 			weft_map_lane_release(t->lane);
 	} else if (t->heap) {
-		free(t->lane);
+		weft_memory_free(t->lane);
 	}
 	memset(t, 0, sizeof(*t));
 }

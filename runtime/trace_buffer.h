@@ -77,9 +77,12 @@ struct weft_trace_thread {
 	/* One cache line: all that an event needs, between system calls that leave little cached. */
 	struct weft_lane *lane;
 	struct weft_batch *batch; /* NULL: no lane in the mapping */
-	uint32_t head, seq;       /* of the open batch; mirrors lane->commit */
-	uint64_t ready;           /* weft_trace_up() that `level` stands for; 0 = look again */
-	const uint32_t *gate;     /* weft_trace_gate when `ready` was set */
+	uint64_t commit;          /* what lane->commit holds: seq << 32 | head of the open batch */
+	/*
+	 * weft_trace_up() that `level` stands for; 0 = look again, and always where stamps are no TSC.
+	 */
+	uint64_t ready;
+	const uint32_t *gate; /* weft_trace_gate when `ready` was set */
 	uint64_t now;      /* a worker's last traced poll ended at this stamp; 0 = not just now */
 	uint64_t now_poll; /* and was this one (lane->poll_seq) */
 	uint32_t level;    /* of the newest record */
@@ -131,16 +134,10 @@ static inline uint32_t weft_trace_level(uint64_t up)
 	return up ? WEFT_LEVEL_LIGHT : WEFT_LEVEL_OFF;
 }
 
-/* trace_buffer.c: gate, lane, LEVEL record when the level moved; and a page that is full. */
+/* trace_buffer.c: gate, lane, LEVEL record when the level moved. False: nothing may be written. */
 bool weft_trace_prepare(struct weft_trace_thread *t, uint64_t up, uint64_t stamp);
-void weft_trace_turn_over(struct weft_trace_thread *t, uint64_t stamp);
 
-/*
- * Prepares the thread for a record. NULL: nothing may be written. `up` is a non-zero
- * weft_trace_up(), read once per event: t->level is its level. stamp: of the record to come (0 =
- * not taken yet); a lane's records are in stamp order.
- */
-static inline struct weft_trace_thread *weft_trace_enter(uint64_t up, uint64_t stamp)
+static inline struct weft_trace_thread *weft_trace_self(void)
 {
 	struct weft_trace_thread *t = &weft_trace_thread;
 
@@ -148,30 +145,62 @@ static inline struct weft_trace_thread *weft_trace_enter(uint64_t up, uint64_t s
 	/* gcc 12's null check takes the address of this thread-local for NULL on some paths. */
 	__asm__("" : "+r"(t));
 #endif
+	return t;
+}
+
+/*
+ * Prepares the thread for counting. NULL: nothing may be written. `up` is a non-zero
+ * weft_trace_up(), read once per event: t->level is its level. stamp: of the record to come (0 =
+ * not taken yet); a lane's records are in stamp order.
+ */
+static inline struct weft_trace_thread *weft_trace_enter(uint64_t up, uint64_t stamp)
+{
+	struct weft_trace_thread *t = weft_trace_self();
+
 	if (__builtin_expect(t->ready == up && *t->gate, 1))
 		return t;
 	return weft_trace_prepare(t, up, stamp) ? t : NULL;
 }
 
-/* Room for one record, its word 0 written; the caller fills words 1 and up, then commits. */
-static inline uint64_t *weft_trace_open(struct weft_trace_thread *t, unsigned kind, uint64_t stamp,
-					unsigned words)
+static inline uint32_t weft_trace_head(const struct weft_trace_thread *t)
 {
-	uint64_t *to;
-
-	if (__builtin_expect(t->head + words * 8 > WEFT_BATCH_BYTES, 0))
-		weft_trace_turn_over(t, stamp);
-	to = (uint64_t *)(void *)((char *)t->batch + t->head);
-	WEFT_SET(to[0], WEFT_WORD0(kind, stamp));
-	return to;
+	return (uint32_t)t->commit;
 }
 
-static inline void weft_trace_commit(struct weft_trace_thread *t, unsigned kind, unsigned words)
+/* Bytes of the longest record of fixed size. */
+#define WEFT_TRACE_ROOM 40u
+
+/*
+ * True: weft_trace_put() may follow at once, with a stamp from arch_tsc(). False: the rare way,
+ * weft_trace_make_ready(). Hot functions leave the rare way to a function of its own, called last:
+ * so the common way calls nothing and saves no registers, a third of its cost.
+ */
+static inline bool weft_trace_ready(const struct weft_trace_thread *t, uint64_t up)
 {
-	t->head += words * 8;
-	t->count[kind]++;
+	return __builtin_expect(t->ready == up && *t->gate &&
+					weft_trace_head(t) <= WEFT_BATCH_BYTES - WEFT_TRACE_ROOM,
+				1);
+}
+
+/* trace_buffer.c: prepare, and room for one record of fixed size. NULL: nothing may be written. */
+struct weft_trace_thread *weft_trace_make_ready(uint64_t up, uint64_t stamp);
+
+/* code: enum weft_kind_code. w: always three words from w1 on; those beyond the record's end are stored, not kept. */
+static inline void weft_trace_put(struct weft_trace_thread *t, uint32_t code, uint64_t stamp,
+				  const uint64_t w[3])
+{
+	uint64_t commit = t->commit,
+		 *to = (uint64_t *)(void *)((char *)t->batch + (uint32_t)commit);
+
+	WEFT_SET(to[0], WEFT_WORD0(code & 0xff, stamp));
+	WEFT_SET(to[1], w[0]);
+	WEFT_SET(to[2], w[1]);
+	WEFT_SET(to[3], w[2]);
+	t->count[code & 0xff]++;
+	commit += code >> 8 << 3;
+	t->commit = commit;
 	/* Release: the words before the head that covers them. */
-	__atomic_store_n(&t->lane->commit, (uint64_t)t->seq << 32 | t->head, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->lane->commit, commit, __ATOMIC_RELEASE);
 }
 
 /* True: the level leaves this event out; it is counted, and no stamp was taken for it. */
@@ -196,9 +225,13 @@ static inline void weft_trace_stale(void)
 /* enter + level filter + put. The stamp must have been taken just before; 0 = take it here. */
 void weft_trace_emit(unsigned kind, uint64_t stamp, uint64_t w1, uint64_t w2, uint64_t w3,
 		     uint64_t w4);
-/* The same for a kind of up to 4 words that `up` lets through; code: enum weft_kind_code. */
-void weft_trace_record(uint64_t up, uint32_t code, uint64_t stamp, uint64_t w1, uint64_t w2,
-		       uint64_t w3);
+/*
+ * The same for a kind of up to 4 words that `up` lets through; code: enum weft_kind_code. The
+ * second takes the stamp itself, which is cheaper.
+ */
+void weft_trace_record_at(uint64_t up, uint32_t code, uint64_t stamp, uint64_t w1, uint64_t w2,
+			  uint64_t w3);
+void weft_trace_record(uint64_t up, uint32_t code, uint64_t w1, uint64_t w2, uint64_t w3);
 /* Variable-size record: w1's low 16 bits are set here; text = two strings behind each other. */
 void weft_trace_emit_text(unsigned kind, uint64_t w1, uint64_t task, const char *text,
 			  uint32_t bytes);
@@ -208,7 +241,7 @@ void weft_trace_flush(void);
 /* At park: only a batch that is at least half full is worth a probe hit. */
 static inline void weft_trace_park(void)
 {
-	if (weft_trace_on() && weft_trace_thread.head >= WEFT_BATCH_BYTES / 2)
+	if (weft_trace_on() && weft_trace_head(&weft_trace_thread) >= WEFT_BATCH_BYTES / 2)
 		weft_trace_flush();
 }
 

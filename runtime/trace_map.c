@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/base/memory.h"
+#include "runtime/sync/waiters.h"
+#include "runtime/task.h"
 #include "runtime/weft.h"
 
 #ifndef MADV_WIPEONFORK
@@ -31,17 +33,19 @@ static uint32_t next_runtime = 1;
 
 #ifndef WEFT_NO_PROBES
 
+static uint32_t first_runtime = 1; /* of this process, not of the one it was forked from */
 static struct weft_map_header *header;
 static uint32_t *gate_page;
 static const uint32_t gate_closed;
 static pthread_key_t thread_key;
 static struct weft_lane spare_lane;
+static bool forked;    /* this process, and it has no mapping of its own yet */
 static bool once_done; /* what survives fork: key, atfork handlers */
 
 const uint32_t *weft_trace_gate = &gate_closed;
 uint64_t weft_map_light_ticks = WEFT_LIGHT_POLL_NS;
 
-#define LANE_STRIDE (2 * WEFT_PAGE)
+#define LANE_STRIDE (WEFT_PAGE + WEFT_BATCH_BYTES)
 #define SITE_OFFSET \
 	(2 * WEFT_PAGE) /* after the header page and one page of room for a bigger header */
 #define SLAB_OFFSET (SITE_OFFSET + WEFT_MAX_SITES * (uint32_t)sizeof(struct weft_site_entry))
@@ -126,6 +130,12 @@ static void header_write(void)
 	header->slab_offset = SLAB_OFFSET;
 	header->max_slabs = WEFT_MAX_SLABS;
 	header->task_head_bytes = sizeof(struct weft_task_head);
+	header->frame_offset = offsetof(struct weft_task, frame);
+	header->joiner_offset = offsetof(struct weft_task, joiner);
+	header->waiter_task = offsetof(struct weft_waiter, task);
+	header->waiter_queue = offsetof(struct weft_waiter, queue);
+	header->waiter_state = offsetof(struct weft_waiter, state);
+	header->waiter_queued = WEFT_WAITER_QUEUED;
 #define X(name, code, text, level, words) header->kind_words[code] = words;
 	WEFT_WIRE_EVENTS(X)
 #undef X
@@ -134,6 +144,7 @@ static void header_write(void)
 	for (uint32_t i = 0; i < slab_count; i++)
 		slab_write(i);
 	header->slabs_missed = slabs_missed;
+	header->first_runtime = first_runtime;
 	__atomic_store_n(&header->sites, site_count, __ATOMIC_RELEASE);
 	__atomic_store_n(&header->slabs, slab_count, __ATOMIC_RELEASE);
 	__atomic_store_n(&header->magic, WEFT_MAP_MAGIC, __ATOMIC_RELEASE);
@@ -150,26 +161,30 @@ static void fork_parent(void)
 }
 
 /*
- * The child has the parent's pages in front of it (MAP_SHARED) and its semaphores raised, but no
- * watcher. Zero pages take the mapping's place, so that pointers into it stay harmless, and the
- * next runtime makes a mapping of its own. The lock is held: prepare took it on this thread.
+ * The child has the parent's pages in front of it (MAP_SHARED). Zero pages take the mapping's place, so
+ * that pointers into it stay harmless; the first runtime that it starts makes a mapping of its own.
+ * Its semaphores stay as they are: the kernel counts them in step with the breakpoints that the child has
+ * inherited. One that was zeroed here could not be lowered when the watcher goes, and then the kernel
+ * leaks the probe and leaves the breakpoint (seen on 6.18: "ref_ctr going negative"); nor would
+ * a watcher that follows the child raise it. The lock is held: prepare took it on this thread.
  */
 static void fork_child(void)
 {
 	struct weft_trace_thread *t = &weft_trace_thread;
 
-	weft_usdt_clear();
 	if (header &&
 	    mmap(header, MAP_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 		t->lane = &spare_lane; /* only this thread exists here */
 	header = NULL;
+	__atomic_store_n(&forked, true, __ATOMIC_RELAXED);
+	first_runtime = next_runtime;
 	weft_trace_gate = &gate_closed;
 	if (gate_page)
 		gate_page[0] = 0;
 	t->batch = NULL;
-	t->head = t->seq = t->level = t->tries = 0;
-	t->ready = t->now = 0;
+	t->level = t->tries = 0;
+	t->commit = t->ready = t->now = 0;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -205,11 +220,18 @@ void weft_trace_init(void)
 		header = map_create();
 		if (header) {
 			header_write();
+			__atomic_store_n(&forked, false, __ATOMIC_RELAXED);
 			gate_page[0] = 1;
 			__atomic_store_n(&weft_trace_gate, gate_page, __ATOMIC_RELEASE);
 		}
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/* Relaxed: set while there is one thread, and a late look at its end leaves an event out as before. */
+bool weft_map_forked(void)
+{
+	return __atomic_load_n(&forked, __ATOMIC_RELAXED);
 }
 
 static struct weft_lane *lane_find(uint32_t role)
@@ -218,6 +240,12 @@ static struct weft_lane *lane_find(uint32_t role)
 		if (__atomic_load_n(&lane_at(i)->role, __ATOMIC_ACQUIRE) == role)
 			return lane_at(i);
 	return NULL;
+}
+
+static void lane_label(struct weft_lane *lane, const struct weft_trace_role *role)
+{
+	WEFT_SET(lane->runtime, role->runtime);
+	WEFT_SET(lane->worker, role->role == WEFT_LANE_WORKER ? role->worker : UINT32_MAX);
 }
 
 /* A dead lane first, so that short-lived threads don't use up the table. */
@@ -239,8 +267,7 @@ struct weft_lane *weft_map_lane_claim(const struct weft_trace_role *role)
 	if (!lane)
 		return NULL;
 	lane->tid = (uint32_t)syscall(SYS_gettid);
-	lane->runtime = role->runtime;
-	lane->worker = role->role == WEFT_LANE_WORKER ? role->worker : UINT32_MAX;
+	lane_label(lane, role);
 	lane->start_stamp = weft_clock_stamp();
 	if (pthread_getname_np(pthread_self(), lane->name, sizeof(lane->name)))
 		lane->name[0] = '\0';
@@ -258,6 +285,15 @@ void weft_map_lane_publish(struct weft_lane *lane)
 	/* Release: identity and the opened batch before the role that announces them. */
 	__atomic_store_n(&lane->role, role->role ? role->role : WEFT_LANE_FOREIGN,
 			 __ATOMIC_RELEASE);
+}
+
+/* The thread goes on as another: a caller of block_on becomes a worker and stops being one. */
+void weft_map_lane_relabel(struct weft_lane *lane)
+{
+	WEFT_SET(lane->role, WEFT_LANE_FREE);
+	arch_store_fence();
+	lane_label(lane, &weft_trace_thread.role);
+	weft_map_lane_publish(lane);
 }
 
 void weft_map_lane_release(struct weft_lane *lane)
@@ -321,7 +357,7 @@ uint32_t weft_trace_site(struct weft_site *site, const char *name)
 	if (!id && site_count < WEFT_MAX_SITES) {
 		id = site_count;
 		sites[id] = site;
-		if (name && (name = strdup(name)))
+		if (name && (name = weft_memory_strdup(name)))
 			site->name = name;
 #ifndef WEFT_NO_PROBES
 		if (header) {
@@ -398,7 +434,7 @@ struct weft_runtime_entry *weft_trace_runtime_open(uint32_t *ret_id, bool *ret_h
 #endif
 	*ret_heap = !entry;
 	if (!entry)
-		entry = calloc(1, sizeof(*entry));
+		entry = weft_memory_alloc(sizeof(*entry));
 	else
 		memset(entry, 0, sizeof(*entry));
 	if (entry)
@@ -411,5 +447,5 @@ void weft_trace_runtime_close(struct weft_runtime_entry *entry, bool heap)
 {
 	__atomic_store_n(&entry->stopped, 1, __ATOMIC_RELAXED);
 	if (heap)
-		free(entry);
+		weft_memory_free(entry);
 }

@@ -7,10 +7,12 @@
 
 #pragma GCC visibility push(hidden)
 struct weft_map_header *weft_map_header(void); /* NULL: no mapping in this process */
+bool weft_map_forked(void); /* a forked child that has not started a runtime of its own */
 
 /* A lane whose role is not yet published: fill in, then publish. NULL: none left. */
 struct weft_lane *weft_map_lane_claim(const struct weft_trace_role *role);
 void weft_map_lane_publish(struct weft_lane *lane);
+void weft_map_lane_relabel(struct weft_lane *lane); /* to the calling thread's role of now */
 void weft_map_lane_release(struct weft_lane *lane);
 
 /* Counts the records in the committed part of a batch, for a thread that continues it. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the benchmarks, prints a table and merges the figures by name into $BUILD/bench.json.
-#   bench.sh [--quick] [NAME...]    NAME: program or script in tests/bench without suffix; without one, all
+#   bench.sh [--quick] [NAME...]    NAME: program or script in tests/bench without suffix; without one, all but runtimes and rust
 #
 # A benchmark prints one line per figure: name value unit [against against_value ratio rounds min max], with - for
 # what it has not. Any other line is passed on as a remark. --quick is a smoke test: few rounds, no verdicts, own file (bench-quick.json).
@@ -26,7 +26,7 @@ rows=$work/rows
 all_names() {
 	{
 		find "$BUILD/bench" -maxdepth 1 -type f -executable ! -name load -printf '%f\n'
-		find tests/bench -maxdepth 1 -name '*.sh' -executable -printf '%f\n'
+		find tests/bench -maxdepth 1 -name '*.sh' ! -name runtimes.sh ! -name rust.sh -executable -printf '%f\n'
 	} | sed 's/\.sh$//' | sort -u
 }
 

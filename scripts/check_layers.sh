@@ -30,6 +30,7 @@ function quoted(h,   top) {
 	if (h !~ /\//) {
 		if (h ~ /\.skel\.h$/) { if (folder != "probes") bad("skeletons stay in probes/") }
 		else if (h ~ /^(schema_sql|queries_sql|export_assets)\.h$/) { if (folder != "collector") bad("embedded text stays in collector/") }
+		else if (h == "knowledge_md.h") { if (folder != "tui") bad("the knowledge stays in tui/") }
 		else bad("name headers from the root of the repository")
 	} else if (top !~ /^(runtime|probes|collector|tui)$/ || h ~ /(^|\/)\.\.?\//) {
 		bad("name headers from the root of the repository")
@@ -42,8 +43,10 @@ function quoted(h,   top) {
 		else if (folder == "collector" && !collector_may(h)) bad("collector/ sees probes/event.h, session.h, symbols/resolver.h and base/ only")
 		else if (folder == "tui" && h == "probes/session.h" && !tui_may(h)) bad("probes/session.h is for tui/commands/ only")
 		else if (folder == "tui" && !tui_may(h)) bad("tui/ sees the contracts of collector/ (not store/, not model/) and probes/base/ only")
-	} else if (FILENAME == "runtime/probe_points.h") {
-		bad("probe_points.h is freestanding")
+	} else if (FILENAME == "runtime/probe_points.h" && h != "runtime/await_chain.h") {
+		bad("probe_points.h is freestanding, but for its other half, await_chain.h")
+	} else if (FILENAME == "runtime/await_chain.h") {
+		bad("await_chain.h is freestanding")
 	} else if (starts(FILENAME, "probes/base/") && !starts(h, "probes/base/")) {
 		bad("probes/base/ is used by every folder and includes nothing but itself")
 	} else if (folder == "probes" && starts(h, "probes/bpf/")) {

@@ -7,16 +7,19 @@
 set -eu
 
 packages=(
-	make gcc libc6-dev                              # the C side
+	make gcc g++ libc6-dev                              # the C side
 	clang llvm libbpf-dev bpftool                   # BPF objects and skeletons
 	libelf-dev libdw-dev zlib1g-dev                 # symbols and lines
 	libiberty-dev binutils-dev libcapstone-dev      # names, instructions
 	libcap-ng-dev                                   # rights
 	libsqlite3-dev libjansson-dev libncurses-dev    # store, JSON, console
+	libhttp-parser-dev libssl-dev libc-ares-dev openssl # examples and their tests
+	liburing-dev                                    # the runtime's second driver; optional
 	pkg-config
 	libcmocka-dev tmux sqlite3 curl wrk procps      # tests and the demo's load
 	bpftrace                                        # the probe points are also for others
 	clang-format clang-tidy libclang-rt-14-dev      # lint, fuzz
+	groff-base                                      # checks the manual pages
 )
 extra=(valgrind libc6-dbg gdb)
 rust=(rustc-web cargo-web)

@@ -48,6 +48,11 @@ check_words() {
 		sed -E 's/^([^:]*:[0-9]*):(.*)/\1: marks something unfinished:\2/' | cut -c1-160)"
 }
 
+# Locals that don't survive an await.
+check_awaits() {
+	fault "$(files '*.c' | grep -E '^(runtime|tests)/' | xargs -r scripts/lint_await.sh)"
+}
+
 # A file is analysed again when it, or what it includes, is newer than its last clean analysis.
 tidy_is_due() {
 	local stamp=$build/tidy/$1.ok deps
@@ -120,6 +125,7 @@ esac
 check_format
 check_lengths
 check_words
+check_awaits
 [ "${1-}" = --fast ] || check_tidy
 report_prefixes
 [ $errors -eq 0 ] && echo "lint: no faults" || echo "lint: $errors faults"

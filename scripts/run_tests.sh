@@ -70,6 +70,8 @@ judge() {
 	12[89] | 1[3-9][0-9]) why="killed by signal $((rc - 128))" ;;
 	*) [ "$failed" -gt 0 ] || why="exit code $rc" ;;
 	esac
+	# Where a log is kept in part only, this line is what remains.
+	[ "$rc" -eq 0 ] || why="$why$(grep -a -m 1 -o 'SUMMARY: [A-Z].*' "$out" | cut -c1-200 | sed 's/^/; /')"
 	if [ "$rc" -ne 0 ] && [ "$rc" -ne 77 ] && [ "$failed" -eq 0 ]; then failed=1; fi
 	if [ -n "$strict" ] && [ "$skipped" -gt 0 ]; then
 		failed=$((failed + skipped)) skipped=0 why="a skip counts as a failure here: $why"

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 int weft_clock_tsc;
+uint64_t weft_clock_fake;
 
 static uint64_t start_stamp, start_ns;
 

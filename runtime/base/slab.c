@@ -7,13 +7,11 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
+#include "runtime/base/memory.h"
 #include "runtime/trace_buffer.h"
 
-#define SMALL_STEP    32u
+#define SMALL_STEP    16u
 #define SMALL_MAX     1024u
 #define SMALL_CLASSES (SMALL_MAX / SMALL_STEP)
 #define LARGE_CLASSES 40u /* four per power of two from 1 KiB to 1 MiB */
@@ -86,8 +84,8 @@ static bool slab_new(struct class_state *c, uint32_t bytes)
 
 	if (size < bytes)
 		size = bytes;
-	slab = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slab == MAP_FAILED)
+	slab = weft_memory_pages(size);
+	if (!slab)
 		return false;
 	c->fresh = slab;
 	c->fresh_left = (uint32_t)(size / bytes);
@@ -151,7 +149,7 @@ static void cache_free(void *arg)
 	for (unsigned i = 0; i < CLASSES; i++)
 		drain(&mine->list[i], i, 0);
 	cache = NULL;
-	free(mine);
+	weft_memory_free(mine);
 }
 
 static void fork_prepare(void)
@@ -175,7 +173,7 @@ static struct thread_cache *cache_get(void)
 	if (__builtin_expect(cache != NULL, 1))
 		return cache;
 	pthread_once(&once, init);
-	cache = calloc(1, sizeof(*cache));
+	cache = weft_memory_alloc(sizeof(*cache));
 	if (cache)
 		pthread_setspecific(key, cache);
 	return cache;
@@ -183,7 +181,7 @@ static struct thread_cache *cache_get(void)
 
 static void *alloc_huge(size_t bytes, uint32_t *ret_bytes)
 {
-	void *block = bytes < UINT32_MAX ? calloc(1, bytes) : NULL;
+	void *block = bytes < UINT32_MAX ? weft_memory_alloc(bytes) : NULL;
 
 	if (block) {
 		weft_trace_slab_missed();
@@ -223,7 +221,7 @@ void weft_slab_free(void *block, uint32_t slot_bytes)
 	struct cache_list *list;
 
 	if (class == CLASSES) {
-		free(block);
+		weft_memory_free(block);
 		return;
 	}
 	if (!mine) { /* out of memory: straight to the shared list */

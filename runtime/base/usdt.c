@@ -36,13 +36,6 @@ __asm__(".pushsection .text\n"
 						   ".popsection\n");
 #undef X
 
-void weft_usdt_clear(void)
-{
-#define X(c_name, name, arguments) __atomic_store_n(&weft_sema_##c_name, 0, __ATOMIC_RELAXED);
-	WEFT_USDT_POINTS(X)
-#undef X
-}
-
 #else
 typedef int weft_usdt_empty;
 #endif

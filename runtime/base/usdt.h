@@ -29,7 +29,6 @@
 WEFT_USDT_POINTS(X)
 #undef X
 extern uint64_t weft_sema_word; /* the three flush semaphores and, on top, one that is masked out */
-void weft_usdt_clear(void);     /* zeroes all semaphores of this process */
 #pragma GCC visibility pop
 
 #define WEFT_USDT_NOTE(c_name, name, arguments)                                 \

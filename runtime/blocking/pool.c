@@ -13,6 +13,11 @@ enum job_state { JOB_IDLE, JOB_QUEUED, JOB_DONE };
 
 static uint64_t last_job;
 
+uint64_t weft_pool_job_id(void)
+{
+	return __atomic_add_fetch(&last_job, 1, __ATOMIC_RELAXED);
+}
+
 void weft_pool_init(struct weft_pool *pool, uint32_t max, uint64_t keep_alive_ns)
 {
 	pthread_condattr_t attr;
@@ -84,8 +89,13 @@ static struct weft_job *job_next(struct weft_runtime *rt)
 static void job_run(struct weft_job *job)
 {
 	struct weft_task *task = job->task;
-	uint64_t id = job->id, asker = task->head.id, queued = job->queued_stamp, from = 0;
+	uint64_t id = job->id, asker, queued = job->queued_stamp, from = 0;
 
+	if (!task) { /* of the runtime's own; it may be queued anew as soon as it runs */
+		job->fn(job->arg);
+		return;
+	}
+	asker = task->head.id;
 	if (weft_trace_on()) {
 		from = weft_clock_stamp();
 		WEFT_EMIT(JOB_START, id, asker, queued ? from - queued : 0);
@@ -149,7 +159,7 @@ static int thread_add(struct weft_runtime *rt)
 	return pool->threads ? 0 : -rc;
 }
 
-static int submit(struct weft_runtime *rt, struct weft_job *job)
+int weft_pool_submit(struct weft_runtime *rt, struct weft_job *job)
 {
 	struct weft_pool *pool = &rt->pool;
 	int rc = 0;
@@ -178,11 +188,11 @@ static weft_poll_t job_start(struct weft_cx *cx, struct weft_job *f, int (*fn)(v
 	f->fn = fn;
 	f->arg = arg;
 	f->task = cx->task;
-	f->id = __atomic_add_fetch(&last_job, 1, __ATOMIC_RELAXED);
+	f->id = weft_pool_job_id();
 	f->queued_stamp = weft_trace_on() ? weft_clock_stamp() : 0;
 	f->state = JOB_QUEUED;
 	weft_task_ref(cx->task);
-	rc = submit(cx->runtime, f);
+	rc = weft_pool_submit(cx->runtime, f);
 	if (rc == 0)
 		return weft_pending(cx, WEFT_WAIT_JOB);
 	f->state = JOB_IDLE;
@@ -204,6 +214,15 @@ weft_poll_t weft_spawn_blocking(struct weft_cx *cx, struct weft_job *f, int (*fn
 	if (state == JOB_QUEUED)
 		return weft_pending(cx, WEFT_WAIT_JOB);
 	return job_start(cx, f, fn, arg);
+}
+
+bool weft_pool_job_reset(struct weft_job *job)
+{
+	uint32_t state = __atomic_load_n(&job->state, __ATOMIC_ACQUIRE);
+
+	if (state == JOB_DONE)
+		job->state = JOB_IDLE;
+	return state != JOB_QUEUED;
 }
 
 int weft_pool_stop(struct weft_runtime *rt, uint64_t deadline_ns)

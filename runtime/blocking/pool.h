@@ -27,6 +27,11 @@ struct weft_pool {
 void weft_pool_init(struct weft_pool *pool, uint32_t max, uint64_t keep_alive_ns);
 /* Refuses new jobs, runs those queued, waits for the threads. -ETIMEDOUT: one is stuck in a job. */
 int weft_pool_stop(struct weft_runtime *rt, uint64_t deadline_ns);
+/* fn, arg are set; task NULL: nobody is told, no events. -EAGAIN: no thread; -ESHUTDOWN. Any thread. */
+int weft_pool_submit(struct weft_runtime *rt, struct weft_job *job);
+uint64_t weft_pool_job_id(void); /* unique in the process */
+/* False: the pool still has the job. True: it may be started anew, also if it was given up. */
+bool weft_pool_job_reset(struct weft_job *job);
 void weft_pool_done(struct weft_pool *pool);
 #pragma GCC visibility pop
 

@@ -12,6 +12,7 @@
  */
 #include <getopt.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,8 @@ static struct {
 	bool leak, busy, block, print_truth;
 	unsigned workers, seconds;
 	uint16_t port;
-} opt = { true, true, true, false, 4, 0, 0 };
+	uint32_t flavour;
+} opt = { true, true, true, false, 4, 0, 0, WEFT_MULTI_THREAD };
 
 static struct weft_runtime *rt;
 static struct weft_semaphore *logout; /* released by nobody */
@@ -314,7 +316,7 @@ static weft_poll_t db_retry(struct weft_cx *cx, struct retry *f)
 
 static void usage(FILE *to)
 {
-	fputs("usage: demo_service [--workers N] [--seconds S] [--port P]\n"
+	fputs("usage: demo_service [--flavour NAME] [--workers N] [--seconds S] [--port P]\n"
 	      "                    [--healthy] [--only leak|busy|block] [--truth]\n",
 	      to);
 }
@@ -330,6 +332,7 @@ static int only(const char *which)
 static int options(int argc, char **argv)
 {
 	static const struct option list[] = {
+		{ "flavour", required_argument, NULL, 'f' },
 		{ "workers", required_argument, NULL, 'w' },
 		{ "seconds", required_argument, NULL, 's' },
 		{ "port", required_argument, NULL, 'p' },
@@ -352,10 +355,12 @@ static int options(int argc, char **argv)
 			opt.leak = opt.busy = opt.block = false;
 		else if (c == 't')
 			opt.print_truth = true;
+		else if (c == 'f')
+			opt.flavour = weft_flavour_find(optarg);
 		else if (c != 'o' || only(optarg))
 			return -1;
 	}
-	return optind == argc ? 0 : -1;
+	return optind == argc && opt.flavour ? 0 : -1;
 }
 
 static void print_truth(void)
@@ -386,6 +391,25 @@ static int serve(struct weft_listener *listener)
 	return 0;
 }
 
+/* Threads for a flavour that has none; they end with the runtime. */
+static void *drive(void *unused)
+{
+	weft_runtime_run(rt);
+	return unused;
+}
+
+static void drivers_start(void)
+{
+	unsigned n = opt.flavour == WEFT_EXECUTOR         ? opt.workers
+		     : opt.flavour == WEFT_CURRENT_THREAD ? 1
+							  : 0;
+	pthread_t thread;
+
+	for (; n > 0; n--)
+		if (pthread_create(&thread, NULL, drive, NULL) == 0)
+			pthread_detach(thread);
+}
+
 /* Signals are blocked everywhere and taken here. */
 static void wait_for_end(const sigset_t *set)
 {
@@ -412,6 +436,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	config.flavour = opt.flavour;
 	config.workers = opt.workers;
 	rc = weft_semaphore_new(0, &logout);
 	if (rc == 0)
@@ -423,6 +448,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	serve(listener);
+	drivers_start();
 	wait_for_end(&set);
 	rt = weft_runtime_free(rt);
 	weft_semaphore_free(logout);

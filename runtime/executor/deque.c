@@ -93,6 +93,10 @@ void weft_deque_push(struct weft_deque *deque, struct weft_task *task, struct we
 			return;
 	}
 	slot_set(deque, tail, task);
+	if (deque->alone) {
+		__atomic_store_n(&deque->tail, tail + 1, __ATOMIC_RELEASE);
+		return;
+	}
 	/*
 	 * Sequentially consistent (which includes release for thieves): the pusher next loads the
 	 * idle word, a parking worker stores it and then loads this tail. One of the two must see
@@ -101,11 +105,23 @@ void weft_deque_push(struct weft_deque *deque, struct weft_task *task, struct we
 	__atomic_store_n(&deque->tail, tail + 1, __ATOMIC_SEQ_CST);
 }
 
+static struct weft_task *pop_alone(struct weft_deque *deque)
+{
+	uint32_t real = real_of(__atomic_load_n(&deque->head, __ATOMIC_RELAXED));
+
+	if (real == deque->tail)
+		return NULL;
+	__atomic_store_n(&deque->head, pack(real + 1, real + 1), __ATOMIC_RELEASE);
+	return slot_get(deque, real);
+}
+
 struct weft_task *weft_deque_pop(struct weft_deque *deque)
 {
 	uint64_t head = __atomic_load_n(&deque->head, __ATOMIC_ACQUIRE), next;
 	uint32_t real;
 
+	if (deque->alone)
+		return pop_alone(deque);
 	do {
 		real = real_of(head);
 		if (real == deque->tail)

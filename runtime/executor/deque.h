@@ -12,7 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifndef WEFT_DEQUE_SIZE /* a test has it smaller */
 #define WEFT_DEQUE_SIZE 256u
+#endif
 
 struct weft_task;
 struct weft_inject;
@@ -20,6 +22,7 @@ struct weft_inject;
 struct weft_deque {
 	uint64_t head __attribute__((aligned(64))); /* steal << 32 | real */
 	uint32_t tail __attribute__((aligned(64))); /* written by the owner only */
+	bool alone; /* there are no thieves and never will be: no locked instruction needed */
 	struct weft_task *slot[WEFT_DEQUE_SIZE];
 };
 

@@ -51,3 +51,21 @@ struct weft_task *weft_inject_pop(struct weft_inject *inject, uint64_t max, uint
 	*ret_n = n;
 	return n ? first : NULL;
 }
+
+struct weft_task *weft_inject_take(struct weft_inject *inject, struct weft_task ***ret_last,
+				   uint64_t *ret_n)
+{
+	struct weft_task *first;
+
+	if (weft_inject_length(inject) == 0)
+		return NULL;
+	pthread_mutex_lock(&inject->lock);
+	first = inject->first;
+	*ret_last = inject->last;
+	*ret_n = inject->length;
+	inject->first = NULL;
+	inject->last = &inject->first;
+	__atomic_store_n(&inject->length, 0, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&inject->lock);
+	return first;
+}

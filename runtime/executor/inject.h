@@ -25,6 +25,9 @@ void weft_inject_push_chain(struct weft_inject *inject, struct weft_task *first,
 			    struct weft_task *last, uint64_t n);
 /* Up to `max` tasks as a chain; *ret_n of them. NULL: empty. */
 struct weft_task *weft_inject_pop(struct weft_inject *inject, uint64_t max, uint64_t *ret_n);
+/* All of them in one step; *ret_last is the end of the chain. NULL: empty. */
+struct weft_task *weft_inject_take(struct weft_inject *inject, struct weft_task ***ret_last,
+				   uint64_t *ret_n);
 #pragma GCC visibility pop
 
 static inline uint64_t weft_inject_length(const struct weft_inject *inject)

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/executor/worker.h"
-
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "runtime/executor/crew.h"
 
 #include "runtime/base/arch.h"
-#include "runtime/base/futex.h"
+#include "runtime/executor/root.h"
 #include "runtime/trace.h"
 
 #define LIFO_LIMIT \
@@ -15,37 +10,49 @@
 #define STANDBY_NS     10000000u
 #define STANDBY_MAX_NS 160000000u
 
-/*
- * Parker (Tokio, runtime/park.rs). Notified by exchange; the sleeper publishes how it sleeps by
- * compare-and-swap, so a notification before that keeps it awake and one after that finds it.
- */
-enum parker_state { PARK_EMPTY, PARK_NOTIFIED, PARK_ON_FUTEX, PARK_ON_DRIVER };
-
-void weft_worker_unpark(struct weft_worker *worker)
+void weft_worker_notify(struct weft_crew *crew)
 {
-	/* Acq_rel: what made the caller wake it is visible to it. */
-	uint32_t old = __atomic_exchange_n(&worker->parker, PARK_NOTIFIED, __ATOMIC_ACQ_REL);
-
-	if (old == PARK_ON_FUTEX)
-		weft_futex_wake(&worker->parker, 1);
-	else if (old == PARK_ON_DRIVER)
-		weft_driver_wake(&worker->rt->driver);
-}
-
-void weft_worker_notify(struct weft_multi_thread *mt)
-{
-	int worker = weft_idle_pick(&mt->idle);
+	int worker = weft_idle_pick(&crew->idle);
 
 	if (worker < 0)
 		return;
-	weft_worker_unpark(&mt->worker[worker]);
+	weft_parker_unpark(&crew->worker[worker].parker, &crew->worker[worker].rt->driver);
 	weft_trace_stale();
+}
+
+static uint32_t depth(const struct weft_worker *worker)
+{
+	return weft_deque_length(&worker->deque) +
+	       (__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED) != NULL);
+}
+
+/* By the owner. Acq_rel against thieves, where there are any. */
+static struct weft_task *lifo_swap(struct weft_worker *worker, struct weft_task *task)
+{
+	struct weft_task *old;
+
+	if (!worker->deque.alone)
+		return __atomic_exchange_n(&worker->lifo, task, __ATOMIC_ACQ_REL);
+	old = __atomic_load_n(&worker->lifo, __ATOMIC_RELAXED);
+	__atomic_store_n(&worker->lifo, task, __ATOMIC_RELEASE);
+	return old;
+}
+
+static void tell_others(struct weft_worker *worker)
+{
+	if (depth(worker) > 1)
+		weft_worker_notify(worker->crew);
 }
 
 void weft_worker_schedule(struct weft_worker *worker, struct weft_task *task, unsigned kind)
 {
 	if (worker->turning || kind == WEFT_W_TIMER || kind == WEFT_W_IO) {
-		weft_deque_push(&worker->deque, task, &worker->mt->inject);
+		weft_deque_push(&worker->deque, task, &worker->crew->inject);
+		return;
+	}
+	if (!worker->crew->lifo) {
+		weft_deque_push(&worker->deque, task, &worker->crew->inject);
+		tell_others(worker);
 		return;
 	}
 	/*
@@ -56,34 +63,29 @@ void weft_worker_schedule(struct weft_worker *worker, struct weft_task *task, un
 		__atomic_store_n(&worker->lifo, task, __ATOMIC_RELEASE);
 		return;
 	}
-	task = __atomic_exchange_n(&worker->lifo, task, __ATOMIC_ACQ_REL);
+	task = lifo_swap(worker, task);
 	if (task) {
-		weft_deque_push(&worker->deque, task, &worker->mt->inject);
-		weft_worker_notify(worker->mt);
+		weft_deque_push(&worker->deque, task, &worker->crew->inject);
+		weft_worker_notify(worker->crew);
 	}
 }
 
-static bool any_work(const struct weft_multi_thread *mt)
+bool weft_worker_any_work(const struct weft_crew *crew)
 {
-	if (weft_inject_length(&mt->inject))
+	if (weft_inject_length(&crew->inject))
 		return true;
-	for (uint32_t i = 0; i < mt->workers; i++)
-		if (weft_deque_length(&mt->worker[i].deque))
+	for (uint32_t i = 0, n = weft_crew_workers(crew); i < n; i++)
+		if (weft_deque_length(&crew->worker[i].deque))
 			return true;
 	return false;
-}
-
-static uint32_t depth(const struct weft_worker *worker)
-{
-	return weft_deque_length(&worker->deque) +
-	       (__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED) != NULL);
 }
 
 /* A share of the inject queue: one to run, the rest to the ring. */
 static struct weft_task *take_injected(struct weft_worker *worker)
 {
-	struct weft_inject *inject = &worker->mt->inject;
-	uint64_t length = weft_inject_length(inject), max = length / worker->mt->workers + 1, n;
+	struct weft_inject *inject = &worker->crew->inject;
+	uint64_t length = weft_inject_length(inject), n;
+	uint64_t max = length / weft_idle_workers(&worker->crew->idle) + 1;
 	uint64_t room = weft_deque_room(&worker->deque);
 	struct weft_task *first, *task;
 
@@ -113,21 +115,20 @@ static struct weft_task *take_lifo(struct weft_worker *worker)
 	/* Relaxed look: only this thread fills it. */
 	if (!__atomic_load_n(&worker->lifo, __ATOMIC_RELAXED))
 		return NULL;
-	task = __atomic_exchange_n(&worker->lifo, NULL, __ATOMIC_ACQ_REL);
+	task = lifo_swap(worker, NULL);
 	if (!task || worker->lifo_polls++ < LIFO_LIMIT)
 		return task;
-	weft_deque_push(&worker->deque, task, &worker->mt->inject);
+	weft_deque_push(&worker->deque, task, &worker->crew->inject);
 	return NULL;
 }
 
 static struct weft_task *next_task(struct weft_worker *worker)
 {
 	struct weft_task *task;
-	uint64_t n;
 
-	if (worker->tick % worker->rt->inject_interval == 0) {
-		task = weft_inject_pop(&worker->mt->inject, 1, &n);
-		weft_trace_stale();
+	if (--worker->until_inject == 0) {
+		worker->until_inject = worker->rt->inject_interval;
+		task = take_injected(worker);
 		if (task)
 			return task;
 	}
@@ -189,16 +190,16 @@ static struct weft_task *steal_lifo(struct weft_worker *worker, struct weft_work
 
 static struct weft_task *steal(struct weft_worker *worker)
 {
-	struct weft_multi_thread *mt = worker->mt;
-	uint32_t from = random_below(worker, mt->workers);
+	struct weft_crew *crew = worker->crew;
+	uint32_t all = weft_crew_workers(crew), from = random_below(worker, all);
 	struct weft_task *task;
 	unsigned n;
 
-	if (!worker->searching && !(worker->searching = weft_idle_search(&mt->idle)))
+	if (!worker->searching && !(worker->searching = weft_idle_search(&crew->idle)))
 		return NULL;
 	weft_trace_state(WEFT_WS_SEARCHING, weft_trace_stamp());
-	for (uint32_t i = 0; i < mt->workers; i++) {
-		struct weft_worker *victim = &mt->worker[(from + i) % mt->workers];
+	for (uint32_t i = 0; i < all; i++) {
+		struct weft_worker *victim = &crew->worker[(from + i) % all];
 
 		if (victim == worker)
 			continue;
@@ -209,9 +210,9 @@ static struct weft_task *steal(struct weft_worker *worker)
 		}
 	}
 	task = take_injected(worker);
-	for (uint32_t i = 0; i < mt->workers && !task; i++)
-		if (&mt->worker[i] != worker)
-			task = steal_lifo(worker, &mt->worker[i]);
+	for (uint32_t i = 0; i < all && !task; i++)
+		if (&crew->worker[i] != worker)
+			task = steal_lifo(worker, &crew->worker[i]);
 	return task;
 }
 
@@ -223,104 +224,64 @@ static void stop_searching(struct weft_worker *worker)
 	 * Whoever pushed while this one searched relied on it: look again, now that the word says
 	 * nobody does.
 	 */
-	if (weft_idle_search_end(&worker->mt->idle) && any_work(worker->mt))
-		weft_worker_notify(worker->mt);
+	if (weft_idle_search_end(&worker->crew->idle) && weft_worker_any_work(worker->crew))
+		weft_worker_notify(worker->crew);
 }
 
-static void run(struct weft_worker *worker, struct weft_task *task)
+/* False: the worker was lost meanwhile, and is no longer to be touched. */
+static bool run(struct weft_worker *worker, struct weft_cx *cx, struct weft_task *task)
 {
+	enum weft_task_next next;
+
 	if (worker->searching)
 		stop_searching(worker);
 	__atomic_store_n(&worker->polls, worker->polls + 1, __ATOMIC_RELAXED);
-	if (weft_task_poll(&worker->cx, task) != WEFT_TASK_AGAIN)
-		return;
-	weft_deque_push(&worker->deque, task, &worker->mt->inject);
+	next = weft_task_poll(cx, task);
+	if (__builtin_expect(!weft_thread.worker, 0)) {
+		if (next == WEFT_TASK_AGAIN)
+			weft_crew_schedule(cx->runtime, task, WEFT_W_RUNTIME);
+		return false;
+	}
+	if (next != WEFT_TASK_AGAIN)
+		return true;
+	weft_deque_push(&worker->deque, task, &worker->crew->inject);
 	if (weft_deque_length(&worker->deque) > 1)
-		weft_worker_notify(worker->mt);
+		weft_worker_notify(worker->crew);
+	return true;
 }
 
 /* The caller owns the driver. */
 static void turn(struct weft_worker *worker, bool block)
 {
-	weft_trace_stale();
 	worker->turning = true;
-	WEFT_SET(worker->rt->entry->driver_worker, worker->index);
-	weft_driver_turn(worker->rt, block);
-	WEFT_SET(worker->rt->entry->driver_worker, UINT32_MAX);
+	weft_duty_turn(worker->rt, worker->index, block);
 	worker->turning = false;
 }
 
-static void tell_others(struct weft_worker *worker)
-{
-	if (depth(worker) > 1)
-		weft_worker_notify(worker->mt);
-}
-
+/* Between polls: the driver only if there is anything that it could bring. */
 static void maintain(struct weft_worker *worker)
 {
 	struct weft_runtime *rt = worker->rt;
 
-	if (weft_driver_take(&rt->driver, (int32_t)worker->index)) {
+	if (!weft_pace_due(&worker->pace, rt->driver_interval, &worker->until_driver))
+		return;
+	if ((__atomic_load_n(&rt->entry->fds, __ATOMIC_RELAXED) ||
+	     __atomic_load_n(&rt->wheel.armed, __ATOMIC_RELAXED)) &&
+	    weft_driver_take(&rt->driver, (int32_t)worker->index)) {
 		turn(worker, false);
 		weft_driver_give(&rt->driver);
 		tell_others(worker);
 	}
-	weft_trace_depth(depth(worker));
-	WEFT_SET(rt->entry->inject_depth, weft_inject_length(&worker->mt->inject));
-	WEFT_EMIT(QUEUE_DEPTH, depth(worker) | weft_inject_length(&worker->mt->inject) << 32,
-		  rt->id | (uint64_t)worker->index << 32, 0);
-}
-
-static bool parker_sleep(struct weft_worker *worker, uint32_t how)
-{
-	uint32_t empty = PARK_EMPTY;
-
-	/*
-	 * Acq_rel: a notification that came first is consumed here, together with what it
-	 * announces.
-	 */
-	if (__atomic_compare_exchange_n(&worker->parker, &empty, how, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_ACQUIRE))
-		return true;
-	__atomic_store_n(&worker->parker, PARK_EMPTY, __ATOMIC_RELEASE);
-	return false;
-}
-
-static void parker_awake(struct weft_worker *worker)
-{
-	__atomic_exchange_n(&worker->parker, PARK_EMPTY, __ATOMIC_ACQ_REL);
-}
-
-/* stamp: weft_trace_stamp() of the moment, for the state and the record. */
-static void trace_park(struct weft_worker *worker, enum weft_park how, uint64_t stamp)
-{
-	weft_trace_state(how == WEFT_PARK_DRIVER ? WEFT_WS_PARKED_DRIVER : WEFT_WS_PARKED_FUTEX,
-			 stamp);
-	weft_trace_worker(WEFT_K_WORKER_PARK, worker->rt, worker->index, how, stamp);
-	weft_trace_park();
-}
-
-static void trace_unpark(struct weft_worker *worker, enum weft_park how, uint64_t from)
-{
-	uint64_t stamp = weft_trace_stamp(), ticks = from && stamp ? stamp - from : 0;
-
-#ifndef WEFT_NO_PROBES
-	if (ticks) {
-		WEFT_ADD(weft_trace_thread.lane->parks, 1);
-		WEFT_ADD(weft_trace_thread.lane->park_ticks, ticks);
-	}
-#endif
-	weft_trace_state(WEFT_WS_RUNNING, stamp);
-	weft_trace_worker(WEFT_K_WORKER_UNPARK, worker->rt, worker->index,
-			  (uint64_t)how << 48 | (ticks & WEFT_ID_MASK), stamp);
+	weft_duty_depth(rt, worker->index, depth(worker),
+			weft_inject_length(&worker->crew->inject));
 }
 
 static void park_on_driver(struct weft_worker *worker)
 {
-	if (!parker_sleep(worker, PARK_ON_DRIVER))
+	if (!weft_parker_sleep(&worker->parker, WEFT_PARKER_ON_DRIVER))
 		return;
 	turn(worker, true);
-	parker_awake(worker);
+	weft_parker_awake(&worker->parker);
 }
 
 /*
@@ -331,17 +292,17 @@ static void park_on_driver(struct weft_worker *worker)
 static bool park_on_futex(struct weft_worker *worker, uint64_t *wait_ns)
 {
 	uint32_t none = 0;
-	bool standby = __atomic_compare_exchange_n(&worker->mt->standby, &none, 1, false,
+	bool standby = __atomic_compare_exchange_n(&worker->crew->standby, &none, 1, false,
 						   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 	uint64_t turns = __atomic_load_n(&worker->rt->driver.turns, __ATOMIC_RELAXED);
 
-	if (parker_sleep(worker, PARK_ON_FUTEX)) {
-		weft_futex_wait(&worker->parker, PARK_ON_FUTEX, standby ? *wait_ns : UINT64_MAX);
-		parker_awake(worker);
+	if (weft_parker_sleep(&worker->parker, WEFT_PARKER_ON_FUTEX)) {
+		weft_parker_wait(&worker->parker, standby ? *wait_ns : UINT64_MAX);
+		weft_parker_awake(&worker->parker);
 	}
 	if (!standby)
 		return false;
-	__atomic_store_n(&worker->mt->standby, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&worker->crew->standby, 0, __ATOMIC_RELEASE);
 	if (turns != __atomic_load_n(&worker->rt->driver.turns, __ATOMIC_RELAXED))
 		*wait_ns = STANDBY_NS;
 	else if (*wait_ns < STANDBY_MAX_NS)
@@ -350,116 +311,157 @@ static bool park_on_futex(struct weft_worker *worker, uint64_t *wait_ns)
 }
 
 /* For the standby: a task stranded behind a worker that hasn't begun a poll since the last look. */
-static bool stranded(const struct weft_multi_thread *mt, uint64_t *seen)
+static bool stranded(const struct weft_crew *crew, uint64_t *seen)
 {
 	bool found = false;
 
-	for (uint32_t i = 0; i < mt->workers; i++) {
-		uint64_t polls = __atomic_load_n(&mt->worker[i].polls, __ATOMIC_RELAXED);
+	for (uint32_t i = 0, n = weft_crew_workers(crew); i < n; i++) {
+		uint64_t polls = __atomic_load_n(&crew->worker[i].polls, __ATOMIC_RELAXED);
 
-		if (__atomic_load_n(&mt->worker[i].lifo, __ATOMIC_RELAXED) ||
-		    weft_deque_length(&mt->worker[i].deque))
+		if (__atomic_load_n(&crew->worker[i].lifo, __ATOMIC_RELAXED) ||
+		    weft_deque_length(&crew->worker[i].deque))
 			found |= *seen == polls + i;
 		*seen = polls + i;
 	}
 	return found;
 }
 
+static bool root_due(const struct weft_worker *worker)
+{
+	return worker->root && weft_root_due(worker->root);
+}
+
+/* Instead of a sleep; bytes may wait for as long as that takes. */
+static bool spin(struct weft_worker *worker)
+{
+	if (!weft_spin_try(&worker->spin, &worker->parker, &worker->rt->wheel))
+		return false;
+	weft_parker_awake(&worker->parker);
+	return true;
+}
+
 /* Sleeps until picked, stopped, or the driver's turn gave it tasks. Still counted as parked. */
 static void sleep_until_work(struct weft_worker *worker)
 {
 	struct weft_runtime *rt = worker->rt;
-	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX, from = weft_trace_stamp();
-	enum weft_park how = 0;
+	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX;
 
+	if (spin(worker))
+		return;
+	weft_spin_sleep(&worker->spin);
 	while (weft_runtime_running(rt)) {
 		bool driver = weft_driver_take(&rt->driver, (int32_t)worker->index),
 		     standby = false;
 
-		if (!how) {
-			how = driver ? WEFT_PARK_DRIVER : WEFT_PARK_FUTEX;
-			trace_park(worker, how, from);
-		}
+		weft_duty_park(&worker->duty, rt, worker->index,
+			       driver ? WEFT_PARK_DRIVER : WEFT_PARK_FUTEX);
 		if (driver) {
 			park_on_driver(worker);
 			weft_driver_give(&rt->driver);
 		} else {
 			standby = park_on_futex(worker, &wait_ns);
 		}
-		if (depth(worker) || !weft_idle_parked(&worker->mt->idle, worker->index))
+		if (depth(worker) || root_due(worker) || weft_stand_in_wanted(&worker->stand_in) ||
+		    !weft_idle_parked(&worker->crew->idle, worker->index))
 			break;
-		if (standby && (any_work(worker->mt) || stranded(worker->mt, &seen)))
+		if (standby &&
+		    (weft_worker_any_work(worker->crew) || stranded(worker->crew, &seen)))
 			break;
 	}
-	trace_unpark(worker, how, from);
+	weft_duty_unpark(&worker->duty, rt, worker->index);
+	weft_pace_slept(&worker->pace);
+	weft_spin_awake(&worker->spin);
 }
 
 static void park(struct weft_worker *worker)
 {
-	struct weft_multi_thread *mt = worker->mt;
-	bool last = weft_idle_park(&mt->idle, worker->index, worker->searching);
+	struct weft_crew *crew = worker->crew;
+	bool last = weft_idle_park(&crew->idle, worker->index, worker->searching);
 
 	worker->searching = false;
-	if (last && any_work(mt))
-		weft_worker_notify(mt);
+	if (last && weft_worker_any_work(crew))
+		weft_worker_notify(crew);
 	weft_trace_depth(0);
 	sleep_until_work(worker);
-	worker->searching = !weft_idle_unpark(&mt->idle, worker->index);
+	worker->searching = !weft_idle_unpark(&crew->idle, worker->index);
 	if (!worker->searching)
 		tell_others(worker);
 }
 
-static void begin(struct weft_worker *worker)
+/* A root that yields goes behind all that wait now. */
+static bool run_root(struct weft_worker *worker, struct weft_cx *cx)
 {
-	struct weft_runtime *rt = worker->rt;
-	struct weft_trace_role role = { WEFT_LANE_WORKER, rt->id, worker->index };
-	uint64_t stamp;
-	char name[32];
+	if (worker->searching)
+		stop_searching(worker);
+	if (weft_root_poll(cx, worker->root))
+		return true;
+	worker->root_after = 0;
+	if (root_due(worker))
+		worker->root_after =
+			1 + depth(worker) + (weft_inject_length(&worker->crew->inject) != 0);
+	return false;
+}
 
-	snprintf(name, sizeof(name), "%.9s-w%u", rt->name, worker->index);
-	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL,
-	      0UL); /* the default of 50 us would be added to every wait */
-	weft_trace_thread_begin(&role, name);
-	weft_thread = (struct weft_thread){ .rt = rt, .cx = &worker->cx, .worker = worker };
-	worker->cx.runtime = rt;
+void weft_worker_shed(struct weft_worker *worker)
+{
+	struct weft_task *task = lifo_swap(worker, NULL);
+	int sleeper = -1;
+
+	if (task)
+		weft_deque_push(&worker->deque, task, &worker->crew->inject);
+	if (weft_deque_length(&worker->deque))
+		weft_worker_notify(worker->crew);
+	if (__atomic_load_n(&worker->rt->driver.owner, __ATOMIC_SEQ_CST) == -1)
+		sleeper = weft_idle_pick_any(&worker->crew->idle);
+	if (sleeper >= 0)
+		weft_crew_unpark(worker->rt, (uint32_t)sleeper);
+}
+
+static void begin(struct weft_worker *worker, struct weft_task *root)
+{
+	worker->root = root;
+	worker->root_after = 0;
+	worker->until_inject = worker->rt->inject_interval;
+	worker->until_driver = weft_pace_begin(&worker->pace, worker->rt->driver_interval);
 	worker->random = 0x9e3779b97f4a7c15ull * (worker->index + 1);
-	stamp = weft_trace_stamp();
-	weft_trace_state(WEFT_WS_RUNNING, stamp);
-	weft_trace_worker(WEFT_K_WORKER_START, rt, worker->index, (uint64_t)syscall(SYS_gettid),
-			  stamp);
 }
 
-static void end(struct weft_worker *worker)
+static bool drive(struct weft_worker *worker, struct weft_cx *cx)
 {
-	uint64_t stamp = weft_trace_stamp();
-
-	weft_trace_state(WEFT_WS_STOPPED, stamp);
-	weft_trace_worker(WEFT_K_WORKER_STOP, worker->rt, worker->index,
-			  (uint64_t)syscall(SYS_gettid), stamp);
-}
-
-void *weft_worker_main(void *arg)
-{
-	struct weft_worker *worker = arg;
 	struct weft_task *task;
 
-	begin(worker);
-	while (weft_runtime_running(worker->rt)) {
-		if (++worker->tick % worker->rt->driver_interval == 0)
+	while (weft_runtime_running(cx->runtime) && !weft_stand_in_wanted(&worker->stand_in)) {
+		if (--worker->until_driver == 0)
 			maintain(worker);
+		if (root_due(worker) && (worker->root_after == 0 || --worker->root_after == 0)) {
+			if (run_root(worker, cx))
+				return true;
+			continue;
+		}
 		task = next_task(worker);
 		if (!task)
 			task = steal(worker);
+		if (task && !run(worker, cx, task))
+			return false;
 		if (task)
-			run(worker, task);
+			continue;
+		if (root_due(worker))
+			worker->root_after = 0;
 		else
 			park(worker);
 	}
-	end(worker);
-	weft_trace_thread_end();
-	weft_thread = (struct weft_thread){ .rt = NULL };
-	/* The memory stays until this thread is joined. */
-	__atomic_fetch_sub(&worker->mt->running, 1, __ATOMIC_RELEASE);
-	weft_futex_wake(&worker->mt->running, 1);
-	return NULL;
+	return false;
+}
+
+/* The context is the thread's, not the worker's: another thread may take the worker during a poll. */
+bool weft_worker_drive(struct weft_worker *worker, struct weft_task *root)
+{
+	struct weft_cx cx = { .runtime = worker->rt };
+	bool ended;
+
+	begin(worker, root);
+	weft_thread.cx = &cx;
+	ended = drive(worker, &cx);
+	weft_thread.cx = NULL;
+	return ended;
 }

@@ -2,54 +2,51 @@
 #include "runtime/io/driver.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "runtime/api/runtime.h"
 #include "runtime/executor/executor.h"
-#include "runtime/io/source.h"
 #include "runtime/trace.h"
 
-#define EVENTS 256
-
-int weft_driver_init(struct weft_driver *driver)
+/* Asks for the ring. What stands in the way is a word to the user, not an error. */
+static int open_ring(struct weft_driver *driver, bool one_thread)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-	int rc;
+#ifdef WEFT_URING
+	driver->ops = &weft_uring_ops;
+	return driver->ops->open(driver, one_thread);
+#else
+	(void)one_thread;
+	driver->why = "this build of the library has no io_uring driver (liburing 2.3)";
+	return -ENOTSUP;
+#endif
+}
 
+int weft_driver_init(struct weft_driver *driver, uint32_t kind, bool one_thread)
+{
 	driver->owner = -1;
-	driver->event_fd = -1;
-	driver->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (driver->epoll_fd < 0)
-		return -errno;
-	driver->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (driver->event_fd >= 0 &&
-	    epoll_ctl(driver->epoll_fd, EPOLL_CTL_ADD, driver->event_fd, &event) == 0)
+	if (kind > WEFT_DRIVER_AUTO)
+		return -ENOTSUP;
+	if (kind == WEFT_DRIVER_AUTO && !one_thread)
+		driver->why = "several threads take turns at the driver, where epoll is better";
+	else if (kind && open_ring(driver, one_thread) == 0)
 		return 0;
-	rc = -errno;
-	weft_driver_done(driver);
-	return rc;
+	driver->ops = &weft_epoll_ops;
+	return driver->ops->open(driver, one_thread);
 }
 
 void weft_driver_done(struct weft_driver *driver)
 {
-	if (driver->event_fd >= 0)
-		close(driver->event_fd);
-	if (driver->epoll_fd >= 0)
-		close(driver->epoll_fd);
-	driver->event_fd = driver->epoll_fd = -1;
+	driver->ops->close(driver);
 }
 
-/*
- * Edge-triggered: each write is an edge, so nobody reads the counter. It overflows after 2^64
- * wakes.
- */
 void weft_driver_wake(struct weft_driver *driver)
 {
-	uint64_t one = 1;
-	ssize_t n = write(driver->event_fd, &one, sizeof(one));
+	driver->ops->wake(driver);
+}
 
-	(void)n;
+void weft_driver_leave(struct weft_runtime *rt)
+{
+	if (rt->driver.ops->leave && !weft_runtime_running(rt))
+		rt->driver.ops->leave(&rt->driver);
 }
 
 bool weft_driver_take(struct weft_driver *driver, int32_t worker)
@@ -66,34 +63,39 @@ void weft_driver_give(struct weft_driver *driver)
 	__atomic_store_n(&driver->owner, -1, __ATOMIC_RELEASE);
 }
 
-/* ns UINT64_MAX = for ever, 0 = don't wait. */
-static int wait_events(struct weft_driver *driver, struct epoll_event *events, uint64_t ns)
+/* Wakes early by the learnt lead, then looks without waiting; any event ends the spin. */
+static int wait_precise(struct weft_runtime *rt, uint64_t deadline_ns)
 {
-	if (ns == 0 || ns == UINT64_MAX)
-		return epoll_wait(driver->epoll_fd, events, EVENTS, ns ? -1 : 0);
-	if (!driver->use_ms) {
-		struct timespec ts = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
-		int n = epoll_pwait2(driver->epoll_fd, events, EVENTS, &ts, NULL);
+	struct weft_driver *driver = &rt->driver;
+	uint64_t now = weft_clock_ns(), sleep = weft_precise_sleep(&rt->precise, deadline_ns, now);
+	int n = 0;
 
-		if (n >= 0 || errno != ENOSYS)
-			return n;
-		driver->use_ms = true;
+	if (sleep) {
+		n = driver->ops->wait(driver, sleep);
+		if (n == 0)
+			weft_precise_learn(&rt->precise, sleep, weft_clock_ns() - now);
 	}
-	ns = (ns + 999999u) / 1000000u;
-	return epoll_wait(driver->epoll_fd, events, EVENTS, ns > INT_MAX ? INT_MAX : (int)ns);
+	while (n == 0 && weft_clock_ns() < deadline_ns)
+		n = driver->ops->wait(driver, 0);
+	return n;
 }
 
-static uint64_t time_left(struct weft_runtime *rt, bool block)
+static int wait_next(struct weft_runtime *rt)
 {
-	uint64_t next, now;
+	struct weft_driver *driver = &rt->driver;
+	uint64_t next = rt->time ? weft_timer_wheel_next(&rt->wheel, true) : UINT64_MAX, now;
 
-	if (!block)
-		return 0;
-	next = rt->time ? weft_timer_wheel_next(&rt->wheel, true) : UINT64_MAX;
 	if (next == UINT64_MAX)
-		return next;
+		return driver->ops->wait(driver, next);
+	if (rt->precise.max_ns)
+		return wait_precise(rt, next);
 	now = weft_clock_ns();
-	return next > now ? next - now : 0;
+	if (__builtin_expect(__atomic_load_n(&weft_clock_fake, __ATOMIC_RELAXED) && next > now,
+			     0)) {
+		__atomic_store_n(&weft_clock_fake, next, __ATOMIC_RELAXED);
+		now = next;
+	}
+	return driver->ops->wait(driver, next > now ? next - now : 0);
 }
 
 static unsigned fire_timers(struct weft_runtime *rt, bool parked)
@@ -120,14 +122,11 @@ static unsigned fire_timers(struct weft_runtime *rt, bool parked)
 void weft_driver_turn(struct weft_runtime *rt, bool block)
 {
 	struct weft_driver *driver = &rt->driver;
-	struct epoll_event events[EVENTS];
-	uint64_t left = time_left(rt, block), from = weft_trace_full() ? weft_clock_stamp() : 0;
-	int n = wait_events(driver, events, left), io = 0;
+	uint64_t from = weft_trace_full() ? weft_clock_stamp() : 0;
+	int n = block ? wait_next(rt) : driver->ops->wait(driver, 0);
 	uint64_t back = weft_trace_stamp();
-	unsigned fired;
+	unsigned io = n > 0 ? driver->ops->dispatch(driver, n) : 0, fired;
 
-	for (int i = 0; i < n; i++)
-		io += weft_source_event(&events[i]);
 	fired = fire_timers(rt, block);
 	__atomic_store_n(&driver->turns, driver->turns + 1, __ATOMIC_RELAXED);
 	WEFT_SET(rt->entry->timers, __atomic_load_n(&rt->wheel.armed, __ATOMIC_RELAXED));
@@ -135,5 +134,5 @@ void weft_driver_turn(struct weft_runtime *rt, bool block)
 		WEFT_SET(rt->entry->driver_stamp, back);
 	/* A level that has become full since has no stamp to say how long this one waited. */
 	if (from ? back != 0 : !weft_trace_full())
-		WEFT_EMIT(DRIVER_TURN, (uint32_t)io | (uint64_t)fired << 32, back - from, 0);
+		WEFT_EMIT(DRIVER_TURN, io | (uint64_t)fired << 32, back - from, 0);
 }

@@ -1,64 +1,102 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The epoll driver: one per runtime, turned by whoever owns it at the moment.
+ * What brings events from the kernel: one per runtime, turned by whoever owns it at the moment.
  *
- * A source is registered once, edge-triggered for both directions; operations try the system call
- * first and wait only after EAGAIN. Sources come from a pool that is never unmapped: an event for
- * a source closed meanwhile finds another generation and is dropped.
+ * A member of the family is one file with a struct weft_driver_ops and a line in driver.c. Events
+ * are edges: after an add, and after each change of the descriptor, its source gets what is ready
+ * (weft_source_event).
  */
 #ifndef WEFT_RUNTIME_IO_DRIVER_H
 #define WEFT_RUNTIME_IO_DRIVER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-struct weft_cx;
+#include "runtime/io/source.h"
+
+#define WEFT_DRIVER_DIRECT (-2)
+
+struct iovec;
+struct weft_driver;
 struct weft_runtime;
-struct weft_task;
+struct weft_thread;
 
-/*
- * Readiness of one direction is one word: 0 = nothing known; SOURCE_READY = an edge came since it
- * was cleared; else the waiting task (a reference). Only compare-and-swap changes it:
- *
- *	operation, after EAGAIN:	READY -> 0 and try again;  0 -> task and wait
- *	edge:				0 -> READY;  task -> 0 and wake
- *
- * An edge between the system call and the registration thus makes the registration fail. Acquire
- * on taking a task, release on leaving one.
- */
-#define WEFT_SOURCE_READY 1u
-/* The waiter was woken by a close and has not looked yet; it reaps the source (weft_source_reap). */
-#define WEFT_SOURCE_CLOSED 2u
-
-struct weft_source {
-	union {
-		struct weft_source *next_free;
-		struct weft_runtime *rt;
-	};
-	uintptr_t slot[2]; /* enum weft_direction */
-	int32_t fd;        /* -1 = closed */
-	uint16_t generation;
-	uint8_t closed;  /* peer's end seen (RDHUP, HUP, ERR): try before waiting */
-	uint8_t drained; /* the last read took all there was; reading task only */
-	uint8_t closers; /* who still has to let go of a closed source; the last one frees it. Atomic */
-	uint8_t merged; /* all events go to the read word: weft_fd_wait() */
+struct weft_driver_ops {
+	const char *name;
+	/*
+	 * Makes driver->state. A negative errno that also says why where the kernel refuses:
+	 * driver->why.
+	 */
+	int (*open)(struct weft_driver *driver, bool one_thread);
+	void (*close)(struct weft_driver *driver);
+	/* Any thread: ends the owner's wait, or its next one. */
+	void (*wake)(struct weft_driver *driver);
+	/*
+	 * Any thread: from now on the handle's source gets these poll events of fd. What the kernel
+	 * says when it refuses.
+	 */
+	int (*add)(struct weft_driver *driver, int fd, uint32_t events, uintptr_t handle);
+	/*
+	 * Any thread, inside: somebody waits in this direction of a source that has it set in
+	 * source->lazy, which add() may do where asking the kernel costs something.
+	 */
+	int (*want)(struct weft_driver *driver, struct weft_source *source, uintptr_t handle,
+		    enum weft_direction dir);
+	/*
+	 * Any thread, inside a source that has WEFT_SOURCE_AHEAD: what read or accept4 would give,
+	 * out of what the driver has taken from the kernel before anybody asked; -1 with errno,
+	 * EAGAIN if the next will come that way; WEFT_DRIVER_DIRECT: ask the kernel.
+	 */
+	ssize_t (*receive)(struct weft_driver *driver, struct weft_source *source,
+			   const struct iovec *to, unsigned parts);
+	ssize_t (*accept)(struct weft_driver *driver, struct weft_source *source);
+	/*
+	 * Inside a source that has WEFT_SOURCE_AHEAD: from now on the kernel keeps what comes. -EBUSY:
+	 * something was taken already, or it can't be told yet.
+	 */
+	int (*settle)(struct weft_driver *driver, struct weft_source *source, uintptr_t handle);
+	/* Any thread, before weft_source_close() of a foreign fd returns. NULL: nothing to do. */
+	void (*remove)(struct weft_driver *driver, int fd);
+	/*
+	 * Any thread: nobody is inside the source any more, and its fd is about to be closed.
+	 * `handle` is the one it was added with. NULL: nothing to do.
+	 */
+	void (*end)(struct weft_driver *driver, struct weft_source *source, uintptr_t handle);
+	/* A thread that has turned it ends, because the runtime does. NULL: nothing to do. */
+	void (*leave)(struct weft_driver *driver);
+	/*
+	 * By the owner: waits until there is something, at most ns (0 = looks, UINT64_MAX = for
+	 * ever). How much there is; 0 = nothing, negative = interrupted or failed.
+	 */
+	int (*wait)(struct weft_driver *driver, uint64_t ns);
+	/* By the owner: hands n of what wait() has seen to the sources. Events of sources. */
+	unsigned (*dispatch)(struct weft_driver *driver, int n);
 };
 
-enum weft_direction { WEFT_DIR_READ, WEFT_DIR_WRITE };
-
 struct weft_driver {
-	int epoll_fd, event_fd;
-	int32_t owner;  /* worker that turns the driver, -1 = nobody; atomic */
-	uint64_t turns; /* atomic, written by the owner */
-	bool use_ms;    /* no epoll_pwait2 (before Linux 5.11) */
+	const struct weft_driver_ops *ops;
+	void *state;     /* of the member */
+	const char *why; /* it isn't the one that was asked for, NULL = it is. Static */
+	int32_t owner;   /* worker that turns the driver, -1 = nobody; atomic */
+	uint64_t turns;  /* atomic, written by the owner */
+	/* The owner, if it polls tasks while it is that. NULL = not known. Atomic */
+	const struct weft_thread *holder;
 };
 
 #pragma GCC visibility push(hidden)
-int weft_driver_init(struct weft_driver *driver);
+extern const struct weft_driver_ops weft_epoll_ops;
+extern const struct weft_driver_ops weft_uring_ops;
+
+/* kind: WEFT_DRIVER_*; -ENOTSUP for any other. one_thread: nobody but one thread ever turns it. */
+int weft_driver_init(struct weft_driver *driver, uint32_t kind, bool one_thread);
 void weft_driver_done(struct weft_driver *driver);
 
 /* Ends the owner's wait. Any thread. */
 void weft_driver_wake(struct weft_driver *driver);
+
+/* The calling thread, which may have turned it, stops working for the runtime. */
+void weft_driver_leave(struct weft_runtime *rt);
 
 /* Ownership. Acquire and release order one owner's turns before the next one's. */
 bool weft_driver_take(struct weft_driver *driver, int32_t worker);
@@ -69,26 +107,6 @@ void weft_driver_give(struct weft_driver *driver);
  * through the runtime's schedule op. The caller owns the driver.
  */
 void weft_driver_turn(struct weft_runtime *rt, bool block);
-
-/*
- * Takes over fd. events: 0 = both directions, non-blocking socket; else these epoll events,
- * merged.
- */
-int weft_source_open(struct weft_runtime *rt, int fd, uint32_t events, struct weft_source **ret);
-/*
- * Wakes waiters, frees the source, and closes fd unless `keep_fd` (then it leaves the epoll set).
- */
-void weft_source_close(struct weft_source *source, bool keep_fd);
-
-/*
- * After EAGAIN: true = waiting, return WEFT_PENDING; false = try again. -EBUSY and misuse when
- * another task waits there: *ret_rc. */
-bool weft_source_wait(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir,
-		      int *ret_rc);
-/* Takes the task's registration back, for cancellation. */
-void weft_source_leave(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir);
-/* By a task that finds the source closed: lets go of it if it was waiting there. */
-void weft_source_reap(struct weft_source *source, enum weft_direction dir);
 #pragma GCC visibility pop
 
 #endif

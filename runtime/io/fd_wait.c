@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include "runtime/executor/executor.h"
+#include "runtime/io/source.h"
 #include "runtime/trace.h"
 
 /* What the fd shows now, without waiting. */
@@ -18,41 +19,45 @@ static int look(int fd, int events)
 
 static weft_poll_t finish(struct weft_fd_wait *f, int rc)
 {
-	if (f->source)
-		weft_source_close(f->source, true);
-	f->source = NULL;
+	weft_source_close(f->source);
+	f->source = 0;
 	return rc;
 }
 
 /*
  * The fd is in the epoll set only while somebody waits: it belongs to a library that may close
- * it any time. All its events are merged into the read word.
+ * it afterwards. All its events are merged into the read word. Nobody else has the handle, so the
+ * source needs no entering.
  */
 weft_poll_t weft_fd_wait(struct weft_cx *cx, struct weft_fd_wait *f, int fd, int events)
 {
 	uint32_t set = EPOLLET | EPOLLRDHUP | (events & POLLIN ? EPOLLIN : 0) |
 		       (events & POLLOUT ? EPOLLOUT : 0);
-	struct weft_source *source = f->source;
 	int rc;
 
 	if (cx->cancelled) {
-		if (source)
-			weft_source_leave(cx, source, WEFT_DIR_READ);
 		finish(f, 0);
 		return weft_cancelled(cx);
 	}
 	rc = look(fd, events);
 	if (rc)
 		return finish(f, rc);
-	if (!source) {
-		rc = weft_source_open(cx->runtime, fd, set, &source);
+	if (!f->source) {
+		uintptr_t handle;
+
+		rc = weft_source_open_foreign(cx->runtime, fd, set, &handle);
 		if (rc)
 			return rc;
-		f->source = source;
+		f->source = handle;
 	}
-	while (!weft_source_wait(cx, source, WEFT_DIR_READ, &rc)) {
+	while (!weft_source_wait(cx, f->source, WEFT_DIR_READ, &rc)) {
 		if (rc || (rc = look(fd, events)))
 			return finish(f, rc);
 	}
 	return weft_pending(cx, WEFT_WAIT_FD);
+}
+
+void weft_fd_wait_cancel(struct weft_fd_wait *f)
+{
+	finish(f, 0);
 }

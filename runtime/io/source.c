@@ -4,17 +4,16 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/base/memory.h"
 #include "runtime/executor/executor.h"
 #include "runtime/trace.h"
 
-#define BOTH         (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define BOTH         (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
 #define READ_EVENTS  (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
 #define WRITE_EVENTS (EPOLLOUT | EPOLLHUP | EPOLLERR)
 #define CHUNK        (64u << 10)
-#define POINTER_MASK ((1ull << 48) - 1)
 
 /* Type-stable pool: chunks stay mapped for good, `generation` survives reuse. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,10 +36,9 @@ static __attribute__((constructor)) void init(void)
 
 static void chunk_add(void)
 {
-	struct weft_source *chunk =
-		mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct weft_source *chunk = weft_memory_pages(CHUNK);
 
-	if (chunk == MAP_FAILED)
+	if (!chunk)
 		return;
 	for (unsigned i = 0; i < CHUNK / sizeof(*chunk); i++) {
 		chunk[i].fd = -1;
@@ -71,41 +69,81 @@ static void source_free(struct weft_source *source)
 	pthread_mutex_unlock(&lock);
 }
 
-int weft_source_open(struct weft_runtime *rt, int fd, uint32_t events, struct weft_source **ret)
+static void fds_add(struct weft_runtime *rt, uint32_t n)
+{
+	/* Relaxed: a gauge. */
+	__atomic_fetch_add(&rt->entry->fds, n, __ATOMIC_RELAXED);
+}
+
+/*
+ * A stale event that saw the old generation may still be storing here. It can leave a spurious
+ * READY or `ended`, which costs one call more, or wake a waiter once for nothing; hence relaxed
+ * atomics. `refs` isn't set: stale enters may be counted in it.
+ */
+static void source_init(struct weft_source *source, struct weft_runtime *rt, int fd,
+			enum weft_source_kind kind)
+{
+	source->rt = rt;
+	__atomic_store_n(&source->fd, fd, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->ended, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->drained, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->starved, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->lazy, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->armed, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->kind, kind, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->slot[WEFT_DIR_READ], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source->slot[WEFT_DIR_WRITE], 0, __ATOMIC_RELAXED);
+}
+
+static int open_kind(struct weft_runtime *rt, int fd, enum weft_source_kind kind, uint32_t events,
+		     uintptr_t *ret_handle)
 {
 	struct weft_source *source;
-	struct epoll_event event = { .events = events ? events : BOTH };
+	uintptr_t handle;
 	int rc;
 
 	if (!rt->io) {
 		weft_misuse(WEFT_M_IO_OFF, weft_thread.cx ? weft_thread.cx->task : NULL);
 		return -ENOTSUP;
 	}
+	if (!weft_runtime_running(rt))
+		return -ESHUTDOWN;
 	source = source_alloc();
 	if (!source)
 		return -ENOMEM;
-	source->rt = rt;
-	source->fd = fd;
-	source->drained = 0;
-	/*
-	 * A stale event that saw the old generation may still be storing here. It can leave a spurious
-	 * READY or `closed`, which costs one call more, or wake a waiter once for nothing.
-	 */
-	__atomic_store_n(&source->closed, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&source->merged, events != 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&source->slot[WEFT_DIR_READ], 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&source->slot[WEFT_DIR_WRITE], 0, __ATOMIC_RELAXED);
-	event.data.u64 = ((uint64_t)(uintptr_t)source & POINTER_MASK) | (uint64_t)source->generation
-										<< 48;
-	if (epoll_ctl(rt->driver.epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
-		rc = -errno;
-		source->fd = -1;
+	source_init(source, rt, fd, kind);
+	handle = (uintptr_t)source | (uint64_t)source->generation << 48;
+	rc = rt->driver.ops->add(&rt->driver, fd, events, handle);
+	if (rc) {
+		__atomic_store_n(&source->fd, -1, __ATOMIC_RELAXED);
 		source_free(source);
 		return rc;
 	}
-	__atomic_fetch_add(&rt->entry->fds, 1, __ATOMIC_RELAXED);
-	*ret = source;
+	fds_add(rt, 1);
+	*ret_handle = handle;
 	return 0;
+}
+
+int weft_source_open(struct weft_runtime *rt, int fd, enum weft_source_kind kind,
+		     uintptr_t *ret_handle)
+{
+	return open_kind(rt, fd, kind, BOTH, ret_handle);
+}
+
+int weft_source_adopt(struct weft_runtime *rt, int fd, enum weft_source_kind kind,
+		      uintptr_t *ret_handle)
+{
+	int rc = open_kind(rt, fd, kind, BOTH, ret_handle);
+
+	if (rc)
+		close(fd);
+	return rc;
+}
+
+int weft_source_open_foreign(struct weft_runtime *rt, int fd, uint32_t events,
+			     uintptr_t *ret_handle)
+{
+	return open_kind(rt, fd, WEFT_SOURCE_FOREIGN, events, ret_handle);
 }
 
 /* Any state -> nothing, or READY when there was nobody to wake. */
@@ -114,12 +152,18 @@ static struct weft_task *edge(struct weft_source *source, enum weft_direction di
 	uintptr_t old = __atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED), new;
 
 	do {
-		if (old == WEFT_SOURCE_CLOSED)
-			return NULL;
-		new = old > WEFT_SOURCE_CLOSED ? 0 : WEFT_SOURCE_READY;
+		new = old > WEFT_SOURCE_READY ? 0 : WEFT_SOURCE_READY;
 	} while (!__atomic_compare_exchange_n(&source->slot[dir], &old, new, true, __ATOMIC_ACQ_REL,
 					      __ATOMIC_RELAXED));
-	return old > WEFT_SOURCE_CLOSED ? (struct weft_task *)old : NULL;
+	return old > WEFT_SOURCE_READY ? (struct weft_task *)old : NULL;
+}
+
+static void wake(struct weft_task *task)
+{
+	if (!task)
+		return;
+	weft_task_wake(task, WEFT_W_IO);
+	weft_task_unref(task);
 }
 
 static void edge_wake(struct weft_source *source, enum weft_direction dir, uint32_t events)
@@ -130,52 +174,67 @@ static void edge_wake(struct weft_source *source, enum weft_direction dir, uint3
 		  (uint32_t)__atomic_load_n(&source->fd, __ATOMIC_RELAXED) | (uint64_t)events << 32,
 		  task ? task->head.id : 0, 0);
 	(void)events;
-	if (!task)
-		return;
-	weft_task_wake(task, WEFT_W_IO);
-	weft_task_unref(task);
+	wake(task);
 }
 
-int weft_source_event(const struct epoll_event *event)
+unsigned weft_source_event(uintptr_t handle, uint32_t events)
 {
-	struct weft_source *source =
-		(struct weft_source *)(uintptr_t)(event->data.u64 & POINTER_MASK);
-	uint32_t events = event->events;
-	bool merged;
+	struct weft_source *source = weft_source_of(handle);
+	bool foreign;
 
-	if (!source ||
-	    __atomic_load_n(&source->generation, __ATOMIC_ACQUIRE) != event->data.u64 >> 48)
+	/* Nothing is acquired here: see source_init. */
+	if (!source || !weft_source_is_current(source, handle))
 		return 0;
+	/* Release, and the reader acquires: the end comes with the data before it. */
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		__atomic_store_n(&source->closed, 1, __ATOMIC_RELEASE);
-	merged = __atomic_load_n(&source->merged, __ATOMIC_RELAXED);
-	if (events & READ_EVENTS || merged)
+		__atomic_store_n(&source->ended, 1, __ATOMIC_RELEASE);
+	foreign = __atomic_load_n(&source->kind, __ATOMIC_RELAXED) == WEFT_SOURCE_FOREIGN;
+	if (events & READ_EVENTS || foreign)
 		edge_wake(source, WEFT_DIR_READ, events);
-	if (events & WRITE_EVENTS && !merged)
+	if (events & WRITE_EVENTS && !foreign)
 		edge_wake(source, WEFT_DIR_WRITE, events);
 	return 1;
 }
 
-bool weft_source_wait(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir,
-		      int *ret_rc)
+/*
+ * The slot holds the task: it stays so unless the source was closed meanwhile, or the driver has no
+ * memory for it.
+ */
+static bool stay(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc)
 {
-	uintptr_t old = 0, self = (uintptr_t)cx->task;
+	struct weft_source *source = weft_source_of(handle);
+	struct weft_driver *driver;
+	int rc = 0;
+
+	/* Relaxed: another task that reads it set has told the driver, or is about to. */
+	if (__builtin_expect(__atomic_load_n(&source->lazy, __ATOMIC_RELAXED) & 1u << dir, 0)) {
+		driver = &source->rt->driver;
+		rc = driver->ops->want(driver, source, handle, dir);
+	}
+	if (rc == 0 && weft_source_is_current(source, handle))
+		return true;
+	weft_source_leave(cx, source, dir);
+	*ret_rc = rc ? rc : -EBADF;
+	return false;
+}
+
+bool weft_source_wait(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc)
+{
+	uintptr_t old = 0, self = (uintptr_t)cx->task, *slot = &weft_source_of(handle)->slot[dir];
 
 	weft_task_ref(cx->task);
-	/* Release: the task's state before the pointer that an edge takes. */
-	if (__atomic_compare_exchange_n(&source->slot[dir], &old, self, false, __ATOMIC_ACQ_REL,
+	/*
+	 * Release: the task's state before the pointer that an edge takes. Acquire: a close that has
+	 * emptied the slot had changed the generation before.
+	 */
+	if (__atomic_compare_exchange_n(slot, &old, self, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
-		return true;
+		return stay(cx, handle, dir, ret_rc);
 	weft_task_unref(cx->task);
 	if (old == self)
-		return true;
-	if (old == WEFT_SOURCE_CLOSED) {
-		weft_source_reap(source, dir);
-		*ret_rc = -EBADF;
-		return false;
-	}
+		return stay(cx, handle, dir, ret_rc);
 	if (old == WEFT_SOURCE_READY) {
-		__atomic_compare_exchange_n(&source->slot[dir], &old, 0, false, __ATOMIC_ACQ_REL,
+		__atomic_compare_exchange_n(slot, &old, 0, false, __ATOMIC_ACQ_REL,
 					    __ATOMIC_RELAXED);
 		*ret_rc = 0;
 		return false;
@@ -192,63 +251,136 @@ void weft_source_leave(struct weft_cx *cx, struct weft_source *source, enum weft
 	if (__atomic_compare_exchange_n(&source->slot[dir], &self, 0, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
 		weft_task_unref(cx->task);
-	else
-		weft_source_reap(source, dir);
 }
 
-void weft_source_reap(struct weft_source *source, enum weft_direction dir)
+/* Enters, because the task may be waiting for another descriptor in the same memory by now. */
+void weft_source_cancel(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir)
 {
-	uintptr_t closed = WEFT_SOURCE_CLOSED;
+	struct weft_source *source = weft_source_enter(handle);
 
-	if (!__atomic_compare_exchange_n(&source->slot[dir], &closed, 0, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED))
+	if (!source)
 		return;
-	if (__atomic_sub_fetch(&source->closers, 1, __ATOMIC_ACQ_REL) == 0)
-		source_free(source);
+	weft_source_leave(cx, source, dir);
+	weft_source_exit(source);
 }
 
-/* Takes the waiter out. One that is another task will look at the source again: it gets to reap it. */
 static void close_direction(struct weft_source *source, enum weft_direction dir)
 {
 	struct weft_task *self = weft_thread.cx ? weft_thread.cx->task : NULL, *task;
-	uintptr_t old = __atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED);
-	bool other;
+	/* Release: the new generation for who registers after this; acquire: the waiter's state. */
+	uintptr_t old = __atomic_exchange_n(&source->slot[dir], 0, __ATOMIC_ACQ_REL);
 
-	do {
-		task = old > WEFT_SOURCE_CLOSED ? (struct weft_task *)old : NULL;
-		other = task && task != self;
-		if (other)
-			__atomic_add_fetch(&source->closers, 1, __ATOMIC_RELAXED);
-		if (__atomic_compare_exchange_n(&source->slot[dir], &old,
-						other ? WEFT_SOURCE_CLOSED : 0, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			break;
-		if (other)
-			__atomic_sub_fetch(&source->closers, 1, __ATOMIC_RELAXED);
-	} while (1);
-	if (other)
+	if (old <= WEFT_SOURCE_READY)
+		return;
+	task = (struct weft_task *)old;
+	if (task != self)
 		weft_task_wake(task, WEFT_W_IO);
-	if (task)
-		weft_task_unref(task);
+	weft_task_unref(task);
 }
 
-void weft_source_close(struct weft_source *source, bool keep_fd)
+/* keep: the fd is the caller's from now on. Gives it, or -EBADF. */
+static int close_source(uintptr_t handle, bool keep)
 {
-	int fd = source->fd;
+	struct weft_source *source = weft_source_of(handle);
+	uint16_t generation = (uint16_t)(handle >> 48);
+	struct weft_driver *driver;
+	int fd;
 
-	if (fd < 0)
-		return;
-	source->closers = 1; /* this call */
-	/* New generation first: events that are already under way find it and are dropped. */
-	__atomic_store_n(&source->generation, (uint16_t)(source->generation + 1), __ATOMIC_RELEASE);
-	__atomic_store_n(&source->fd, -1, __ATOMIC_RELEASE);
-	if (keep_fd)
-		epoll_ctl(source->rt->driver.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	else
-		close(fd);
-	__atomic_fetch_sub(&source->rt->entry->fds, 1, __ATOMIC_RELAXED);
+	/* Relaxed: `refs` and the slots carry it to those who look. */
+	if (!source || !__atomic_compare_exchange_n(&source->generation, &generation,
+						    (uint16_t)(generation + 1), false,
+						    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return -EBADF;
+	fd = source->fd;
+	/* Relaxed: weft_source_end reads it after the exits; an event may take either. */
+	if (keep)
+		__atomic_store_n(&source->kind, WEFT_SOURCE_FOREIGN, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&source->refs, WEFT_SOURCE_CLOSING + 1, __ATOMIC_RELEASE);
+	/* At once: its owner may close it as soon as this returns. */
+	driver = &source->rt->driver;
+	if (source->kind == WEFT_SOURCE_FOREIGN && driver->ops->remove)
+		driver->ops->remove(driver, fd);
+	fds_add(source->rt, UINT32_MAX);
 	close_direction(source, WEFT_DIR_READ);
 	close_direction(source, WEFT_DIR_WRITE);
-	if (__atomic_sub_fetch(&source->closers, 1, __ATOMIC_ACQ_REL) == 0)
-		source_free(source);
+	weft_source_exit(source);
+	return fd;
+}
+
+void weft_source_close(uintptr_t handle)
+{
+	close_source(handle, false);
+}
+
+int weft_source_release(uintptr_t handle)
+{
+	struct weft_source *source = weft_source_enter(handle);
+	struct weft_driver *driver;
+	int rc = 0;
+
+	if (!source)
+		return -EBADF;
+	driver = &source->rt->driver;
+	if (__atomic_load_n(&source->armed, __ATOMIC_RELAXED) & WEFT_SOURCE_AHEAD)
+		rc = driver->ops->settle(driver, source, handle);
+	weft_source_exit(source);
+	return rc ? rc : close_source(handle, true);
+}
+
+/*
+ * Handles of starving sources. A closer looks after its close(), a starving operation stores
+ * before it tries again; the kernel takes the lock of the descriptor table in both calls, which
+ * orders them: either the operation finds the descriptor or the closer finds the handle.
+ */
+#define STARVING 16
+static uintptr_t starving[STARVING];
+
+bool weft_source_starve(uintptr_t handle)
+{
+	for (unsigned i = 0; i < STARVING; i++) {
+		uintptr_t old = __atomic_load_n(&starving[i], __ATOMIC_RELAXED);
+
+		/* A closed one left its handle behind. */
+		if (old && old != handle && weft_source_is_current(weft_source_of(old), old))
+			continue;
+		if (__atomic_compare_exchange_n(&starving[i], &old, handle, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
+static void feed_starving(void)
+{
+	for (unsigned i = 0; i < STARVING; i++) {
+		uintptr_t handle = __atomic_load_n(&starving[i], __ATOMIC_RELAXED);
+		struct weft_source *source;
+
+		if (!handle || !__atomic_compare_exchange_n(&starving[i], &handle, 0, false,
+							    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			continue;
+		source = weft_source_enter(handle);
+		if (!source)
+			continue;
+		wake(edge(source, WEFT_DIR_READ));
+		weft_source_exit(source);
+	}
+}
+
+void weft_source_end(struct weft_source *source)
+{
+	int fd = source->fd;
+	bool ours = source->kind != WEFT_SOURCE_FOREIGN;
+	struct weft_driver *driver = &source->rt->driver;
+	/* Relaxed: later closers, who fail, look at it. */
+	uint16_t generation = __atomic_load_n(&source->generation, __ATOMIC_RELAXED) - 1;
+
+	if (driver->ops->end)
+		driver->ops->end(driver, source, (uintptr_t)source | (uint64_t)generation << 48);
+	__atomic_store_n(&source->fd, -1, __ATOMIC_RELAXED);
+	if (ours)
+		close(fd);
+	source_free(source);
+	if (ours)
+		feed_starving();
 }

@@ -1,185 +1,90 @@
 /* SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "runtime/executor/executor.h"
-#include "runtime/trace.h"
+#include "runtime/io/listener.h"
+#include "runtime/io/operation.h"
 
-/* struct weft_tcp and struct weft_listener are sources under other names. */
-static struct weft_source *source_of(const void *socket)
+#define BACKLOG 1024
+
+static int listen_options(int fd, const struct weft_listen *options, bool v6)
 {
-	return (struct weft_source *)(uintptr_t)socket;
+	int one = 1, v6_only = options->v6_only;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (options->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)))
+		return -errno;
+	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)))
+		return -errno;
+	return 0;
 }
 
-/*
- * Called after success: a registration from an earlier poll would block other tasks of the
- * socket.
- */
-static inline void settle(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir)
+int weft_tcp_listen_with(struct weft_runtime *rt, const struct weft_listen *options,
+			 struct weft_listener **ret)
 {
-	if (__builtin_expect(__atomic_load_n(&source->slot[dir], __ATOMIC_RELAXED) >
-				     WEFT_SOURCE_CLOSED,
-			     0))
-		weft_source_leave(cx, source, dir);
-}
+	struct weft_address address;
+	int fd, rc = weft_address_parse(options->address ? options->address : "0.0.0.0",
+					options->port, &address);
 
-/* The call's errno as a result; a closed source is let go of. */
-static weft_poll_t failed(struct weft_source *source, enum weft_direction dir)
-{
-	int rc = -errno;
-
-	if (rc == -EBADF)
-		weft_source_reap(source, dir);
-	return rc;
-}
-
-static weft_poll_t cancelled(struct weft_cx *cx, struct weft_source *source,
-			     enum weft_direction dir)
-{
-	weft_source_leave(cx, source, dir);
-	return weft_cancelled(cx);
-}
-
-/* Budget spent: to the back of the queue, the operation is tried again at the next poll. */
-static weft_poll_t spent(struct weft_cx *cx, enum weft_wait on)
-{
-	weft_task_notify(cx->task, WEFT_W_TASK);
-	return weft_pending(cx, on);
-}
-
-static int parse(const char *address, uint16_t port, struct sockaddr_storage *to,
-		 socklen_t *ret_len)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
-
-	memset(to, 0, sizeof(*to));
-	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		*ret_len = sizeof(*v4);
-		return 0;
+	if (rc)
+		return rc;
+	fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	rc = listen_options(fd, options, address.any.sa_family == AF_INET6);
+	if (rc) {
+		close(fd);
+		return rc;
 	}
-	if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		*ret_len = sizeof(*v6);
-		return 0;
-	}
-	return -EINVAL;
+	return weft_listener_start(rt, fd, &address, options->backlog ? options->backlog : BACKLOG,
+				   ret);
 }
 
 int weft_tcp_listen(struct weft_runtime *rt, const char *address, uint16_t port,
 		    struct weft_listener **ret)
 {
-	struct sockaddr_storage to;
-	struct weft_source *source = NULL;
-	socklen_t len = 0;
-	int fd, one = 1, rc = parse(address, port, &to, &len);
+	const struct weft_listen options = { .address = address, .port = port };
 
-	if (rc)
-		return rc;
-	if (!weft_runtime_running(rt))
-		return -ESHUTDOWN;
-	fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&to, len) || listen(fd, 1024))
-		rc = -errno;
-	else
-		rc = weft_source_open(rt, fd, 0, &source);
-	if (rc)
-		close(fd);
-	else
-		*ret = (struct weft_listener *)source;
-	return rc;
-}
-
-uint16_t weft_listener_port(const struct weft_listener *listener)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in6 v6; /* the port is at the same place as in IPv4's */
-	} at = { .v6 = { .sin6_port = 0 } };
-	socklen_t len = sizeof(at);
-
-	if (getsockname(source_of(listener)->fd, &at.any, &len))
-		return 0;
-	return ntohs(at.v6.sin6_port);
-}
-
-struct weft_listener *weft_listener_close(struct weft_listener *listener)
-{
-	if (listener)
-		weft_source_close(source_of(listener), false);
-	return NULL;
+	return weft_tcp_listen_with(rt, &options, ret);
 }
 
 static int adopt(struct weft_runtime *rt, int fd, struct weft_tcp **ret)
 {
-	struct weft_source *source = NULL;
+	uintptr_t handle;
 	int one = 1, rc;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	rc = weft_source_open(rt, fd, 0, &source);
-	if (rc)
-		close(fd);
-	else
-		*ret = (struct weft_tcp *)source;
+	rc = weft_source_adopt(rt, fd, WEFT_SOURCE_TCP, &handle);
+	if (rc == 0)
+		*ret = (struct weft_tcp *)handle;
 	return rc;
 }
 
 weft_poll_t weft_tcp_accept(struct weft_cx *cx, struct weft_listener *listener,
 			    struct weft_tcp **ret)
 {
-	struct weft_source *source = source_of(listener);
-	int fd, rc;
+	int fd = -1;
+	weft_poll_t rc = weft_listener_accept(cx, listener, &fd);
 
-	if (cx->cancelled)
-		return cancelled(cx, source, WEFT_DIR_READ);
-	if (!weft_budget_take(cx))
-		return spent(cx, WEFT_WAIT_ACCEPT);
-	do {
-		fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd >= 0) {
-			settle(cx, source, WEFT_DIR_READ);
-			return adopt(cx->runtime, fd, ret);
-		}
-		if (errno == EINTR || errno == ECONNABORTED)
-			continue;
-		if (errno != EAGAIN)
-			return failed(source, WEFT_DIR_READ);
-		if (weft_source_wait(cx, source, WEFT_DIR_READ, &rc))
-			return weft_pending(cx, WEFT_WAIT_ACCEPT);
-		if (rc)
-			return rc;
-	} while (1);
+	return rc ? rc : adopt(cx->runtime, fd, ret);
 }
 
-static weft_poll_t connect_start(struct weft_cx *cx, struct weft_connect *f, const char *address,
-				 uint16_t port)
+static int connect_start(struct weft_runtime *rt, const struct weft_address *address,
+			 struct weft_tcp **ret)
 {
-	struct sockaddr_storage to;
-	socklen_t len = 0;
-	int fd, rc = parse(address, port, &to, &len);
+	int rc, fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (rc)
-		return rc;
-	fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&to, len) && errno != EINPROGRESS) {
+	if (connect(fd, &address->any, address->len) && errno != EINPROGRESS) {
 		rc = -errno;
 		close(fd);
 		return rc;
 	}
-	return adopt(cx->runtime, fd, &f->conn);
+	return adopt(rt, fd, ret);
 }
 
 static weft_poll_t connect_end(struct weft_connect *f, int rc)
@@ -190,168 +95,69 @@ static weft_poll_t connect_end(struct weft_connect *f, int rc)
 	return rc;
 }
 
-/* A socket that is still connecting isn't writable; once it is, SO_ERROR has the outcome. */
-static int connect_state(struct weft_source *source, bool *ret_done)
+/*
+ * A socket that is still connecting isn't writable (EAGAIN); once it is, SO_ERROR has the
+ * outcome.
+ */
+static ssize_t connect_call(const struct weft_source *source, const void *arg)
 {
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
 	int error = 0;
 	socklen_t error_len = sizeof(error);
 
-	*ret_done = true;
+	(void)arg;
 	if (getsockopt(source->fd, SOL_SOCKET, SO_ERROR, &error, &error_len))
-		return -errno;
-	if (error)
-		return -error;
+		return -1;
+	if (error) {
+		errno = error;
+		return -1;
+	}
 	if (getpeername(source->fd, (struct sockaddr *)&peer, &len) == 0)
 		return 0;
-	*ret_done = errno != ENOTCONN;
-	return -errno;
+	if (errno == ENOTCONN)
+		errno = EAGAIN;
+	return -1;
 }
 
-weft_poll_t weft_tcp_connect(struct weft_cx *cx, struct weft_connect *f, const char *address,
-			     uint16_t port, struct weft_tcp **ret)
+weft_poll_t weft_tcp_connect_address(struct weft_cx *cx, struct weft_connect *f,
+				     const struct weft_address *address, struct weft_tcp **ret)
 {
-	struct weft_source *source;
-	bool done;
-	int rc;
+	struct weft_operation op = { .dir = WEFT_DIR_WRITE,
+				     .on = WEFT_WAIT_CONNECT,
+				     .call = connect_call };
+	ssize_t none = 0;
+	weft_poll_t rc;
 
 	if (cx->cancelled) {
-		if (!f->conn)
-			return weft_cancelled(cx);
-		cancelled(cx, source_of(f->conn), WEFT_DIR_WRITE);
-		return connect_end(f, -ECANCELED);
+		connect_end(f, -ECANCELED);
+		return weft_cancelled(cx);
 	}
 	if (!f->conn) {
-		rc = connect_start(cx, f, address, port);
+		rc = connect_start(cx->runtime, address, &f->conn);
 		if (rc)
 			return rc;
 	}
-	source = source_of(f->conn);
-	for (;;) {
-		rc = connect_state(source, &done);
-		if (done)
-			break;
-		if (weft_source_wait(cx, source, WEFT_DIR_WRITE, &rc))
-			return weft_pending(cx, WEFT_WAIT_CONNECT);
-		if (rc)
-			break;
-	}
-	settle(cx, source, WEFT_DIR_WRITE);
+	op.handle = (uintptr_t)f->conn;
+	rc = weft_operation_run(cx, &op, &none);
+	if (rc == WEFT_PENDING)
+		return rc;
 	if (rc == 0)
 		*ret = f->conn;
 	return connect_end(f, rc);
 }
 
-/*
- * A read that gave less than it could take has emptied the socket: any later byte makes a new
- * edge, so the next read waits at once and saves the call that would say EAGAIN. Not so once the
- * peer's end was seen, whose edge may lie before that read (as in Tokio,
- * runtime/io/registration.rs).
- */
-static bool wait_first(struct weft_cx *cx, struct weft_source *source)
+weft_poll_t weft_tcp_connect(struct weft_cx *cx, struct weft_connect *f, const char *address,
+			     uint16_t port, struct weft_tcp **ret)
 {
-	int rc;
+	struct weft_address parsed = { .len = 0 };
 
-	source->drained = 0;
-	return !__atomic_load_n(&source->closed, __ATOMIC_ACQUIRE) &&
-	       weft_source_wait(cx, source, WEFT_DIR_READ, &rc);
-}
+	/* The address is needed at the first poll only. */
+	if (!f->conn && !cx->cancelled) {
+		int rc = weft_address_parse(address, port, &parsed);
 
-weft_poll_t weft_tcp_read(struct weft_cx *cx, struct weft_tcp *conn, void *buf, size_t cap,
-			  size_t *ret)
-{
-	struct weft_source *source = source_of(conn);
-	ssize_t n;
-	int rc;
-
-	if (__builtin_expect(cx->cancelled != 0, 0))
-		return cancelled(cx, source, WEFT_DIR_READ);
-	if (source->drained && wait_first(cx, source))
-		return weft_pending(cx, WEFT_WAIT_READ);
-	if (!weft_budget_take(cx))
-		return spent(cx, WEFT_WAIT_READ);
-	for (;;) {
-		n = recv(source->fd, buf, cap, 0);
-		if (n >= 0)
-			break;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return failed(source, WEFT_DIR_READ);
-		if (weft_source_wait(cx, source, WEFT_DIR_READ, &rc))
-			return weft_pending(cx, WEFT_WAIT_READ);
 		if (rc)
 			return rc;
 	}
-	settle(cx, source, WEFT_DIR_READ);
-	source->drained = n > 0 && (size_t)n < cap;
-	*ret = (size_t)n;
-	return WEFT_READY;
-}
-
-weft_poll_t weft_tcp_write(struct weft_cx *cx, struct weft_tcp *conn, const void *buf, size_t len,
-			   size_t *ret)
-{
-	struct weft_source *source = source_of(conn);
-	ssize_t n;
-	int rc;
-
-	if (__builtin_expect(cx->cancelled != 0, 0))
-		return cancelled(cx, source, WEFT_DIR_WRITE);
-	if (!weft_budget_take(cx))
-		return spent(cx, WEFT_WAIT_WRITE);
-	for (;;) {
-		n = send(source->fd, buf, len, MSG_NOSIGNAL);
-		if (n >= 0)
-			break;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return failed(source, WEFT_DIR_WRITE);
-		if (weft_source_wait(cx, source, WEFT_DIR_WRITE, &rc))
-			return weft_pending(cx, WEFT_WAIT_WRITE);
-		if (rc)
-			return rc;
-	}
-	settle(cx, source, WEFT_DIR_WRITE);
-	*ret = (size_t)n;
-	return WEFT_READY;
-}
-
-weft_poll_t weft_write_all(struct weft_cx *cx, struct weft_write_all *f, struct weft_tcp *conn,
-			   const void *buf, size_t n)
-{
-	while (f->done < n) {
-		size_t wrote = 0;
-		weft_poll_t rc =
-			weft_tcp_write(cx, conn, (const char *)buf + f->done, n - f->done, &wrote);
-
-		if (rc == WEFT_PENDING)
-			return rc;
-		if (rc < 0) {
-			f->done = 0;
-			return rc;
-		}
-		f->done += wrote;
-	}
-	f->done = 0;
-	return WEFT_READY;
-}
-
-int weft_tcp_shutdown(struct weft_tcp *conn, int how)
-{
-	return shutdown(source_of(conn)->fd, how) ? -errno : 0;
-}
-
-struct weft_tcp *weft_tcp_close(struct weft_tcp *conn)
-{
-	if (conn)
-		weft_source_close(source_of(conn), false);
-	return NULL;
-}
-
-int weft_tcp_fd(const struct weft_tcp *conn)
-{
-	return source_of(conn)->fd;
+	return weft_tcp_connect_address(cx, f, &parsed, ret);
 }

@@ -2,9 +2,16 @@
 /*
  * Load generator: echo or HTTP/1.1 GET over loopback, saturating or paced (support/client.h).
  * Prints one "key value" per line: requests, seconds, per_s, p50_us, p99_us, max_us, bad, reconnects; with --pid
- * also the CPU time that process used meanwhile: cpu_us_per_request, user_us_per_request, sys_us_per_request.
+ * also the CPU time that process used meanwhile (cpu_us_per_request, user_us_per_request, sys_us_per_request)
+ * and its memory then (anonymous_kib, rss_kib).
  *
- * user + sys comes from the process's CPU clock (ns); the split from /proc/PID/stat (ticks of 10 ms).
+ * --idle N: what N connections cost the process named by --pid, each having carried a message and
+ * now at rest: bytes_per_connection of anonymous memory, beyond what one connection before took.
+ *
+ * --turns: for each line on stdin one more run over the same connections, its figures closed by a line "end"; what
+ * differs between turns (a tracer, say) is then all that differs.
+ *
+ * user + sys comes from the process's CPU clock (ns); the split from /proc/PID/stat, sampled by the kernel's tick.
  * The warm-up is in none of the figures. Exit: 0, 1 the service failed, 2 usage.
  */
 #include <errno.h>
@@ -12,55 +19,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tests/bench/support/client.h"
+#include "tests/bench/support/process.h"
 
 #define SECONDS_MAX 600.0
-
-struct cpu {
-	double ns, user_s, sys_s;
-};
 
 struct load {
 	struct client_options client;
 	double seconds, warmup;
 	uint64_t requests;
+	unsigned idle; /* connections at rest; 0 = a load */
 	pid_t pid;
-	bool quiet;
+	bool quiet, turns;
 };
 
 static const char usage[] =
 	"usage: load --port PORT [--http [--path /]] [--connections N] [--seconds S] [--requests N]\n"
-	"            [--rate PER_S] [--warmup S] [--message BYTES] [--per-connection N] [--pid PID] [--quiet]\n";
-
-static int cpu_of(pid_t pid, struct cpu *ret)
-{
-	clockid_t clock;
-	struct timespec ts;
-	unsigned long user, sys;
-	char path[64], line[1024], *after;
-	FILE *f;
-
-	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &ts))
-		return -ESRCH;
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	after = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
-	fclose(f);
-	/* Fields 14 and 15; the name before may hold anything. */
-	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			     &user, &sys) != 2)
-		return -EPROTO;
-	ret->ns = (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-	ret->user_s = (double)user / (double)sysconf(_SC_CLK_TCK);
-	ret->sys_s = (double)sys / (double)sysconf(_SC_CLK_TCK);
-	return 0;
-}
+	"            [--rate PER_S] [--warmup S] [--message BYTES] [--per-connection N] [--pid PID] [--quiet] [--turns]\n"
+	"       load --port PORT --pid PID --idle N [--http] [--message BYTES]\n";
 
 static double number(const char *text, double min, double max)
 {
@@ -87,7 +66,9 @@ enum {
 	MESSAGE,
 	PER_CONNECTION,
 	PID,
-	QUIET
+	IDLE,
+	QUIET,
+	TURNS
 };
 static const struct option options[] = {
 	{ "port", 1, 0, PORT },
@@ -101,7 +82,9 @@ static const struct option options[] = {
 	{ "message", 1, 0, MESSAGE },
 	{ "per-connection", 1, 0, PER_CONNECTION },
 	{ "pid", 1, 0, PID },
+	{ "idle", 1, 0, IDLE },
 	{ "quiet", 0, 0, QUIET },
+	{ "turns", 0, 0, TURNS },
 	{ 0 },
 };
 
@@ -143,8 +126,14 @@ static void set_option(struct load *l, int option)
 	case PID:
 		l->pid = (pid_t)number(optarg, 1, 1 << 30);
 		break;
+	case IDLE:
+		l->idle = (unsigned)number(optarg, 1, CLIENT_CONNECTIONS_MAX);
+		break;
 	case QUIET:
 		l->quiet = true;
+		break;
+	case TURNS:
+		l->turns = true;
 		break;
 	default:
 		fputs(usage, stderr);
@@ -165,40 +154,101 @@ static void report(const struct load *l, const struct client_result *r)
 		printf("asked_per_s %.0f\n", l->client.rate);
 }
 
-static void report_cpu(const struct cpu *a, const struct cpu *b, uint64_t requests)
+static void report_process(const struct process_cpu *a, const struct process_cpu *b,
+			   const struct process_memory *memory, uint64_t requests)
 {
 	double n = requests ? (double)requests : 1;
 
-	printf("cpu_us_per_request %.4f\n", (b->ns - a->ns) / 1e3 / n);
+	printf("cpu_us_per_request %.4f\n", (b->cpu_ns - a->cpu_ns) / 1e3 / n);
 	printf("user_us_per_request %.4f\n", (b->user_s - a->user_s) * 1e6 / n);
 	printf("sys_us_per_request %.4f\n", (b->sys_s - a->sys_s) * 1e6 / n);
+	printf("anonymous_kib %.0f\nrss_kib %.0f\n", memory->anonymous / 1024, memory->rss / 1024);
 }
 
 static int run(const struct load *l, struct client *c)
 {
 	static struct client_result warm, result;
-	struct cpu before = { 0 }, after = { 0 };
+	struct process_cpu before = { 0 }, after = { 0 };
+	struct process_memory memory = { 0 };
 	int rc = l->warmup > 0 ? client_run(c, l->warmup, 0, &warm) : 0;
 
+	memset(&result, 0, sizeof(result));
 	if (rc == 0 && l->pid)
-		rc = cpu_of(l->pid, &before);
+		rc = process_cpu(l->pid, &before);
 	if (rc == 0)
 		rc = client_run(c, l->seconds, l->requests, &result);
 	if (rc == 0 && l->pid)
-		rc = cpu_of(l->pid, &after);
+		rc = process_cpu(l->pid, &after);
+	if (rc == 0 && l->pid)
+		rc = process_memory(l->pid, &memory);
 	if (!l->quiet && result.ns) {
 		report(l, &result);
 		if (l->pid && rc == 0)
-			report_cpu(&before, &after, result.requests);
+			report_process(&before, &after, &memory, result.requests);
 	}
 	return rc == 0 && result.bad ? -EPROTO : rc;
+}
+
+static int run_turns(const struct load *l, struct client *c)
+{
+	char line[64];
+	int rc = 0;
+
+	while (rc == 0 && fgets(line, sizeof(line), stdin)) {
+		rc = run(l, c);
+		puts("end");
+		fflush(stdout);
+	}
+	return rc;
+}
+
+/* Opens n connections and sends one message or a few over each. */
+static int rest(const struct load *l, unsigned n, struct client **ret)
+{
+	static struct client_result result;
+	struct client_options own = l->client;
+	int rc;
+
+	own.connections = n;
+	rc = client_open(&own, ret);
+	return rc < 0 ? rc : client_run(*ret, SECONDS_MAX, n, &result);
+}
+
+static int run_idle(const struct load *l)
+{
+	struct process_memory before, after;
+	struct client *one = NULL, *many = NULL;
+	int rc = l->pid ? rest(l, 1, &one) : -EINVAL;
+
+	if (rc >= 0)
+		rc = process_memory(l->pid, &before);
+	if (rc >= 0)
+		rc = rest(l, l->idle, &many);
+	if (rc >= 0)
+		rc = process_memory(l->pid, &after);
+	if (rc >= 0)
+		printf("bytes_per_connection %.1f\n",
+		       (after.anonymous - before.anonymous) / l->idle);
+	client_close(many);
+	client_close(one);
+	return rc;
+}
+
+static int run_load(const struct load *l)
+{
+	struct client *c = NULL;
+	int rc = client_open(&l->client, &c);
+
+	if (rc == 0)
+		rc = l->turns ? run_turns(l, c) : run(l, c);
+	client_close(c);
+	return rc;
 }
 
 int main(int argc, char **argv)
 {
 	struct load l = { .client = { .connections = 32, .message = 64 }, .seconds = 2 };
 	struct rlimit files;
-	struct client *c = NULL;
 	int option, rc;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -211,10 +261,8 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	rc = client_open(&l.client, &c);
-	if (rc == 0)
-		rc = run(&l, c);
-	client_close(c);
+	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* a paced request goes out when it is due */
+	rc = l.idle ? run_idle(&l) : run_load(&l);
 	if (rc < 0)
 		fprintf(stderr, "load: port %u: %s\n", l.client.port, strerror(-rc));
 	return rc < 0;

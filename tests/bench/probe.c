@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/trace_buffer.h"
+#include "runtime/trace.h"
 #include "runtime/weft.h"
 #include "tests/bench/support/row.h"
 
@@ -107,8 +107,7 @@ static __attribute__((noinline)) double event_burst(void)
 	double start = cpu_ns();
 
 	for (uint64_t i = 0; i < BURST; i++)
-		if (weft_trace_on())
-			weft_trace_emit(WEFT_K_TASK_POLL, weft_clock_stamp(), 1, 100, 200, 0);
+		WEFT_EMIT(TASK_POLL, 1, 100, 200);
 	return (cpu_ns() - start) / BURST;
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What tracing costs a service: CPU time of the server per request, traced at light and at normal against untraced.
-# Within a round the three take turns in changing order; ratios are taken by round. Also accounting.error: over
+# The three take turns in changing order over the same connections, so which worker holds which connection is the
+# same for all; ratios are taken by round. Also accounting.error: over
 # all recordings made here, how far produced is from stored + lost + filtered + expired.
 #   service.sh [--quick]
 set -euo pipefail
@@ -42,26 +43,46 @@ start_server() {
 
 recording() { [ "$(sqlite3 -readonly "$1" 'SELECT count(*) > 0 FROM chunk')" = 1 ]; }
 
-# one_run SERVICE MODE: prints the CPU us per request
+# open_load SERVICE: connections that last for all its turns. Asked on fd 7, answers on fd 8.
+open_load() {
+	local args=() port=port_$1
+	[ "$1" = echo ] || args=(--http --path /json)
+	rm -f "$work/ask" "$work/answer"
+	mkfifo "$work/ask" "$work/answer"
+	"$load" --turns --port "${!port}" "${args[@]}" --pid "$server" --seconds "$seconds" --warmup "$warmup" \
+		< "$work/ask" > "$work/answer" &
+	pids+=("$!")
+	exec 7> "$work/ask" 8< "$work/answer"
+}
+close_load() { exec 7>&- 8<&-; }
+
+# turn: prints the CPU us per request
+turn() {
+	local line value=
+	echo >&7
+	while read -r line <&8 && [ "$line" != end ]; do
+		[ "${line% *}" != cpu_us_per_request ] || value=${line#* }
+	done
+	[ -n "$value" ] || { echo "load gave no answer" >&2; return 1; }
+	echo "$value"
+}
+
+# one_run SERVICE MODE
 one_run() {
-	local service=$1 mode=$2 recorder= db=$work/$1.$2.db args=()
-	[ "$service" = echo ] || args=(--http --path /json)
-	local port=port_$service
+	local service=$1 mode=$2 recorder= db=$work/$1.$2.db
 	if [ "$mode" != untraced ]; then
 		rm -f "$db"
-		"$WEFT" record -p "$server" -o "$db" --level "$mode" > /dev/null 2> "$work/record.err" &
+		"$WEFT" record -p "$server" -o "$db" --level "$mode" > /dev/null 2> "$work/record.err" 7>&- 8<&- &
 		recorder=$!
 		pids+=("$recorder")
 		wait_for recording "$db" || { cat "$work/record.err" >&2; return 1; }
 	fi
-	"$load" --port "${!port}" "${args[@]}" --pid "$server" --seconds "$seconds" --warmup "$warmup" > "$work/load.out"
+	turn >> "$work/$service.$mode"
 	if [ -n "$recorder" ]; then
 		kill -INT "$recorder"
 		wait "$recorder" || { cat "$work/record.err" >&2; return 1; }
 		account "$service" "$mode" "$db"
 	fi
-	sed -n 's/^cpu_us_per_request //p' "$work/load.out" > "$work/$service.$mode.last"
-	cat "$work/$service.$mode.last" >> "$work/$service.$mode"
 }
 
 account() {
@@ -83,9 +104,11 @@ figure() {
 modes=(untraced light normal)
 start_server
 for service in echo http; do
+	open_load $service
 	for ((r = 0; r < rounds; r++)); do
 		for ((m = 0; m < 3; m++)); do one_run $service "${modes[(m + r) % 3]}"; done
 	done
+	close_load
 	for mode in light normal; do figure $service $mode; done
 done
 awk '{ e += $1; l += $2; p += $3 } END { printf "accounting.error %d events\n", e; printf "over %d recordings: produced %d, lost %d\n", NR, p, l }' "$work/accounts"

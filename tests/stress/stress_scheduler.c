@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queue, steal, park and wake under random load: stress_scheduler [SECONDS [SEED]], or
- * WEFT_STRESS_SECONDS. Each round makes a runtime of random size and a forest of tasks that
- * yield, sleep, wake each other through semaphores, join, abort, time out and use the pool, while
+ * Queue, steal, park and wake under random load: stress_scheduler [SECONDS [SEED [FLAVOUR]]], or
+ * WEFT_STRESS_SECONDS and WEFT_STRESS_FLAVOUR; without one the rounds take turns. Each makes a
+ * runtime of random size and a forest of tasks that yield, sleep, wake each other through semaphores, join, abort, time out, use the pool and block in place, while
  * foreign threads spawn and wake. At the end each task must have ended exactly once. A lost
  * wake-up shows as a round that doesn't end: the alarm then fails the run.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ static struct weft_runtime *rt;
 static struct weft_semaphore *tokens;
 static uint64_t spawned, ended, jobs;
 static uint32_t seed;
+static bool own_threads; /* of the flavour under test */
 
 static uint32_t next_random(uint32_t *x)
 {
@@ -56,6 +58,13 @@ static int nap(void *arg)
 	return 42;
 }
 
+/* Long enough for a stand-in to get the worker. */
+static int long_nap(void *arg)
+{
+	usleep(200);
+	return nap(arg);
+}
+
 static void spawn_node(uint32_t random, int depth, struct weft_join **join)
 {
 	int rc;
@@ -70,6 +79,17 @@ static void spawn_node(uint32_t random, int depth, struct weft_join **join)
 		die("spawn", rc);
 }
 
+/* In place: -ENOTSUP where the thread is the only one that drives. */
+static weft_poll_t block(struct weft_cx *cx, struct node *f)
+{
+	int rc;
+
+	if (f->random / 6 % 4)
+		return weft_spawn_blocking(cx, &f->job, nap, NULL);
+	rc = weft_block_in_place(cx, f->random / 24 % 8 ? nap : long_nap, NULL);
+	return rc == -ENOTSUP && !own_threads ? nap(NULL) : rc;
+}
+
 /* A token always comes back, also when its taker is aborted or times out. */
 static weft_poll_t node_step(struct weft_cx *cx, struct node *f)
 {
@@ -79,7 +99,7 @@ static weft_poll_t node_step(struct weft_cx *cx, struct node *f)
 	case 1:
 		return weft_sleep(cx, &f->sleep, f->random / 6 % 300 * 1000);
 	case 2:
-		return weft_spawn_blocking(cx, &f->job, nap, NULL);
+		return block(cx, f);
 	case 3:
 		return weft_timeout(cx, &f->sleep, f->random / 6 % 50 * 1000,
 				    weft_semaphore_acquire(cx, tokens, &f->acquire));
@@ -147,6 +167,17 @@ static void *foreign_main(void *arg)
 	return NULL;
 }
 
+/* Drives a flavour that has no threads of its own, or only waits. */
+static void *driver_main(void *unused)
+{
+	int rc = weft_runtime_run(rt);
+
+	(void)unused;
+	if (rc && rc != -ESHUTDOWN)
+		die("run", rc);
+	return NULL;
+}
+
 static weft_poll_t root(struct weft_cx *cx, struct node *f)
 {
 	weft_async_begin(f);
@@ -157,6 +188,7 @@ static weft_poll_t root(struct weft_cx *cx, struct node *f)
 	weft_async_end(f, 0);
 }
 
+/* The drivers' roots stay until the shutdown. */
 static void wait_until_idle(void)
 {
 	struct weft_runtime_stats stats;
@@ -164,24 +196,31 @@ static void wait_until_idle(void)
 	do {
 		usleep(500);
 		weft_runtime_stats(rt, &stats);
-	} while (stats.alive);
+	} while (__atomic_load_n(&spawned, __ATOMIC_ACQUIRE) !=
+			 __atomic_load_n(&ended, __ATOMIC_ACQUIRE) ||
+		 stats.alive > 3);
 	if (stats.timers)
 		die("timers left", (long)stats.timers);
 }
 
-static void run_round(uint32_t random)
+static void run_round(uint32_t random, uint32_t flavour)
 {
 	struct weft_config config = { .size = sizeof(config),
+				      .flavour = flavour,
 				      .workers = 1 + random % 5,
 				      .max_blocking = 3,
 				      .keep_alive_ns = MS };
 	struct node f = { .random = random | 1 };
 	struct foreign foreign[2];
+	pthread_t driver[3];
 	bool cut = random % 8 == 0; /* shut down in full flight */
 
 	spawned = ended = 0;
+	own_threads = flavour == WEFT_MULTI_THREAD || flavour == WEFT_REACTOR_POOL;
 	if (weft_semaphore_new(1 + random % 4, &tokens) || weft_runtime_new(&config, &rt))
 		die("start", 0);
+	for (int i = 0; i < 3; i++)
+		pthread_create(&driver[i], NULL, driver_main, NULL);
 	for (int i = 0; i < 2; i++) {
 		foreign[i].random = next_random(&random);
 		pthread_create(&foreign[i].thread, NULL, foreign_main, &foreign[i]);
@@ -194,6 +233,8 @@ static void run_round(uint32_t random)
 		wait_until_idle();
 	if (weft_runtime_shutdown(rt, 20000 * MS))
 		die("shutdown", 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(driver[i], NULL);
 	if (spawned != ended)
 		die("tasks that did not end", (long)(spawned - ended));
 	weft_runtime_free(rt);
@@ -210,13 +251,16 @@ int main(int argc, char **argv)
 							      : "10") *
 					      1000 * MS,
 		 total = 0;
-	uint32_t random, rounds = 0;
+	const char *name = argc > 3 ? argv[3] : getenv("WEFT_STRESS_FLAVOUR");
+	uint32_t random, rounds = 0, only = name ? weft_flavour_find(name) : 0;
 
+	if (name && !only)
+		die("no such flavour", 0);
 	seed = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 0) : (uint32_t)weft_now() | 1;
 	random = seed;
 	do {
 		alarm(ROUND_LIMIT_S);
-		run_round(next_random(&random));
+		run_round(next_random(&random), only ? only : 1 + rounds % WEFT_EXECUTOR);
 		total += spawned;
 		rounds++;
 	} while (weft_now() < until);

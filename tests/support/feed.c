@@ -49,13 +49,22 @@ void feed_record(struct feed *f, struct record *r)
 
 void feed_event(struct feed *f, uint64_t t, unsigned kind, const void *payload, size_t bytes)
 {
+	feed_flagged(f, t, kind, 0, payload, bytes);
+}
+
+void feed_flagged(struct feed *f, uint64_t t, unsigned kind, unsigned flags, const void *payload,
+		  size_t bytes)
+{
 	size_t size = sizeof(struct weft_ev) + (bytes + 7) / 8 * 8;
 	struct weft_ev *ev = calloc(1, size);
 	struct record r = { .t_ns = t, .kind = (uint16_t)kind, .lane = WEFT_NO_LANE, .ev = ev };
 
 	if (!ev)
 		abort();
-	*ev = (struct weft_ev){ .size = (uint32_t)size, .kind = (uint16_t)kind, .time_ns = t };
+	*ev = (struct weft_ev){ .size = (uint32_t)size,
+				.kind = (uint16_t)kind,
+				.flags = (uint16_t)flags,
+				.time_ns = t };
 	if (bytes)
 		memcpy(ev + 1, payload, bytes);
 	feed_record(f, &r);
@@ -183,6 +192,13 @@ void feed_offcpu(struct feed *f, uint64_t t, uint16_t lane, uint64_t task, uint6
 	feed_record(f, &r);
 }
 
+void feed_lost(struct feed *f, uint64_t t, uint64_t lost)
+{
+	struct weft_ev_lost e = { .lost = { [WEFT_EV_OFFCPU - WEFT_EV_BATCH] = lost } };
+
+	feed_event(f, t, WEFT_EV_LOST, &e, sizeof(e));
+}
+
 /* ---- stacks: clock_nanosleep < doze (src/db.c:41) < query (src/db.c:90) < worker, or burn (src/hot.c:7) < ... on the CPU ---- */
 
 static void frame(struct feed *f, uint64_t t, uint32_t id, uint32_t module, const char *func,
@@ -248,6 +264,31 @@ void feed_stack_of_runtime(struct feed *f, uint64_t t, uint64_t task, uint64_t s
 
 	frames(f, t);
 	frame(f, t, 7, 2, "submit", "runtime/blocking/pool.c", 168);
+	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
+}
+
+void feed_stack_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq, int syscall,
+		      const char *const *kernel, const char *const *user)
+{
+	struct {
+		struct weft_ev_stack head;
+		uint32_t id[16];
+	} e = { .head = { .task = task,
+			  .poll_seq = seq,
+			  .why = WEFT_STACK_BLOCKED,
+			  .syscall = syscall,
+			  .complete = 1 } };
+	uint32_t *n = &e.head.frames;
+
+	frames(f, t);
+	for (; *kernel && *n < 16; kernel++, e.head.kernel_frames++, ++*n) {
+		e.id[*n] = 1000 * (uint32_t)seq + *n;
+		frame(f, t, e.id[*n], 0, *kernel, "", 0);
+	}
+	for (; *user && *n < 16; user++, ++*n) {
+		e.id[*n] = 1000 * (uint32_t)seq + *n;
+		frame(f, t, e.id[*n], 2, *user, "", 0);
+	}
 	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
 }
 
@@ -322,10 +363,10 @@ size_t feed_findings(struct feed *f)
 
 const char *feed_verdict(struct feed *f, const char *id)
 {
-	static struct live_checked rows[16];
-	int n = live_checked(f->l, rows, 16);
+	static struct live_checked rows[32];
+	int n = live_checked(f->l, rows, 32);
 
-	for (int i = 0; i < n && i < 16; i++)
+	for (int i = 0; i < n && i < 32; i++)
 		if (!strcmp(rows[i].id, id))
 			return rows[i].verdict;
 	return "";

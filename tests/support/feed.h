@@ -34,6 +34,8 @@ void feed_tick_to(struct feed *f, uint64_t t);
 void feed_record(struct feed *f, struct record *r);
 /* A session event for process 0. */
 void feed_event(struct feed *f, uint64_t t, unsigned kind, const void *payload, size_t bytes);
+void feed_flagged(struct feed *f, uint64_t t, unsigned kind, unsigned flags, const void *payload,
+		  size_t bytes); /* flags: enum weft_ev_flag */
 
 void feed_runtime(struct feed *f, uint32_t runtime, uint16_t kind);
 void feed_level(struct feed *f, uint64_t t, uint32_t level);
@@ -53,8 +55,13 @@ void feed_offcpu(struct feed *f, uint64_t t, uint16_t lane, uint64_t task, uint6
 		 uint64_t runnable, int syscall);
 void feed_stack(struct feed *f, uint64_t t, uint16_t lane, uint64_t task, uint64_t seq,
 		unsigned why, int syscall);
+/* Off-CPU records were lost, so many by now. */
+void feed_lost(struct feed *f, uint64_t t, uint64_t lost);
 /* Blocked on a lock of the runtime, lane 0. */
 void feed_stack_of_runtime(struct feed *f, uint64_t t, uint64_t task, uint64_t seq);
+/* Blocked on lane 0 in functions of the kernel, called from those of the user; both end with NULL. std::, parking_lot:: ... are system code. */
+void feed_stack_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq, int syscall,
+		      const char *const *kernel, const char *const *user);
 void feed_rss(struct feed *f, uint64_t t, uint64_t bytes);
 void feed_gauge(struct feed *f, uint64_t t, uint64_t timers, uint32_t fds);
 void feed_walk(struct feed *f, uint64_t t, const struct weft_ev_snapshot_task *tasks, uint32_t n);

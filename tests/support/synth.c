@@ -153,6 +153,14 @@ void synth_runtime(struct synth *s, uint32_t process, uint32_t runtime, uint16_t
 	synth_event(s, process, s->now, WEFT_EV_RUNTIME, &head, sizeof(head));
 }
 
+static void lane_event(struct synth *s, uint32_t process, struct weft_ev_lane *head)
+{
+	head->ns_tid = 1000 * (process + 1) + head->lane;
+	s->process[process].lane[head->lane].tid = head->ns_tid;
+	synth_event(s, process, s->now, WEFT_EV_LANE, head, sizeof(*head));
+	s->ev[s->n - 1]->tid = head->ns_tid;
+}
+
 void synth_worker(struct synth *s, uint32_t process, uint32_t lane, uint32_t runtime,
 		  uint32_t worker)
 {
@@ -160,12 +168,20 @@ void synth_worker(struct synth *s, uint32_t process, uint32_t lane, uint32_t run
 				     .role = WEFT_LANE_WORKER,
 				     .runtime = runtime,
 				     .worker = worker,
-				     .ns_tid = 1000 * (process + 1) + lane,
 				     .name = "worker" };
 
-	s->process[process].lane[lane].tid = head.ns_tid;
-	synth_event(s, process, s->now, WEFT_EV_LANE, &head, sizeof(head));
-	s->ev[s->n - 1]->tid = head.ns_tid;
+	lane_event(s, process, &head);
+}
+
+void synth_leave(struct synth *s, uint32_t process, uint32_t lane, uint32_t runtime)
+{
+	struct weft_ev_lane head = { .lane = lane,
+				     .role = WEFT_LANE_FOREIGN,
+				     .runtime = runtime,
+				     .worker = UINT32_MAX,
+				     .name = "main" };
+
+	lane_event(s, process, &head);
 }
 
 void synth_site(struct synth *s, uint32_t process, uint32_t site, const char *name,

@@ -51,6 +51,8 @@ void synth_runtime(struct synth *s, uint32_t process, uint32_t runtime, uint16_t
 		   uint32_t workers);
 void synth_worker(struct synth *s, uint32_t process, uint32_t lane, uint32_t runtime,
 		  uint32_t worker); /* tid = 1000 * (process + 1) + lane */
+/* Its thread goes on as one that isn't the runtime's. */
+void synth_leave(struct synth *s, uint32_t process, uint32_t lane, uint32_t runtime);
 void synth_site(struct synth *s, uint32_t process, uint32_t site, const char *name,
 		const char *file, uint32_t line);
 

@@ -16,7 +16,7 @@ int verdict_setup(void **state);
 int verdict_teardown(void **state);
 #define VERDICT_TEST(name) cmocka_unit_test_setup_teardown(name, verdict_setup, verdict_teardown)
 
-/* No finding at all, not even a resolved one. */
+/* No finding of the program, not even a resolved one; `info` (the machine is overloaded) is none. */
 void verdict_nothing(struct feed *f);
 /* An open finding with advice and evidence about the subject of that name. */
 const struct live_finding *verdict_found(struct feed *f, const char *id,

@@ -10,10 +10,12 @@
 #include <cmocka.h>
 
 #include "runtime/executor/executor.h"
+#include "tests/support/flavours.h"
 
 #define MS 1000000ull
 
-static struct weft_runtime *runtime_with(uint32_t max_blocking, uint64_t keep_alive_ns)
+static struct weft_runtime *runtime_with(void **state, uint32_t max_blocking,
+					 uint64_t keep_alive_ns)
 {
 	struct weft_config config = {
 		.size = sizeof(config),
@@ -23,7 +25,7 @@ static struct weft_runtime *runtime_with(uint32_t max_blocking, uint64_t keep_al
 	};
 	struct weft_runtime *rt;
 
-	assert_int_equal(weft_runtime_new(&config, &rt), 0);
+	assert_int_equal(flavours_start(state, &config, &rt), 0);
 	return rt;
 }
 
@@ -85,12 +87,11 @@ static weft_poll_t crowd(struct weft_cx *cx, struct crowd *f)
 
 static void test_limit_and_keep_alive(void **state)
 {
-	struct weft_runtime *rt = runtime_with(4, 20 * MS);
+	struct weft_runtime *rt = runtime_with(state, 4, 20 * MS);
 	struct weft_runtime_stats stats;
 	struct counters c = { 0, 0, 0 };
 	struct crowd f = { .c = &c };
 
-	(void)state;
 	assert_int_equal(weft_block_on(rt, crowd, &f), 0);
 	assert_int_equal(c.ran, 90);
 	assert_in_range(c.most, 2, 4);
@@ -100,23 +101,24 @@ static void test_limit_and_keep_alive(void **state)
 	} while (stats.pool_threads);
 	f = (struct crowd){ .c = &c };
 	assert_int_equal(weft_block_on(rt, crowd, &f), 0); /* they come back */
-	weft_runtime_free(rt);
+	assert_int_equal(weft_runtime_shutdown(rt, 5000 * MS), 0);
+	flavours_end(rt);
 }
 
 /* One thread at most, leaving again and again while jobs arrive. */
 static void test_one_thread_that_leaves(void **state)
 {
-	struct weft_runtime *rt = runtime_with(1, 1);
+	struct weft_runtime *rt = runtime_with(state, 1, 1);
 	struct counters c = { 0, 0, 0 };
 
-	(void)state;
 	for (int i = 0; i < 20; i++) {
 		struct asker f = { .c = &c };
 
 		assert_int_equal(weft_block_on(rt, asker, &f), 0);
 	}
 	assert_int_equal(c.ran, 60);
-	weft_runtime_free(rt);
+	assert_int_equal(weft_runtime_shutdown(rt, 5000 * MS), 0);
+	flavours_end(rt);
 }
 
 static uint32_t gate, started;
@@ -147,10 +149,9 @@ static weft_poll_t holder(struct weft_cx *cx, struct holder *f)
 
 static void test_abort_leaves_the_block_to_the_job(void **state)
 {
-	struct weft_runtime *rt = runtime_with(0, 0);
+	struct weft_runtime *rt = runtime_with(state, 0, 0);
 	struct weft_join *join;
 
-	(void)state;
 	gate = started = 0;
 	assert_int_equal(weft_spawn(rt, holder, ((struct holder){ .rc = 0 }), .join = &join), 0);
 	while (!__atomic_load_n(&started, __ATOMIC_ACQUIRE))
@@ -162,7 +163,7 @@ static void test_abort_leaves_the_block_to_the_job(void **state)
 	assert_int_equal(weft_runtime_shutdown(rt, 20 * MS), -ETIMEDOUT); /* the job is stuck */
 	__atomic_store_n(&gate, 1, __ATOMIC_RELEASE);
 	assert_int_equal(weft_runtime_shutdown(rt, 5000 * MS), 0);
-	weft_runtime_free(rt);
+	flavours_end(rt);
 }
 
 int main(void)
@@ -173,5 +174,5 @@ int main(void)
 		cmocka_unit_test(test_abort_leaves_the_block_to_the_job),
 	};
 
-	return cmocka_run_group_tests_name("runtime/blocking", tests, NULL, NULL);
+	return flavours_run("runtime/blocking", tests, sizeof(tests) / sizeof(tests[0]));
 }

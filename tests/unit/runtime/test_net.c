@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "runtime/executor/executor.h"
+#include "tests/support/flavours.h"
 
 #define MS   1000000ull
 #define BULK (4u << 20)
@@ -23,8 +24,7 @@ static int setup(void **state)
 {
 	struct weft_config config = { .size = sizeof(config), .workers = 2, .name = "net" };
 
-	(void)state;
-	return weft_runtime_new(&config, &rt);
+	return flavours_start(state, &config, &rt);
 }
 
 static int teardown(void **state)
@@ -36,7 +36,7 @@ static int teardown(void **state)
 	weft_runtime_stats(rt, &stats);
 	assert_int_equal(stats.alive, 0);
 	assert_int_equal(stats.fds, 0);
-	weft_runtime_free(rt);
+	flavours_end(rt);
 	return 0;
 }
 
@@ -378,5 +378,5 @@ int main(void)
 		T(test_sleep_is_never_early),
 	};
 
-	return cmocka_run_group_tests_name("runtime/net", tests, NULL, NULL);
+	return flavours_run_io("runtime/net", tests, sizeof(tests) / sizeof(tests[0]));
 }

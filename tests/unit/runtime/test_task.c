@@ -12,32 +12,7 @@
 
 #include "runtime/executor/executor.h"
 #include "runtime/trace_map.h"
-
-#define MS 1000000ull
-
-static struct weft_runtime *rt;
-
-static int setup(void **state)
-{
-	struct weft_config config = { .size = sizeof(config), .workers = 2, .name = "test" };
-
-	(void)state;
-	return weft_runtime_new(&config, &rt);
-}
-
-static int teardown(void **state)
-{
-	struct weft_runtime_stats stats;
-
-	(void)state;
-	assert_int_equal(weft_runtime_shutdown(rt, 5000 * MS), 0);
-	weft_runtime_stats(rt, &stats);
-	assert_int_equal(stats.alive, 0);
-	assert_int_equal(stats.fds, 0);
-	assert_int_equal(stats.timers, 0);
-	weft_runtime_free(rt);
-	return 0;
-}
+#include "tests/support/net_runtime.h"
 
 struct child {
 	WEFT_FRAME;
@@ -273,7 +248,7 @@ static void test_parts_left_out(void **state)
 	struct weft_runtime *bare;
 	struct child f = { .value = -1 };
 
-	(void)state;
+	config.flavour = flavours_of(state);
 	assert_int_equal(weft_runtime_new(&config, &bare), 0);
 	assert_int_equal(weft_block_on(bare, child, &f), -ENOTSUP);
 	assert_int_equal(weft_tcp_listen(bare, "127.0.0.1", 0, &listener), -ENOTSUP);
@@ -421,8 +396,6 @@ static void test_foreign_waker(void **state)
 	weft_join_detach(join);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,5 +413,5 @@ int main(void)
 		T(test_foreign_waker),
 	};
 
-	return cmocka_run_group_tests_name("runtime/task", tests, NULL, NULL);
+	return flavours_run_io("runtime/task", tests, sizeof(tests) / sizeof(tests[0]));
 }

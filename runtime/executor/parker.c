@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/executor/parker.h"
+
+#include "runtime/base/futex.h"
+#include "runtime/io/driver.h"
+
+void weft_parker_unpark(struct weft_parker *parker, struct weft_driver *driver)
+{
+	/* Acq_rel: what made the caller wake it is visible to it. */
+	uint32_t old = __atomic_exchange_n(&parker->state, WEFT_PARKER_NOTIFIED, __ATOMIC_ACQ_REL);
+
+	if (old == WEFT_PARKER_ON_FUTEX)
+		weft_futex_wake(&parker->state, 1);
+	else if (old == WEFT_PARKER_ON_DRIVER)
+		weft_driver_wake(driver);
+}
+
+bool weft_parker_sleep(struct weft_parker *parker, enum weft_parker_state how)
+{
+	uint32_t empty = WEFT_PARKER_EMPTY;
+
+	/*
+	 * Acq_rel: a notification that came first is consumed here, together with what it
+	 * announces.
+	 */
+	if (__atomic_compare_exchange_n(&parker->state, &empty, how, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return true;
+	__atomic_store_n(&parker->state, WEFT_PARKER_EMPTY, __ATOMIC_RELEASE);
+	return false;
+}
+
+void weft_parker_wait(struct weft_parker *parker, uint64_t timeout_ns)
+{
+	weft_futex_wait(&parker->state, WEFT_PARKER_ON_FUTEX, timeout_ns);
+}
+
+/* Acquire: with the notification, if there was one, comes what it announces. */
+void weft_parker_awake(struct weft_parker *parker)
+{
+	__atomic_exchange_n(&parker->state, WEFT_PARKER_EMPTY, __ATOMIC_ACQ_REL);
+}

@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# Symptom x flavour, from real runs: each sick program has to be found with its id, its cause and its place, each healthy twin has to stay
+# clean, under all detectors.
+#   gallery.sh [LIST | SYMPTOM | PROGRAM | VARIANT]...   all, or the lines of tests/gallery/LIST.txt that have one of the words
+# GALLERY_LISTS: c,tokio (all)   GALLERY_FLAVOURS: letters of the columns, m,c (all)   GALLERY_HEALTHY_SECONDS: 12   Environment: BUILD, WEFT.
+# Root. Ends with 1 when a cell is not as it should be.
+# Cells, sick / healthy: seconds from the attach to the finding and its confidence, or MISSED, CAUSE, PLACE (found, but not that one), with +ID what was
+# found beside it / clean, FALSE and the ids that were found on the twin, or UNCHECKED. What follows a capital word says more.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${BUILD:-build}
+weft=${WEFT:-$build/weft}
+flavours=${GALLERY_FLAVOURS:-all}
+healthy_seconds=${GALLERY_HEALTHY_SECONDS:-12}
+work=$(mktemp -d) || exit 1
+pids=()
+cleanup() {
+	for p in ${pids[@]+"${pids[@]}"}; do kill -KILL "$p" 2> /dev/null; done
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+[ "$(id -u)" -eq 0 ] || { echo "gallery.sh: needs root to attach" >&2; exit 77; }
+bad=0
+
+wanted() {
+	local word
+	[ ${#only[@]} -gt 0 ] || return 0
+	for word in "${only[@]}"; do
+		case " $* " in *" $word "*) return 0 ;; esac
+	done
+	return 1
+}
+now() { echo "${EPOCHREALTIME/[.,]/}"; }
+
+# program_of LIST PROGRAM: its path. The C runtime's are built by make, the crate of another runtime here.
+program_of() {
+	if [ "$1" = c ]; then
+		echo "$build/workloads/$2"
+	else
+		BUILD=$build scripts/rust_workload.sh "$2" 2> "$work/cargo" || { tail -n 3 "$work/cargo" >&2; return 1; }
+	fi
+}
+
+# launch PROGRAM ARGS...: sets PID once it is up; false when it is not.
+launch() {
+	"$@" > "$work/out" 2> "$work/err" < /dev/null &
+	PID=$!
+	pids+=("$PID")
+	for _ in $(seq 200); do
+		grep -q '^ready' "$work/out" && return 0
+		kill -0 "$PID" 2> /dev/null || return 1
+		sleep 0.05
+	done
+	return 1
+}
+finish() {
+	kill -TERM "$1" 2> /dev/null
+	for _ in $(seq 100); do
+		kill -0 "$1" 2> /dev/null || break
+		sleep 0.05
+	done
+	kill -KILL "$1" 2> /dev/null
+	wait "$1" 2> /dev/null
+	pids=()
+}
+
+# places: where the trouble is by the program's own word, FILE:LINE a line: its ready line, or "gallery: VARIANT" at the end of a source line.
+places() {
+	local crate=$program from=src
+	[ "$crate" != async_std ] || { crate=smol; from=src/../../smol/src; } # they share their sources
+	sed -n '1s/.* at=\([^ ]*\).*/\1/p' "$work/out"
+	[ ! -d "tests/workloads/$crate/src" ] || (cd "tests/workloads/$crate" &&
+		grep -rnE "// gallery: ([a-z_]+ )*$variant( |\$)" src | sed -E "s#^src(/[^:]*:[0-9]+):.*#$from\1#")
+}
+
+# judge SYMPTOM CAUSE: reads the text report; prints what the cell says beside the time.
+judge() {
+	awk -v id="$1" -v cause="$2" -v places="$(places | tr '\n' ' ')" '
+		function over() {
+			if (!mine) return
+			n++
+			if (cause == "-" || what ~ cause) { caused = 1; if (conf == "") conf = this_conf } else wrong = what
+			if (at == "") return
+			k = split(places, p, " ")
+			for (i = 1; i <= k; i++) if (index(at ":", p[i] ":") == 1) placed = 1
+			seen = at
+		}
+		/^(info|warn|crit)  [a-z-]+  / {
+			over(); mine = $2 == id; what = at = this_conf = ""
+			if (!mine && $1 != "info" && !others[$2]++) more = more " +" $2
+		}
+		mine && $1 == "cause" { what = substr($0, index($0, $2)) }
+		mine && $1 == "spawned" { at = $2 }
+		mine && / confidence [0-9.]+/ { match($0, /confidence [0-9.]+/); this_conf = substr($0, RSTART + 11, RLENGTH - 11) }
+		END {
+			over()
+			if (!n) print "no report"
+			else if (!caused) print "CAUSE " wrong
+			else if (seen != "" && places != "" && !placed) print conf " PLACE " seen
+			else print conf (seen == "" && places != "" ? " no place" : "") more
+		}'
+}
+
+# sick SYMPTOM SECONDS CAUSE PROGRAM ARGS...: prints the cell. The finding's line appears while weft still watches.
+sick() {
+	local symptom=$1 seconds=$2 cause=$3 pid diag start line found=
+	shift 3
+	launch "$@" || { echo "NO START"; return; }
+	pid=$PID
+	mkfifo "$work/fifo"
+	"$weft" diagnose -p "$pid" --duration "$seconds" > "$work/fifo" 2> "$work/err" &
+	diag=$!
+	pids+=("$diag")
+	start=$(now)
+	{
+		while IFS= read -r line; do
+			case $line in *" s  "*" $symptom "*) found=$(now); break ;; esac
+			case $line in verdict:*) break ;; esac
+		done
+		# A moment more for what the finding learns and for what comes beside it.
+		[ -z "$found" ] || { sleep 0.5; kill -INT "$diag" 2> /dev/null; }
+		cat > "$work/report"
+	} < "$work/fifo"
+	rm -f "$work/fifo"
+	wait "$diag" 2> /dev/null
+	finish "$pid"
+	[ -n "$found" ] || { echo "MISSED $(awk '/^(warn|crit)  / && !seen[$2]++ { printf "+%s ", $2 }' "$work/report")"; return; }
+	awk -v us=$((found - start)) 'BEGIN { printf "%.1f s ", us / 1e6 }'
+	judge "$symptom" "$cause" < "$work/report"
+}
+
+# healthy SYMPTOM SECONDS PROGRAM ARGS...: prints "clean", or what was found.
+healthy() {
+	local symptom=$1 seconds=$2 pid ids verdict
+	shift 2
+	launch "$@" --healthy || { echo "NO START"; return; }
+	pid=$PID
+	"$weft" diagnose -p "$pid" --duration "$seconds" --format json > "$work/json" 2> "$work/err"
+	finish "$pid"
+	ids=$(sqlite3 :memory: "SELECT group_concat(DISTINCT json_extract(value, '\$.id')) FROM
+		json_each(CAST(readfile('$work/json') AS TEXT), '\$.findings') WHERE json_extract(value, '\$.severity') <> 'info'") || ids="NO REPORT"
+	[ -z "$ids" ] || { echo "FALSE $ids"; return; }
+	verdict=$(sqlite3 :memory: "SELECT json_extract(value, '\$.verdict') || ' ' || json_extract(value, '\$.why') FROM
+		json_each(CAST(readfile('$work/json') AS TEXT), '\$.checked') WHERE json_extract(value, '\$.id') = '$symptom'")
+	case $verdict in not-*) echo "UNCHECKED $verdict" ;; *) echo clean ;; esac
+}
+
+# cell FLAVOUR OPTIONS...: of the line that is in the variables of run_list; sets CELL, "1.2 s 0.95 / clean"
+cell() {
+	local flavour=$1 args=() twin=$healthy_seconds
+	shift
+	args=(--seconds 120 "$@")
+	[ "$variant" = - ] || args+=(--variant "$variant")
+	[ "$flavour" = own ] || args+=(--flavour "$flavour")
+	# What needs a long window to be seen needs it to be seen absent.
+	[ "$seconds" -le 20 ] || twin=$seconds
+	CELL="$(sick "$symptom" "$seconds" "$cause" "$path" "${args[@]}") / $(healthy "$symptom" "$twin" "$path" "${args[@]}")"
+	case $CELL in *MISSED* | *FALSE* | *NO* | *CAUSE* | *PLACE* | *UNCHECKED* | *"no report"*) bad=1 ;; esac
+}
+
+# row_of OPTIONS...: all cells of the line; sets ROW
+row_of() {
+	local i letter
+	ROW=()
+	for i in "${!letters[@]}"; do
+		letter=${letters[i]}
+		# What makes its own runtime is run once, and stands in the first column.
+		if [ "$which" = own ] && [ "$i" = 0 ]; then
+			cell own "$@"
+			ROW+=("$CELL")
+			continue
+		fi
+		case ,$which, in *,$letter,*) ;; *) ROW+=("-"); continue ;; esac
+		case ,$flavours, in *,all,* | *,$letter,*) ;; *) ROW+=("not run"); continue ;; esac
+		cell "${names[i]}" "$@"
+		ROW+=("$CELL")
+	done
+}
+
+print_row() { printf '%-17s %-22s' "$1" "$2" && shift 2 && printf ' %-26s' "$@" && echo; }
+
+# run_list LIST: a table of its own
+run_list() {
+	local list=$1 letters=() names=() headed= symptom program variant which seconds cause options pair path form
+	while read -r symptom program variant which seconds cause options <&3; do
+		case $symptom in
+		'#'* | '') continue ;;
+		columns)
+			for pair in $program $variant $which $seconds $cause $options; do
+				letters+=("${pair%%=*}")
+				names+=("${pair#*=}")
+			done
+			continue
+			;;
+		esac
+		wanted "$list" "$symptom" "$program" "$variant" || continue
+		[ -n "$headed" ] || { echo; print_row symptom "$list" "${names[@]}"; }
+		headed=1
+		form=$program
+		[ "$variant" = - ] || form="$program $variant"
+		path=$(program_of "$list" "$program") || { print_row "$symptom" "$form" "NO PROGRAM"; bad=1; continue; }
+		# shellcheck disable=SC2086
+		row_of $options
+		print_row "$symptom" "$form" "${ROW[@]}"
+	done 3< "tests/gallery/$list.txt"
+}
+
+only=("$@")
+for file in tests/gallery/*.txt; do
+	list=$(basename "$file" .txt)
+	case ,${GALLERY_LISTS:-all}, in *,all,* | *,$list,*) run_list "$list" ;; esac
+done
+exit $bad

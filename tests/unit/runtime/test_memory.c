@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* The library's memory: all of it through the hooks, all given back, each failure survived. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/weft.h"
+
+#define MS   1000000ull
+#define PAGE 4096u
+
+static int64_t live, total, pages; /* atomic; pages are never given back */
+static int64_t fail_at = -1;       /* the allocation with this number fails, counted down */
+static int hook_arg;
+
+static void *hook_alloc(void *arg, size_t align, size_t bytes)
+{
+	void *block;
+
+	if (arg != &hook_arg || __atomic_fetch_sub(&fail_at, 1, __ATOMIC_SEQ_CST) == 0)
+		return NULL;
+	if (posix_memalign(&block, align, bytes))
+		return NULL;
+	memset(block, 0xa5, bytes);
+	__atomic_fetch_add(&total, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(align == PAGE ? &pages : &live, 1, __ATOMIC_SEQ_CST);
+	return block;
+}
+
+static void hook_free(void *arg, void *block)
+{
+	if (arg == &hook_arg)
+		__atomic_fetch_sub(&live, 1, __ATOMIC_SEQ_CST);
+	free(block);
+}
+
+static int setup(void **state)
+{
+	struct weft_allocator hooks = { hook_alloc, hook_free, &hook_arg };
+
+	(void)state;
+	if (weft_set_allocator(NULL) != -EINVAL)
+		return -1;
+	return weft_set_allocator(&hooks);
+}
+
+struct child {
+	WEFT_FRAME;
+	struct weft_yield yield;
+	struct weft_job job;
+};
+
+static int job(void *arg)
+{
+	return *(int *)arg;
+}
+
+static int seven = 7;
+
+static weft_poll_t child(struct weft_cx *cx, struct child *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_yield(cx, &f->yield));
+	weft_await(f, weft_spawn_blocking(cx, &f->job, job, &seven));
+	weft_async_end(f, f->rc);
+}
+
+struct parent {
+	WEFT_FRAME;
+	struct weft_join *join;
+	char name[32];
+	int i, wrong, refused;
+};
+
+static weft_poll_t parent(struct weft_cx *cx, struct parent *f)
+{
+	weft_async_begin(f);
+	for (f->i = 0; f->i < 20; f->i++) {
+		snprintf(f->name, sizeof(f->name), "child %d", f->i);
+		f->rc = weft_spawn(NULL, child, ((struct child){ .rc = 0 }), .name = f->name,
+				   .join = &f->join);
+		if (f->rc) {
+			f->refused += f->rc == -ENOMEM;
+			f->wrong += f->rc != -ENOMEM;
+			continue;
+		}
+		weft_await(f, weft_join(cx, &f->join));
+		f->wrong += f->rc != 7;
+	}
+	weft_async_end(f, f->wrong);
+}
+
+struct talk {
+	WEFT_FRAME;
+	struct weft_listener *listener;
+	struct weft_connect connecting;
+	struct weft_tcp *near, *far;
+	struct weft_sleep sleep;
+	size_t n;
+	char buf[8];
+};
+
+/* Each way to wait for a socket. Gives 0, or the first error. */
+static weft_poll_t talk(struct weft_cx *cx, struct talk *f)
+{
+	weft_async_begin(f);
+	f->rc = weft_tcp_listen(cx->runtime, "127.0.0.1", 0, &f->listener);
+	if (f->rc == 0)
+		weft_await(f, weft_timeout(cx, &f->sleep, MS,
+					   weft_tcp_accept(cx, f->listener, &f->near)));
+	if (f->rc == -ETIMEDOUT)
+		weft_await(f, weft_tcp_connect(cx, &f->connecting, "127.0.0.1",
+					       weft_listener_port(f->listener), &f->far));
+	if (f->rc == 0)
+		weft_await(f, weft_tcp_accept(cx, f->listener, &f->near));
+	if (f->rc == 0)
+		weft_await(f, weft_timeout(cx, &f->sleep, MS,
+					   weft_tcp_read(cx, f->near, f->buf, 8, &f->n)));
+	if (f->rc == -ETIMEDOUT)
+		weft_await(f, weft_tcp_write(cx, f->far, "x", 1, &f->n));
+	if (f->rc == 0)
+		weft_await(f, weft_tcp_read(cx, f->near, f->buf, 8, &f->n));
+	weft_tcp_close(f->near);
+	weft_tcp_close(f->far);
+	weft_listener_close(f->listener);
+	weft_async_end(f, f->rc);
+}
+
+#ifdef __SANITIZE_THREAD__
+#define OWN_THREADS 1 /* the sanitizer's */
+#else
+#define OWN_THREADS 0
+#endif
+
+/* A pool thread gives its cache back after the runtime has let go of it. */
+static void wait_alone(void)
+{
+	struct stat st;
+
+	while (stat("/proc/self/task", &st) == 0 && st.st_nlink > 3 + OWN_THREADS)
+		usleep(200);
+}
+
+static uint32_t driver;
+
+/* One whole life. Gives what weft_runtime_new() gave. */
+static int one_life(int *ret_refused)
+{
+	struct weft_config config = { .size = sizeof(config), .workers = 2, .driver = driver };
+	struct talk t = { .n = 0 };
+	struct weft_semaphore *s = NULL;
+	struct parent f = { .i = 0 };
+	struct weft_runtime *rt = NULL;
+	int rc = weft_runtime_new(&config, &rt);
+
+	if (rc) {
+		assert_null(rt);
+		wait_alone();
+		return rc;
+	}
+	rc = weft_semaphore_new(1, &s);
+	*ret_refused = rc == -ENOMEM;
+	assert_true(rc == 0 || rc == -ENOMEM);
+	rc = weft_block_on(rt, parent, &f);
+	*ret_refused += f.refused + (rc == -ENOMEM);
+	assert_true(rc == 0 || rc == -ENOMEM);
+	rc = weft_block_on(rt, talk, &t);
+	*ret_refused += rc == -ENOMEM;
+	assert_true(rc == 0 || rc == -ENOMEM);
+	weft_semaphore_free(s);
+	weft_runtime_free(rt);
+	wait_alone();
+	return 0;
+}
+
+static void test_all_through_the_hooks(void **state)
+{
+	int64_t settled;
+	int refused = 0;
+
+	(void)state;
+	assert_int_equal(one_life(&refused), 0);
+	assert_true(total > 5 && pages > 0);
+	settled = live; /* names of sites and this thread's cache stay */
+	assert_int_equal(one_life(&refused), 0);
+	assert_int_equal(refused, 0);
+	assert_true(live == settled);
+}
+
+static void test_set_only_before_use(void **state)
+{
+	struct weft_allocator hooks = { hook_alloc, hook_free, NULL };
+
+	(void)state;
+	assert_int_equal(weft_set_allocator(&hooks), -EALREADY);
+}
+
+static int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* The n-th allocation fails, for every n until a life goes by without needing an n-th. */
+static void test_every_failure(void **state)
+{
+	int64_t settled = live, news = 0, inside = 0;
+	int fds = open_fds(), refused, rc;
+	int64_t n = 0;
+
+	(void)state;
+	do {
+		refused = 0;
+		__atomic_store_n(&fail_at, n++, __ATOMIC_SEQ_CST);
+		rc = one_life(&refused);
+		assert_true(rc == 0 || rc == -ENOMEM);
+		news += rc != 0;
+		inside += refused != 0;
+		assert_true(__atomic_load_n(&live, __ATOMIC_SEQ_CST) == settled);
+		assert_int_equal(open_fds(), fds);
+	} while (__atomic_load_n(&fail_at, __ATOMIC_SEQ_CST) < 0 && n < 500);
+	assert_true(n < 500);
+	assert_true(news > 2);
+	assert_true(inside > 0);
+	__atomic_store_n(&fail_at, -1, __ATOMIC_SEQ_CST);
+}
+
+/* On the ring, or on epoll where there is none. */
+static void test_every_failure_of_the_ring(void **state)
+{
+	int refused = 0;
+
+	driver = WEFT_DRIVER_URING;
+	assert_int_equal(one_life(&refused), 0);
+	test_every_failure(state);
+	driver = WEFT_DRIVER_EPOLL;
+}
+
+/* Nothing else in the library calls malloc: the object files say so. */
+static void test_nothing_beside_the_hooks(void **state)
+{
+	char path[512], command[1200];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *cut;
+
+	(void)state;
+	assert_true(n > 0);
+	path[n] = '\0';
+	cut = strstr(path, "/tests/unit/");
+	assert_non_null(cut);
+	*cut = '\0';
+	snprintf(command, sizeof(command),
+		 "nm -A --undefined-only %s/libweft.a | grep -v ':memory.o:' | "
+		 "grep -E ' (malloc|calloc|realloc|reallocarray|free|strdup|strndup|aligned_alloc|"
+		 "posix_memalign|asprintf)$' >&2",
+		 path);
+	assert_int_not_equal(system(command), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_through_the_hooks),
+		cmocka_unit_test(test_set_only_before_use),
+		cmocka_unit_test(test_every_failure),
+		cmocka_unit_test(test_every_failure_of_the_ring),
+		cmocka_unit_test(test_nothing_beside_the_hooks),
+	};
+
+	return cmocka_run_group_tests_name("runtime/memory", tests, setup, NULL);
+}
