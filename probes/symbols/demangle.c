@@ -8,6 +8,7 @@
 
 #define MAX_SYMBOL \
 	2048 /* longer ones are shown as they are: libiberty's work area grows with the symbol */
+#define MAX_RUST (64u << 10)
 
 /* One name may nest its parts exponentially, so the output is left by a jump as soon as it is full.
  * That leaks nothing: the callback forms of libiberty keep all their state on the stack. */
@@ -72,6 +73,9 @@ bool demangle(const char *symbol, char *ret, size_t size)
 
 	if (size == 0)
 		return false;
+	/* Rust's v0 names grow with the generics, and their reader's work area does not. */
+	if (symbol[0] == '_' && symbol[1] == 'R' && n < MAX_RUST && run(symbol, &out))
+		return true;
 	if (symbol[0] == '_' && (symbol[1] == 'Z' || symbol[1] == 'R') && n < sizeof(plain)) {
 		memcpy(plain, symbol, n);
 		plain[n] = '\0';

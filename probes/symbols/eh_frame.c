@@ -256,6 +256,32 @@ static const struct fde *find(const struct eh_frame *f, uint64_t address)
 	return NULL;
 }
 
+bool eh_frame_find(const struct eh_frame *f, uint64_t address, uint64_t *ret_low,
+		   uint64_t *ret_high)
+{
+	const struct fde *fde = find(f, address);
+
+	if (fde) {
+		*ret_low = fde->low;
+		*ret_high = fde->high;
+	}
+	return fde;
+}
+
+size_t eh_frame_count(const struct eh_frame *f)
+{
+	return f->n;
+}
+
+bool eh_frame_at(const struct eh_frame *f, size_t i, uint64_t *ret_low, uint64_t *ret_high)
+{
+	if (i >= f->n)
+		return false;
+	*ret_low = f->fde[i].low;
+	*ret_high = f->fde[i].high;
+	return true;
+}
+
 struct machine {
 	const struct eh_frame *f;
 	const struct cie *cie;

@@ -60,4 +60,12 @@ struct eh_frame *eh_frame_free(struct eh_frame *f);
 /* False: nothing is known of the link-time address, or what is said of it makes no sense. */
 bool eh_frame_row(const struct eh_frame *f, uint64_t address, struct eh_row *ret);
 
+/* Bounds of the function that covers a link-time address; false = none. */
+bool eh_frame_find(const struct eh_frame *f, uint64_t address, uint64_t *ret_low,
+		   uint64_t *ret_high);
+
+/* All functions, in order of address: how many, and their bounds. */
+size_t eh_frame_count(const struct eh_frame *f);
+bool eh_frame_at(const struct eh_frame *f, size_t i, uint64_t *ret_low, uint64_t *ret_high);
+
 #endif

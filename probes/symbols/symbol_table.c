@@ -107,9 +107,14 @@ static int fill(Elf *elf, Elf_Scn *section, const GElf_Shdr *shdr, struct symbol
 	}
 	if (t->n > 0)
 		qsort(t->symbol, t->n, sizeof(t->symbol[0]), compare);
-	t->n = drop_aliases(t->symbol, t->n);
 	*ret = t;
 	return 0;
+}
+
+static int empty(struct symbol_table **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
 }
 
 int symbol_table_new(Elf *elf, Elf *debug, struct symbol_table **ret)
@@ -117,15 +122,26 @@ int symbol_table_new(Elf *elf, Elf *debug, struct symbol_table **ret)
 	GElf_Shdr shdr = { 0 };
 	Elf *from = elf;
 	Elf_Scn *section = section_of_type(elf, SHT_SYMTAB, &shdr);
+	int rc;
 
 	if (!section && (section = section_of_type(debug, SHT_SYMTAB, &shdr)))
 		from = debug;
 	if (!section)
 		section = section_of_type(elf, SHT_DYNSYM, &shdr);
-	if (section)
-		return fill(from, section, &shdr, ret);
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : -ENOMEM;
+	if (!section)
+		return empty(ret);
+	rc = fill(from, section, &shdr, ret);
+	if (rc == 0)
+		(*ret)->n = drop_aliases((*ret)->symbol, (*ret)->n);
+	return rc;
+}
+
+int symbol_table_new_all(Elf *elf, struct symbol_table **ret)
+{
+	GElf_Shdr shdr = { 0 };
+	Elf_Scn *section = section_of_type(elf, SHT_SYMTAB, &shdr);
+
+	return section ? fill(elf, section, &shdr, ret) : empty(ret);
 }
 
 struct symbol_table *symbol_table_free(struct symbol_table *t)
@@ -163,4 +179,17 @@ const char *symbol_table_find(const struct symbol_table *t, uint64_t address, ui
 		}
 	}
 	return NULL;
+}
+
+const char *symbol_table_at(const struct symbol_table *t, size_t i, uint64_t *ret_address)
+{
+	if (i >= t->n)
+		return NULL;
+	*ret_address = t->symbol[i].address;
+	return t->symbol[i].name;
+}
+
+size_t symbol_table_from(const struct symbol_table *t, uint64_t address)
+{
+	return address ? after(t, address - 1) : 0;
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What only names tell. Mangled names are looked at as they are: a component is its length and its text in both
+ * schemes, so "10steal_into" is a whole component, and demangling half a million symbols is saved.
+ */
+#include "probes/rust/named.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "probes/rust/scan.h"
+
+#define MAX_DEPTH 3 /* of functions that end in a jump to a named one */
+
+/* `last`: the last component; `within`: what must be in the name before it. `after`: probed where its calls return. */
+static const struct named {
+	uint8_t kind;
+	const char *last, *within;
+	uint8_t reg;
+	uint8_t after;
+	bool async_task; /* else of Tokio */
+} named[] = {
+	{ RUST_ABORT, "12remote_abort", "7RawTask", RUST_RDI, 0, false },
+	{ RUST_ABORT, "12remote_abort", "RawTask$GT$", RUST_RDI, 0, false },
+	{ RUST_HANDLE_DROP, "21drop_join_handle_fast", "5State", RUST_RDI, 0, false },
+	{ RUST_STEAL, "10steal_into", "5queue", RUST_NO_REG, 0, false },
+	{ RUST_PARK, "13park_internal", "7Context", RUST_NO_REG, 0, false },
+	{ RUST_PARK, "12park_timeout", "7Context", RUST_NO_REG, 0, false },
+	{ RUST_PARK, "4park", "14current_thread7Context", RUST_NO_REG, 0, false },
+	{ RUST_PARK, "4park", "14current_threadNtB5_7Context", RUST_NO_REG, 0, false },
+	{ RUST_PARK, "4park", "6Parker", RUST_NO_REG, 0, false },
+	{ RUST_UNPARK, "6unpark", "8Unparker", RUST_NO_REG, 0, false },
+	{ RUST_DRIVER_BEGIN, "4turn", "6Driver", RUST_NO_REG, RUST_DRIVER_END, false },
+	{ RUST_TIMERS_BEGIN, "15process_at_time", "6Handle", RUST_NO_REG, RUST_TIMERS_END, false },
+	{ RUST_TIMERS_BEGIN, "15process_at_time", "Handle$GT$", RUST_NO_REG, RUST_TIMERS_END,
+	  false },
+	{ RUST_TIMERS_BEGIN, "23process_at_sharded_time", "6Handle", RUST_NO_REG, RUST_TIMERS_END,
+	  false },
+	{ RUST_TIMERS_BEGIN, "23process_at_sharded_time", "Handle$GT$", RUST_NO_REG,
+	  RUST_TIMERS_END, false },
+	{ RUST_TIMER_ARM, "10reregister", "6Handle", RUST_NO_REG, 0, false },
+	{ RUST_TIMER_ARM, "10reregister", "Handle$GT$", RUST_NO_REG, 0, false },
+	{ RUST_TIMER_ARM, "5reset", "10TimerEntry", RUST_RDI, 0, false },
+	{ RUST_HANDLE_DROP, "4drop", "async_task..task..Task$LT$", RUST_RDI, 0, true },
+	{ RUST_HANDLE_DROP, "4drop", "10async_task4task", RUST_RDI, 0, true },
+	{ RUST_STEAL, "5steal", "14async_executor", RUST_NO_REG, 0, true },
+	{ RUST_PARK, "5sleep", "6Ticker", RUST_NO_REG, 0, true },
+	{ RUST_UNPARK, "6notify", "14async_executor", RUST_NO_REG, 0, true },
+	{ RUST_DRIVER_BEGIN, "5react", "11ReactorLock", RUST_NO_REG, RUST_DRIVER_END, true },
+	{ RUST_TIMERS_BEGIN, "14process_timers", "7Reactor", RUST_NO_REG, RUST_TIMERS_END, true },
+	{ RUST_TIMER_ARM, "12insert_timer", "7Reactor", RUST_NO_REG, 0, true },
+};
+
+static uint8_t family_of(const struct named *n)
+{
+	return n->async_task ? RUST_ASYNC_TASK : RUST_TOKIO;
+}
+
+/* Is the component at `at` the name's last? Behind it may stand a hash, LLVM's suffix, or the crate that asked for the instance. */
+static bool is_last(const char *end)
+{
+	return *end == '\0' || *end == '.' || *end == 'B' || *end == 'C' || *end == 'N' ||
+	       strncmp(end, "17h", 3) == 0;
+}
+
+static const char *find_last(const char *name, const char *component)
+{
+	for (const char *at = name; (at = strstr(at, component)); at++)
+		if ((at == name || !isdigit((unsigned char)at[-1])) &&
+		    is_last(at + strlen(component)))
+			return at;
+	return NULL;
+}
+
+static const struct named *match(const char *name, bool async_task, size_t *ret_index)
+{
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		const char *last =
+			named[i].async_task == async_task ? find_last(name, named[i].last) : NULL;
+		const char *within = last ? strstr(name, named[i].within) : NULL;
+
+		if (within && within < last) {
+			*ret_index = i;
+			return &named[i];
+		}
+	}
+	return NULL;
+}
+
+struct returns {
+	struct rust_builder *b;
+	struct rust_targets *next; /* functions that end in a jump to a target */
+	bool any;
+};
+
+static int on_call(void *ctx, const struct rust_call *call)
+{
+	struct returns *r = ctx;
+	struct rust_probe probe = { .kind = named[call->value].after,
+				    .family = family_of(&named[call->value]),
+				    .reg = RUST_NO_REG,
+				    .type = UINT32_MAX };
+	const struct rust_code *code = rust_decoder_at(r->b->decoder, call->address);
+	size_t i = code ? rust_code_index(code, call->address, false) : SIZE_MAX;
+
+	if (i == SIZE_MAX)
+		return 0;
+	if (call->jump) {
+		r->any = true;
+		return code->insn[i].op == RUST_OP_JUMP
+			       ? rust_targets_add(r->next, code->low, call->value)
+			       : 0;
+	}
+	if (i + 1 < code->n)
+		rust_builder_place(r->b, code, i + 1, probe);
+	return r->b->rc;
+}
+
+/* Not by a return probe: that would end a target whose panic unwinds through. */
+static int add_returns(struct rust_builder *b, struct rust_targets *targets)
+{
+	struct rust_targets *mine = NULL;
+	int rc = 0;
+
+	for (int depth = 0; rc == 0 && depth < MAX_DEPTH; depth++) {
+		struct returns r = { .b = b };
+
+		rc = rust_targets_new(&r.next);
+		if (rc == 0)
+			rc = rust_builder_calls(b, targets, on_call, &r);
+		rust_targets_free(mine);
+		mine = targets = r.next;
+		if (!r.any)
+			break;
+	}
+	rust_targets_free(mine);
+	return rc;
+}
+
+static bool is_panic(const char *name)
+{
+	return strcmp(name, "rust_panic") == 0 || find_last(name, "10rust_panic");
+}
+
+static void add(struct rust_builder *b, const struct named *n, uint64_t address)
+{
+	struct rust_probe probe = {
+		.kind = n->kind, .family = family_of(n), .reg = n->reg, .type = UINT32_MAX
+	};
+
+	rust_builder_entry(b, address, probe);
+}
+
+void rust_named_find(struct rust_builder *b)
+{
+	static const struct named panic = { .kind = RUST_PANIC, .reg = RUST_NO_REG };
+	struct rust_targets *returning = NULL;
+	int rc = rust_targets_new(&returning);
+	bool any = false;
+	const char *name;
+	uint64_t address;
+	size_t index;
+
+	for (size_t i = 0; rc == 0 && (name = symbol_table_at(b->image->symbols, i, &address));
+	     i++) {
+		const struct named *n;
+		bool async_task;
+
+		if (is_panic(name))
+			add(b, &panic, address);
+		async_task = strstr(name, "8async_io") || strstr(name, "14async_executor") ||
+			     strstr(name, "async_task..task") || strstr(name, "10async_task4task");
+		if (!async_task && !strstr(name, "5tokio"))
+			continue;
+		n = match(name, async_task, &index);
+		if (n)
+			add(b, n, address);
+		if (!n || !n->after)
+			continue;
+		any = true;
+		rc = rust_targets_add(returning, address, (uint32_t)index);
+	}
+	if (rc == 0 && any)
+		rc = add_returns(b, returning);
+	if (rc < 0 && b->rc == 0)
+		b->rc = rc;
+	rust_targets_free(returning);
+}

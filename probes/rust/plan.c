@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#include "probes/rust/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probes/rust/async_task.h"
+#include "probes/rust/blocking.h"
+#include "probes/rust/library.h"
+#include "probes/rust/named.h"
+#include "probes/rust/names.h"
+#include "probes/rust/panics.h"
+#include "probes/rust/plan_internal.h"
+#include "probes/rust/polls.h"
+#include "probes/rust/spawn_places.h"
+#include "probes/rust/spawns.h"
+#include "probes/rust/tokio.h"
+
+#define MAX_LIBRARIES 32
+#define OLDEST_TOKIO  "1.23.0"
+
+static void find_libraries(struct rust_builder *b)
+{
+	struct rust_library found[MAX_LIBRARIES];
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < b->image->n; i++) {
+		const struct rust_segment *s = &b->image->segment[i];
+
+		if (!(s->flags & PF_W))
+			rust_library_find(s->data, s->bytes, found, MAX_LIBRARIES, &n);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		rust_builder_library(b, &found[i]);
+}
+
+static bool has_types(const struct rust_plan *plan, uint8_t family)
+{
+	for (uint32_t i = 0; i < plan->n_types; i++)
+		if (plan->types[i].family == family)
+			return true;
+	return false;
+}
+
+/* A runtime whose layout is not known is said, not left out. */
+static bool is_too_old(const struct rust_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_libraries; i++)
+		if (plan->libraries[i].family == RUST_TOKIO && plan->libraries[i].version[0] &&
+		    rust_library_compare(plan->libraries[i].version, OLDEST_TOKIO) < 0)
+			return true;
+	return false;
+}
+
+static bool has_probe(const struct rust_plan *plan, uint8_t kind)
+{
+	for (uint32_t i = 0; i < plan->n_probes; i++)
+		if (plan->probes[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* What is seen if all of these places were found, and why it is not where one is missing. */
+static const struct sight {
+	const char *what;
+	uint8_t kind[2];
+	const char *why, *stripped; /* NULL: the same */
+} sights[] = {
+	{ "polls",
+	  { RUST_POLL_BEGIN, RUST_POLL_END },
+	  "the code that polls tasks was not recognised",
+	  NULL },
+	{ "spawns", { RUST_SPAWN }, "the code that builds tasks was not recognised", NULL },
+	{ "wakes", { RUST_WAKE }, "the wakers were not recognised", NULL },
+	{ "ends of tasks",
+	  { RUST_COMPLETE },
+	  "built into each poll, but the task's state after it tells most",
+	  NULL },
+	{ "panics", { RUST_PANIC }, "no panic function in it: it aborts", NULL },
+	{ "steals",
+	  { RUST_STEAL },
+	  "built into other functions, but seen when a task moves to another worker",
+	  "its functions have no names, but seen when a task moves to another worker" },
+	{ "aborts",
+	  { RUST_ABORT },
+	  "built into other functions, but the task's state tells",
+	  "its functions have no names, but the task's state tells" },
+	{ "timers being set",
+	  { RUST_TIMER_ARM },
+	  "built into other functions; seen is what the driver is told to wait until, no timer that comes due in a poll",
+	  "its functions have no names; seen is what the driver is told to wait until, no timer that comes due in a poll" },
+	{ "which wakes timers and IO cause",
+	  { RUST_TIMERS_BEGIN, RUST_DRIVER_BEGIN },
+	  "built into other functions",
+	  "its functions have no names" },
+};
+
+/* Tokio's spawns carry their place in every build, those of async-task in none. */
+static void judge_places(struct rust_builder *b)
+{
+	if (b->plan->n_spawn_places > 0)
+		rust_builder_can_see(b, "where tasks are spawned");
+	else
+		rust_builder_gap(b, "where tasks are spawned",
+				 "neither its code nor lines nor names tell");
+}
+
+static void judge(struct rust_builder *b)
+{
+	if (!has_types(b->plan, RUST_TOKIO) && is_too_old(b->plan))
+		rust_builder_gap(b, "tasks", "Tokio before 1.23 lays its tasks out in another way");
+	if (b->plan->n_types == 0)
+		return;
+	rust_builder_can_see(b, "tasks");
+	/* By what threads do in the kernel, so in any build. */
+	rust_builder_can_see(b, "workers parking");
+	rust_builder_can_see(b, "late drivers");
+	if (has_types(b->plan, RUST_TOKIO))
+		rust_builder_can_see(b, "queue depths");
+	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++) {
+		const struct sight *s = &sights[i];
+
+		if (has_probe(b->plan, s->kind[0]) &&
+		    (!s->kind[1] || has_probe(b->plan, s->kind[1])))
+			rust_builder_can_see(b, s->what);
+		else
+			rust_builder_gap(b, s->what,
+					 b->plan->stripped && s->stripped ? s->stripped : s->why);
+	}
+	judge_places(b);
+}
+
+static int compare_types(const void *a, const void *b)
+{
+	const struct rust_type *x = a, *y = b;
+
+	return x->vtable < y->vtable ? -1 : x->vtable > y->vtable;
+}
+
+/* The vtables' order is final before anything refers to a type by its index. */
+static void find_types(struct rust_builder *b)
+{
+	rust_tokio_types(b);
+	rust_async_task_types(b);
+	if (b->plan->n_types > 1)
+		qsort(b->plan->types, b->plan->n_types, sizeof(*b->plan->types), compare_types);
+	rust_blocking_mark(b);
+}
+
+static void find_probes(struct rust_builder *b)
+{
+	if (has_types(b->plan, RUST_TOKIO)) {
+		rust_polls_find(b, RUST_TOKIO, RUST_TOKIO_POLL,
+				&b->plan->layout[RUST_TOKIO].vtable);
+		rust_tokio_tasks(b);
+		rust_tokio_wakes(b);
+	}
+	if (has_types(b->plan, RUST_ASYNC_TASK))
+		rust_async_task_tasks(b);
+	rust_spawns_find(b);
+	rust_named_find(b);
+	rust_panics_find(b);
+}
+
+int rust_plan_analyse(int fd, struct rust_plan **ret)
+{
+	struct rust_builder b;
+	int rc = rust_builder_init(&b, fd);
+
+	if (rc == 0) {
+		find_libraries(&b);
+		find_types(&b);
+	}
+	if (rc == 0 && b.rc == 0 && b.plan->n_types > 0) {
+		find_probes(&b);
+		rust_sizes_add(&b);
+		rust_names_add(&b);
+		rust_spawn_places_add(&b);
+	}
+	if (rc == 0) {
+		judge(&b);
+		rc = b.rc;
+	}
+	if (rc == 0 && b.plan->n_types == 0 && b.plan->n_gaps == 0)
+		rc = -ENOENT;
+	if (rc == 0)
+		*ret = rust_builder_take(&b);
+	rust_builder_done(&b);
+	return rc;
+}
+
+void rust_plan_destroy(struct rust_plan *plan)
+{
+	if (!plan)
+		return;
+	for (struct rust_texts *t = rust_plan_box(plan)->texts, *next; t; t = next) {
+		next = t->next;
+		free(t);
+	}
+	free(plan->libraries);
+	free(plan->types);
+	free(plan->probes);
+	free(plan->spawn_places);
+	free(plan->gaps);
+	free(plan->can_see);
+	free(rust_plan_box(plan));
+}
+
+const struct rust_type *rust_plan_type(const struct rust_plan *plan, uint64_t vtable)
+{
+	uint32_t low = 0, high = plan->n_types;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (plan->types[mid].vtable == vtable)
+			return &plan->types[mid];
+		if (plan->types[mid].vtable < vtable)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
