@@ -17,7 +17,7 @@
 
 #include "collector/engine.h"
 
-#define ACCOUNTS_MAX_PROCESSES 1024u
+#define ACCOUNTS_MAX_PROCESSES WEFT_PROCESSES_MAX
 
 struct accounts;
 

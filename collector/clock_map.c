@@ -30,11 +30,3 @@ const struct clock_piece *clock_map_at(const struct clock_map *m, uint64_t stamp
 		i = (i + CLOCK_MAP_PIECES - 1) % CLOCK_MAP_PIECES;
 	return &m->piece[i];
 }
-
-uint64_t clock_map_full(const struct clock_map *m, uint64_t near, uint64_t low)
-{
-	if (!near && m->n)
-		near = m->piece[m->newest].stamp;
-	return near + (uint64_t)((int64_t)((low - near) << (64 - WEFT_STAMP_BITS)) >>
-				 (64 - WEFT_STAMP_BITS));
-}

@@ -28,7 +28,13 @@ void clock_map_add(struct clock_map *m, const struct weft_ev_clock *c);
 /* The piece in force at a full 64-bit stamp. Borrowed until the next add. */
 const struct clock_piece *clock_map_at(const struct clock_map *m, uint64_t stamp);
 /* The full stamp whose low 56 bits are `low`, nearest to what is known of the clock. */
-uint64_t clock_map_full(const struct clock_map *m, uint64_t near, uint64_t low);
+static inline uint64_t clock_map_full(const struct clock_map *m, uint64_t near, uint64_t low)
+{
+	if (!near && m->n)
+		near = m->piece[m->newest].stamp;
+	return near + (uint64_t)((int64_t)((low - near) << (64 - WEFT_STAMP_BITS)) >>
+				 (64 - WEFT_STAMP_BITS));
+}
 
 static inline uint64_t clock_piece_ns(const struct clock_piece *p, uint64_t stamp)
 {

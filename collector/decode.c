@@ -164,6 +164,20 @@ static int decode_single(struct decode *d, const struct weft_ev *ev)
 	return decode_put(d, &r);
 }
 
+static void pass_watermark(struct decode *d, uint64_t time_ns)
+{
+	order_watermark(d->out.order, time_ns > d->start_ns ? time_ns - d->start_ns : 0);
+}
+
+/* The session's own moves the time on only while no process is there that would. */
+static void take_session_watermark(struct decode *d, uint64_t time_ns)
+{
+	for (uint32_t i = 0; i < d->top; i++)
+		if (d->process[i] && !d->process[i]->gone)
+			return;
+	pass_watermark(d, time_ns);
+}
+
 /* The watermark is the least over the processes that have one and are there. */
 static void take_watermark(struct decode *d, const struct weft_ev *ev)
 {
@@ -184,9 +198,7 @@ static void take_watermark(struct decode *d, const struct weft_ev *ev)
 		if (p && p->has_watermark && !p->gone && p->watermark < least)
 			least = p->watermark;
 	}
-	if (least == UINT64_MAX)
-		least = own->watermark;
-	order_watermark(d->out.order, least > d->start_ns ? least - d->start_ns : 0);
+	pass_watermark(d, least == UINT64_MAX ? own->watermark : least);
 }
 
 static void take_definition(struct decode *d, const struct weft_ev *ev)
@@ -289,13 +301,37 @@ static int dispatch(struct decode *d, const struct weft_ev *ev)
 	}
 }
 
+/* Of no process: what can't be seen at all is booked under the first one. */
+static int decode_of_session(struct decode *d, const struct weft_ev *ev)
+{
+	struct {
+		struct weft_ev ev;
+		struct weft_ev_cannot_see body;
+	} first;
+
+	if (ev->kind == WEFT_EV_WATERMARK) {
+		take_session_watermark(d, ev->time_ns);
+		return 0;
+	}
+	if (ev->kind != WEFT_EV_CANNOT_SEE || ev->size < sizeof(first) ||
+	    !accounts_of(d->out.accounts, 0))
+		return -EBADMSG;
+	memcpy(&first, ev, sizeof(first));
+	first.ev.process = 0;
+	first.ev.size = sizeof(first);
+	return dispatch(d, &first.ev);
+}
+
 int decode_event(struct decode *d, const struct weft_ev *ev)
 {
 	int rc = -EBADMSG;
 
 	d->stats.events++;
-	if (ev->size >= sizeof(*ev) && ev->size % 8 == 0 &&
-	    accounts_of(d->out.accounts, ev->process))
+	if (ev->size < sizeof(*ev) || ev->size % 8 != 0)
+		rc = -EBADMSG;
+	else if (ev->process == WEFT_EV_ALL)
+		rc = decode_of_session(d, ev);
+	else if (accounts_of(d->out.accounts, ev->process))
 		rc = dispatch(d, ev);
 	if (rc == -EBADMSG)
 		d->stats.malformed++;

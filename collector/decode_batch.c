@@ -25,7 +25,7 @@ struct cut {
 };
 
 /* Time of a record; a lane's own order is true, so a small step back where two clock pieces meet is levelled. */
-static uint64_t record_time(struct cut *c, uint64_t word)
+static inline uint64_t record_time(struct cut *c, uint64_t word)
 {
 	struct lane *l = c->l;
 	uint64_t stamp = clock_map_full(&c->p->clock, l->last_stamp, word & WEFT_STAMP_MASK), t;
@@ -42,7 +42,7 @@ static uint64_t record_time(struct cut *c, uint64_t word)
 }
 
 /* A record out of its lane's order goes beside the run. Returns whether the slot was used. */
-static bool settle_record(struct decode *d, struct cut *c, struct record *r)
+static inline bool settle_record(struct decode *d, struct cut *c, struct record *r)
 {
 	if (r->t_ns >= c->l->last_t) {
 		c->l->last_t = r->t_ns;
@@ -53,36 +53,61 @@ static bool settle_record(struct decode *d, struct cut *c, struct record *r)
 	return false;
 }
 
+/* Fills task and a..d, and the text of the kinds that have one. Returns the words of the record, 0 = makes no sense. */
+static inline unsigned cut_fields(struct decode *d, const struct cut *c, const uint64_t *w,
+				  size_t room, struct record *r)
+{
+	unsigned words;
+	bool fits;
+
+	if (r->kind == WEFT_K_TASK_POLL && room >= WIRE_POLL_WORDS) {
+		words = WIRE_POLL_WORDS;
+		fits = wire_poll(&c->wire, w, r);
+	} else if (r->kind == WEFT_K_TASK_WAKE && room >= WIRE_WAKE_WORDS) {
+		words = WIRE_WAKE_WORDS;
+		fits = wire_wake(&c->wire, w, r);
+	} else {
+		words = wire_words(w, r->kind, (unsigned)room);
+		if (!words)
+			return 0;
+		fits = wire_fields(&c->wire, w, r->kind, r);
+		if (decode_has_text(r->kind))
+			r->ev = decode_wrap(r, d->start_ns, w, words);
+	}
+	d->stats.odd += !fits;
+	return words;
+}
+
 /* Cuts [w, end) into records. */
 static int cut_records(struct decode *d, struct cut *c, const uint64_t *w, const uint64_t *end)
 {
 	struct lane *l = c->l;
 	struct record *at = order_room(d->out.order, l->run, (size_t)(end - w) / 2 + 1);
 	size_t n = 0;
-	uint16_t flags = c->ev->flags & WEFT_EVF_TAIL ? RECORD_TAIL : 0;
-	uint16_t lane = (uint16_t)batch_of(c->ev)->lane;
+	const struct record common = {
+		.process = c->ev->process,
+		.lane = (uint16_t)batch_of(c->ev)->lane,
+		.flags = c->ev->flags & WEFT_EVF_TAIL ? RECORD_TAIL : 0,
+		.tid = l->tid,
+	};
 
 	if (!at)
 		return -ENOMEM;
 	while (w < end) {
-		unsigned kind = (unsigned)(*w >> WEFT_STAMP_BITS);
-		unsigned words = wire_words(w, kind, (unsigned)(end - w));
 		struct record *r = &at[n];
+		unsigned kind = (unsigned)(*w >> WEFT_STAMP_BITS), words;
+		uint64_t stamp = l->last_stamp;
 
+		*r = common;
+		r->kind = (uint16_t)kind;
+		r->t_ns = record_time(c, *w);
+		words = cut_fields(d, c, w, (size_t)(end - w), r);
 		if (!words) {
+			l->last_stamp = stamp;
 			d->stats.unknown_kinds +=
 				kind < WEFT_MAX_KINDS && accounts_kind_name(kind) ? 0 : 1;
 			break;
 		}
-		*r = (struct record){ .t_ns = record_time(c, *w),
-				      .process = c->ev->process,
-				      .lane = lane,
-				      .flags = flags,
-				      .tid = l->tid };
-		if (!wire_fields(&c->wire, w, kind, r))
-			d->stats.odd++;
-		if (decode_has_text(kind))
-			r->ev = decode_wrap(r, d->start_ns, w, words);
 		c->account->decoded[kind]++;
 		l->records++;
 		if (settle_record(d, c, r))

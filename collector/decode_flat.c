@@ -34,6 +34,10 @@ static const struct {
 	{ WEFT_EV_LOST, sizeof(struct weft_ev_lost) },
 	{ WEFT_EV_LEVEL_SET, sizeof(struct weft_ev_level) },
 	{ WEFT_EV_CANNOT_SEE, sizeof(struct weft_ev_cannot_see) },
+	{ WEFT_EV_PLACE, sizeof(struct weft_ev_place) },
+	{ WEFT_EV_AWAIT, sizeof(struct weft_ev_await) },
+	{ WEFT_EV_CPUS, sizeof(struct weft_ev_cpus) },
+	{ WEFT_EV_AWAITED, sizeof(struct weft_ev_awaited) },
 };
 
 /* Last byte of each text field. */
@@ -63,6 +67,8 @@ static const struct {
 	{ WEFT_EV_LEVEL_SET, FIELD(weft_ev_level, why) },
 	{ WEFT_EV_CANNOT_SEE, FIELD(weft_ev_cannot_see, what) },
 	{ WEFT_EV_CANNOT_SEE, FIELD(weft_ev_cannot_see, why) },
+	{ WEFT_EV_PLACE, FIELD(weft_ev_place, func) },
+	{ WEFT_EV_PLACE, FIELD(weft_ev_place, file) },
 };
 
 int decode_size(unsigned kind)
@@ -82,6 +88,7 @@ bool decode_is_definition(unsigned kind)
 	case WEFT_EV_SITE:
 	case WEFT_EV_MODULE:
 	case WEFT_EV_FRAME:
+	case WEFT_EV_PLACE:
 		return true;
 	default:
 		return false;
@@ -132,6 +139,15 @@ static bool stack(const struct weft_ev *ev, struct record *r)
 	return s->frames <= room && s->kernel_frames <= s->frames;
 }
 
+static bool await(const struct weft_ev *ev, struct record *r)
+{
+	const struct weft_ev_await *a = (const struct weft_ev_await *)(ev + 1);
+	uint64_t room = (ev->size - sizeof(*ev) - sizeof(*a)) / 4;
+
+	r->task = task_of(ev, a->task);
+	return a->places <= room && a->places <= WEFT_AWAIT_DEPTH;
+}
+
 /* The few that belong to a task or a lane. */
 static bool subject(const struct weft_ev *ev, struct record *r)
 {
@@ -143,6 +159,8 @@ static bool subject(const struct weft_ev *ev, struct record *r)
 		return true;
 	case WEFT_EV_STACK:
 		return stack(ev, r);
+	case WEFT_EV_AWAIT:
+		return await(ev, r);
 	case WEFT_EV_LANE_SAMPLE:
 		r->lane = lane_of(((const struct weft_ev_lane_sample *)payload)->lane);
 		r->task = task_of(ev, ((const struct weft_ev_lane_sample *)payload)->task);
@@ -152,6 +170,9 @@ static bool subject(const struct weft_ev *ev, struct record *r)
 		return r->lane != WEFT_NO_LANE;
 	case WEFT_EV_GAP:
 		r->lane = lane_of(((const struct weft_ev_gap *)payload)->lane);
+		return true;
+	case WEFT_EV_AWAITED:
+		r->task = task_of(ev, ((const struct weft_ev_awaited *)payload)->task);
 		return true;
 	case WEFT_EV_SNAPSHOT_TASK:
 		r->task = task_of(ev, ((const struct weft_ev_snapshot_task *)payload)->task);

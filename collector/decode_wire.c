@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/decode_wire.h"
 
-#define UNKNOWN   UINT64_MAX
-#define TASK_MASK ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1)
-
 static const uint8_t words_of[WEFT_MAX_KINDS] = {
 #define X(name, code, text, level, words) [code] = words,
 	WEFT_WIRE_EVENTS(X)
 #undef X
 };
+
+enum {
+#define X(name, code, text, level, words) WORDS_##name = (words),
+	WEFT_WIRE_EVENTS(X)
+#undef X
+};
+_Static_assert(WORDS_TASK_POLL == WIRE_POLL_WORDS && WORDS_TASK_WAKE == WIRE_WAKE_WORDS,
+	       "read without the table");
 
 unsigned wire_words(const uint64_t *w, unsigned kind, unsigned room)
 {
@@ -29,41 +34,18 @@ unsigned wire_words(const uint64_t *w, unsigned kind, unsigned room)
 	return text <= (words - 3) * 8ull ? words : 0;
 }
 
-static uint64_t task(const struct wire_context *c, uint64_t word, bool *fits)
-{
-	uint64_t id = word & WEFT_ID_MASK;
-
-	if (id & ~TASK_MASK)
-		*fits = false;
-	id &= TASK_MASK;
-	return id ? c->task_base | id : 0;
-}
-
-static uint64_t span(const struct wire_context *c, uint64_t ticks)
-{
-	return ticks == WEFT_TICKS_UNKNOWN ? UNKNOWN : clock_piece_span(c->clock, ticks);
-}
-
-static void poll_fields(const struct wire_context *c, const uint64_t *w, struct record *r)
-{
-	r->a = span(c, w[2] & WEFT_ID_MASK);
-	r->b = span(c, w[3] & WEFT_ID_MASK);
-	r->c = (w[2] >> 48 & 0xff) << 8 | w[2] >> 56;
-	r->d = 0;
-}
-
 static void task_fields(const struct wire_context *c, const uint64_t *w, struct record *r,
 			bool *fits)
 {
 	if (r->kind == WEFT_K_TASK_SPAWN) {
-		r->a = task(c, w[2], fits);
+		r->a = wire_task(c, w[2], fits);
 		r->b = w[3] & UINT32_MAX;
 		r->c = w[3] >> 32;
 		r->d = (w[1] >> 48) << 32 | (w[4] & UINT32_MAX);
 	} else {
-		r->a = task(c, w[2], fits);
-		r->b = w[2] >> 48 & 0xff;
-		r->c = r->kind == WEFT_K_TASK_WAKE ? w[2] >> 56 & 1 : 0;
+		r->a = wire_task(c, w[2], fits);
+		r->b = r->kind == WEFT_K_TASK_END ? w[2] >> 48 : w[2] >> 48 & 0xff;
+		r->c = 0;
 		r->d = 0;
 	}
 }
@@ -75,7 +57,7 @@ static void worker_fields(const struct wire_context *c, const uint64_t *w, struc
 	if (r->kind == WEFT_K_WORKER_PARK)
 		r->c = w[1] >> 48 & 0xff;
 	else
-		r->c = r->kind == WEFT_K_WORKER_UNPARK ? span(c, w[2]) : w[2];
+		r->c = r->kind == WEFT_K_WORKER_UNPARK ? wire_span(c, w[2]) : w[2];
 }
 
 /* Kinds whose first word is no task. */
@@ -103,7 +85,7 @@ static void other_fields(const struct wire_context *c, const uint64_t *w, struct
 	case WEFT_K_DRIVER_TURN:
 		r->a = w[1] & UINT32_MAX;
 		r->b = w[1] >> 32;
-		r->c = span(c, w[2]);
+		r->c = wire_span(c, w[2]);
 		break;
 	case WEFT_K_LEVEL:
 		r->a = w[1];
@@ -117,7 +99,7 @@ static void other_fields(const struct wire_context *c, const uint64_t *w, struct
 static void owned_fields(const struct wire_context *c, const uint64_t *w, struct record *r,
 			 bool *fits)
 {
-	r->task = task(c, w[2], fits);
+	r->task = wire_task(c, w[2], fits);
 	r->a = w[1];
 	switch (r->kind) {
 	case WEFT_K_TIMER_ARM:
@@ -127,7 +109,7 @@ static void owned_fields(const struct wire_context *c, const uint64_t *w, struct
 		break;
 	case WEFT_K_JOB_START:
 	case WEFT_K_JOB_END:
-		r->b = span(c, w[3]);
+		r->b = wire_span(c, w[3]);
 		break;
 	case WEFT_K_LOCK_WAIT:
 		r->b = w[2] >> 48 & 0xff;
@@ -149,14 +131,13 @@ bool wire_fields(const struct wire_context *c, const uint64_t *w, unsigned kind,
 	r->kind = (uint16_t)kind;
 	switch (kind) {
 	case WEFT_K_TASK_POLL:
-		r->task = task(c, w[1], &fits);
-		poll_fields(c, w, r);
-		break;
-	case WEFT_K_TASK_SPAWN:
+		return wire_poll(c, w, r);
 	case WEFT_K_TASK_WAKE:
+		return wire_wake(c, w, r);
+	case WEFT_K_TASK_SPAWN:
 	case WEFT_K_TASK_END:
 	case WEFT_K_HANDLE_DROP:
-		r->task = task(c, w[1], &fits);
+		r->task = wire_task(c, w[1], &fits);
 		task_fields(c, w, r, &fits);
 		break;
 	case WEFT_K_TASK_NAME:

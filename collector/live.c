@@ -59,16 +59,15 @@ void live_feed(struct live *l, struct record *records, size_t n)
 			live_store_record(l, s, &records[i]);
 }
 
-/* Lost share of all produced, once a second. */
+/* Lost share of all produced. */
 static void look_at_accounts(struct live *l)
 {
 	struct engine_account rows[512];
 	uint64_t produced = 0, lost = 0;
 	int n;
 
-	if (!l->engine || model_now(l->model) / 1000000000 == l->account_second)
+	if (!l->engine)
 		return;
-	l->account_second = model_now(l->model) / 1000000000;
 	n = engine_accounts(l->engine, rows, 512);
 	for (int i = 0; i < n && i < 512; i++) {
 		produced += rows[i].produced;
@@ -82,7 +81,10 @@ void live_tick(struct live *l, uint64_t now_ns)
 	struct store *s = store_of(l);
 
 	model_tick(l->model, now_ns);
-	look_at_accounts(l);
+	if (model_now(l->model) / 1000000000 != l->account_second) {
+		l->account_second = model_now(l->model) / 1000000000;
+		look_at_accounts(l);
+	}
 	detect_tick(l->detect, model_now(l->model), l->lost);
 	if (s)
 		live_store_tick(l, s);
@@ -105,6 +107,9 @@ static void consume_end(void *ctx)
 	struct store *s;
 
 	pthread_mutex_lock(&l->lock);
+	/* The last word of the targets: much that was lost is known only now. */
+	look_at_accounts(l);
+	detect_lost(l->detect, l->lost);
 	s = store_of(l);
 	if (s)
 		live_store_end(l, s);

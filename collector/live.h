@@ -7,7 +7,7 @@
  * detectors) -> writer (SQLite; only when a store is asked for). All functions below may be called
  * from any one thread beside them; each answer is consistent in itself (taken under one lock), costs
  * O(rows asked for * log) and never O(all tasks copied). Times are ns since the start of the recording.
- * ~0 = not known. Text is as the target gave it, cut and NUL terminated: sanitise before showing.
+ * live_header and live_request may be called from any thread. ~0 = not known. Text is as the target gave it, cut and NUL terminated: sanitise before showing.
  */
 #ifndef WEFT_LIVE_H
 #define WEFT_LIVE_H
@@ -70,6 +70,7 @@ struct live_header {
 	bool level_auto;
 	uint64_t alive, idle, ready, running, blocked; /* tasks by state; they sum to alive */
 	double alive_per_s;                            /* change over the last 10 s */
+	bool estimated; /* rates: polls are watched part of the time */
 	double polls_s, wakes_s, steals_s, spawns_s, ends_s;
 	uint64_t poll_p99_ns;
 	uint64_t rss_bytes;
@@ -78,10 +79,12 @@ struct live_header {
 	double own_cost; /* share of the target's CPU that tracing costs, estimated */
 	double self_cpu; /* share of one CPU that this program uses */
 	uint64_t inject_depth, pool_threads, pool_busy, pool_queue, timers, fds;
-	uint32_t driver_worker;
+	uint32_t driver_worker;  /* 0xffffffff = nobody */
+#define LIVE_REACTOR 0xfffffffeu /* a thread that is no worker */
 	uint64_t driver_age_ns;
 	uint32_t findings_crit, findings_warn;
-	uint32_t bars; /* filled of bar[] */
+	uint64_t chain_walks; /* walks over all tasks with their await chains, ended */
+	uint32_t bars;        /* filled of bar[] */
 	struct live_worker_bar bar[64];
 };
 int live_header(struct live *l, uint32_t process, struct live_header *ret);
@@ -108,7 +111,8 @@ struct live_task {
 	double polls_s;
 	uint64_t polls, busy_ns, blocked_ns, runnable_ns, wakes, self_wakes, poll_max_ns,
 		poll_p99_ns, delay_p99_ns;
-	uint64_t spawn_ns; /* LIVE_UNKNOWN = before the attach, age at least now - attached */
+	uint64_t spawn_ns; /* LIVE_UNKNOWN = before the attach */
+	uint64_t age_ns;   /* up to its end; LIVE_UNKNOWN = at least now - attached */
 	uint64_t end_ns;   /* LIVE_UNKNOWN = alive */
 	uint64_t open_ns; /* age of the open poll, 0 = none, LIVE_UNKNOWN = open since an unknown time */
 	uint64_t idle_ns; /* since the last poll or wake */
@@ -165,8 +169,27 @@ struct live_frame {
 	char text[320];
 	bool kernel;
 };
+/*
+ * Where a task waited at t_ns, told only after somebody asked (SESSION_WANT_AWAIT, or SNAPSHOT with value 1).
+ * No places: being polled then, not readable, or, when complete, not started.
+ */
+struct live_place {
+	char func[64], location[128];
+};
+struct live_await {
+	char on[24]; /* what the innermost one waits for: "sleep", "read" ...; "?" = its code does not say */
+	uint32_t places;
+	uint32_t polls; /* of the task since its birth, wraps */
+	bool complete;  /* else it goes on, but could not be followed */
+	uint64_t t_ns;
+	struct live_place place[WEFT_AWAIT_DEPTH]; /* innermost first */
+};
+int live_task_await(struct live *l, uint64_t task,
+		    struct live_await *ret); /* -ENOENT: not asked for */
+
 struct live_task_detail {
 	struct live_task task;
+	struct live_await await; /* t_ns LIVE_UNKNOWN = not asked for */
 	uint64_t poll_hist[LIVE_HIST], delay_hist[LIVE_HIST];
 	uint64_t poll_p50_ns, poll_p90_ns, delay_p50_ns;
 	struct live_waker wakers[8];
@@ -188,6 +211,7 @@ struct live_worker {
 	bool blocked;   /* inside a poll and off the CPU past the threshold */
 	uint64_t task, open_ns;
 	char task_name[128], syscall[32];
+	bool estimated; /* busy, blocked, own, polls: polls are watched part of the time */
 	float busy, blocked_share, runnable, own, parked;
 	uint32_t local_depth;
 	uint64_t polls, steals, stolen, parks;
@@ -222,11 +246,16 @@ struct live_finding {
 	uint64_t first_ns, last_ns; /* open while resolved is false */
 	bool resolved;
 	char advice[400];
+	bool known; /* by the baseline */
 	uint32_t pid;
 	char target[32], build_id[48]; /* of the process */
 };
 /* Open ones first, worst first. Returns how many exist; writes up to max from offset on. */
 int live_findings(struct live *l, struct live_finding *rows, size_t offset, size_t max);
+
+/* From here on findings that it has are `known`; borrowed until the close. */
+struct baseline;
+void live_baseline(struct live *l, const struct baseline *b);
 
 /* Every id, always: what became of it. */
 struct live_checked {

@@ -35,7 +35,7 @@ static void fill_wakers(struct live *l, const struct model_task *t, struct live_
 
 static void fill_stack(struct live *l, const struct model_task *t, struct live_task_detail *d)
 {
-	static const char *const why[] = { "", "blocked", "on CPU", "asked for" };
+	static const char *const why[] = { "", "blocked", "on CPU", "asked for", "cancelled by" };
 	const struct model_stack *k =
 		stack_store_last(model_stacks(l->model), t->id, 0, LIVE_UNKNOWN);
 	const struct model_lane *lane = model_task_lane(l->model, t);
@@ -50,7 +50,7 @@ static void fill_stack(struct live *l, const struct model_task *t, struct live_t
 	d->nstack = stack_store_text(model_stacks(l->model), k, d->stack,
 				     sizeof(d->stack) / sizeof(*d->stack));
 	snprintf(d->stack_why, sizeof(d->stack_why), "%s",
-		 why[k->why <= WEFT_STACK_ASKED ? k->why : 0]);
+		 why[k->why <= WEFT_STACK_CANCELLER ? k->why : 0]);
 	if (!d->syscall[0] && k->syscall >= 0)
 		snprintf(d->syscall, sizeof(d->syscall), "%s", resolver_syscall_name(k->syscall));
 }
@@ -69,6 +69,18 @@ static void fill_hists(const struct model_task *t, struct live_task_detail *d)
 	d->delay_p50_ns = hist_quantile(delays, 0.5, LIVE_UNKNOWN);
 }
 
+int live_task_await(struct live *l, uint64_t task, struct live_await *ret)
+{
+	struct model_task *t;
+	bool told;
+
+	pthread_mutex_lock(&l->lock);
+	t = model_task(l->model, task);
+	told = t && model_task_await(l->model, t, ret);
+	pthread_mutex_unlock(&l->lock);
+	return told ? 0 : -ENOENT;
+}
+
 int live_task_detail(struct live *l, uint64_t task, struct live_task_detail *ret)
 {
 	struct model_task *t, *parent;
@@ -81,6 +93,7 @@ int live_task_detail(struct live *l, uint64_t task, struct live_task_detail *ret
 		fill_hists(t, ret);
 		fill_wakers(l, t, ret);
 		fill_stack(l, t, ret);
+		model_task_await(l->model, t, &ret->await);
 		parent = t->parent ? model_task(l->model, t->parent) : NULL;
 		if (parent)
 			snprintf(ret->parent_name, sizeof(ret->parent_name), "%.95s",

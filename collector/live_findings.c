@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/live_internal.h"
 
+#include "collector/baseline.h"
 #include "collector/detect/detector.h"
 
 int live_findings(struct live *l, struct live_finding *rows, size_t offset, size_t max)
@@ -9,8 +10,17 @@ int live_findings(struct live *l, struct live_finding *rows, size_t offset, size
 
 	pthread_mutex_lock(&l->lock);
 	n = detect_findings(l->detect, rows, offset, max);
+	for (size_t i = 0; i < max && offset + i < n; i++)
+		rows[i].known = baseline_has(l->baseline, rows[i].fingerprint);
 	pthread_mutex_unlock(&l->lock);
 	return (int)n;
+}
+
+void live_baseline(struct live *l, const struct baseline *b)
+{
+	pthread_mutex_lock(&l->lock);
+	l->baseline = b;
+	pthread_mutex_unlock(&l->lock);
 }
 
 int live_checked(struct live *l, struct live_checked *rows, size_t max)

@@ -32,6 +32,8 @@ static void fill_rates(const struct live *l, const struct model_process *p, stru
 	struct model_rates rates;
 
 	process_rates(p, h->now_ns, &rates);
+	for (uint32_t i = 0; i < p->nlanes; i++)
+		h->estimated |= p->lanes[i] && p->lanes[i]->estimated;
 	h->polls_s = rates.polls;
 	h->wakes_s = rates.wakes;
 	h->steals_s = rates.steals;
@@ -138,6 +140,7 @@ int live_header(struct live *l, uint32_t process, struct live_header *ret)
 		ret->exit_signal = p->exit_signal;
 		ret->level = p->level;
 		ret->level_auto = p->level_auto;
+		ret->chain_walks = p->chain_walks;
 		fill_states(l, p, ret);
 		fill_rates(l, p, ret);
 		fill_gauges(p, ret);

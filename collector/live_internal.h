@@ -32,7 +32,8 @@ struct live_tree {
 struct live_rows {
 	uint64_t second;
 	uint32_t task_cursor; /* where the round over all tasks goes on */
-	uint32_t timers;      /* rows of this second */
+	uint32_t timers;      /* rows of those that fired in timer_second */
+	uint64_t timer_second, timer_cursor;
 	bool ended;
 };
 
@@ -47,7 +48,8 @@ struct live {
 	struct live_tree tree;
 	struct live_rows rows;
 	uint64_t account_second;
-	double lost; /* share */
+	double lost;                     /* share */
+	const struct baseline *baseline; /* borrowed; NULL = none */
 	bool replay, paused, stopped;
 	char error[256];
 };

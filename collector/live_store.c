@@ -13,6 +13,11 @@
 #define MANY_WAKES      64u
 #define LATE_NS         1000000
 
+static uint64_t seen(uint64_t v)
+{
+	return v ? v : LIVE_UNKNOWN;
+}
+
 static void put_task(struct live *l, struct store *s, struct model_task *t)
 {
 	const struct model_process *p = model_process(l->model, t->process);
@@ -40,6 +45,11 @@ static void put_task(struct live *l, struct store *s, struct model_task *t)
 	if (!model_sees_polls(l->model, t->process)) {
 		row.polls = t->walk ? t->census_polls : LIVE_UNKNOWN;
 		row.wakes = row.self_wakes = LIVE_UNKNOWN;
+		/* Of long polls only. */
+		row.busy_ns = seen(row.busy_ns);
+		row.blocked_ns = seen(row.blocked_ns);
+		row.runnable_ns = seen(row.runnable_ns);
+		row.poll_max_ns = seen(row.poll_max_ns);
 	}
 	store_put_task(s, &row);
 	t->flags |= MODEL_T_ROW;
@@ -81,8 +91,7 @@ void live_store_record(struct live *l, struct store *s, const struct record *r)
 
 	if (!t || task_alive(t))
 		return;
-	if (!(t->flags & MODEL_T_ROW) && t->spawn_ns != LIVE_UNKNOWN &&
-	    t->spawn_ns >= store_chunk_start(s))
+	if (!(t->flags & MODEL_T_ROW) && task_born_here(t) && t->spawn_ns >= store_chunk_start(s))
 		return;
 	put_task(l, s, t);
 	if (t->hot && t->hot->dirty && t->wakes >= MANY_WAKES)
@@ -93,9 +102,13 @@ static void put_timers(struct live *l, struct store *s)
 {
 	struct timer_fired f;
 
-	while (model_timer_next(l->model, &f)) {
+	while (model_timer_next(l->model, &l->rows.timer_cursor, &f)) {
 		int64_t late = (int64_t)f.fire_ns - f.deadline_ns;
 
+		if (f.fire_ns / 1000000000 != l->rows.timer_second) {
+			l->rows.timer_second = f.fire_ns / 1000000000;
+			l->rows.timers = 0;
+		}
 		if (l->rows.timers >= ROWS_PER_SECOND * (late >= LATE_NS ? 2 : 1))
 			continue;
 		l->rows.timers++;
@@ -133,7 +146,7 @@ static void second_round(struct live *l, struct store *s)
 	put_types(l, s);
 	while ((t = model_task_each(l->model, &cursor)))
 		if (task_alive(t) && !(t->flags & MODEL_T_ROW) &&
-		    (t->spawn_ns == LIVE_UNKNOWN || t->spawn_ns < chunk))
+		    (!task_born_here(t) || t->spawn_ns < chunk))
 			put_task(l, s, t);
 	while (budget && (t = model_task_each(l->model, &l->rows.task_cursor)))
 		budget -= refresh(l, s, t, since);
@@ -149,7 +162,6 @@ void live_store_tick(struct live *l, struct store *s)
 	if (second == l->rows.second)
 		return;
 	l->rows.second = second;
-	l->rows.timers = 0;
 	second_round(l, s);
 }
 

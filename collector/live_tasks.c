@@ -147,21 +147,23 @@ void live_task_fill(struct live *l, const struct model_task *t, struct live_task
 	const struct model_process *p = model_process(l->model, t->process);
 	struct shares s = shares_of(l, t);
 
-	*row = (struct live_task){ .id = t->id,
-				   .native_id = t->id & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1),
-				   .parent = t->parent,
-				   .process = t->process,
-				   .runtime = t->runtime < p->nruntimes
-						      ? p->runtime[t->runtime].info.runtime
-						      : UINT32_MAX,
-				   .type = t->type,
-				   .state = model_task_state(l->model, t),
-				   .busy = (float)s.busy,
-				   .blocked = (float)s.blocked,
-				   .spawn_ns = t->spawn_ns,
-				   .end_ns = task_alive(t) ? LIVE_UNKNOWN : t->end_ns,
-				   .bytes = t->bytes,
-				   .finding = t->flags & MODEL_T_FINDING };
+	*row = (struct live_task){
+		.id = t->id,
+		.native_id = t->id & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1),
+		.parent = t->parent,
+		.process = t->process,
+		.runtime = t->runtime < p->nruntimes ? p->runtime[t->runtime].info.runtime
+						     : UINT32_MAX,
+		.type = t->type,
+		.state = model_task_state(l->model, t),
+		.busy = (float)s.busy,
+		.blocked = (float)s.blocked,
+		.spawn_ns = task_born_here(t) ? t->spawn_ns : LIVE_UNKNOWN,
+		.age_ns = task_age(t, task_alive(t) ? model_now(l->model) : t->end_ns),
+		.end_ns = task_alive(t) ? LIVE_UNKNOWN : t->end_ns,
+		.bytes = t->bytes,
+		.finding = t->flags & MODEL_T_FINDING
+	};
 	fill_counts(l, t, row);
 	fill_open(l, t, row);
 	if (!model_sees_polls(l->model, t->process) && !row->open_ns && s.busy <= 0 &&
@@ -227,7 +229,7 @@ static uint64_t key_of(const struct live *l, const struct model_task *t, enum li
 	case LIVE_SORT_DELAY:
 		return known(delay_p99(t));
 	case LIVE_SORT_AGE:
-		return t->spawn_ns == LIVE_UNKNOWN ? UINT64_MAX : UINT64_MAX - 1 - t->spawn_ns;
+		return t->spawn_ns == LIVE_UNKNOWN ? UINT64_MAX : (1ull << 63) - 1 - t->spawn_ns;
 	case LIVE_SORT_NAME:
 		return ~name_key(model_task_name(l->model, t));
 	case LIVE_SORT_POLL_MAX:

@@ -56,6 +56,7 @@ static void fill_worker(struct live *l, const struct model_lane *lane, struct li
 				   .tid = lane->tid,
 				   .state = lane->state,
 				   .blocked = lane->blocked,
+				   .estimated = lane->estimated,
 				   .local_depth = lane->local_depth,
 				   .polls = lane->polls,
 				   .steals = lane->steals,

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLAT_RUNS 32 /* runs 0 .. 31 take what comes unsorted */
+#define FLAT_RUNS 32   /* runs 0 .. 31 take what comes unsorted */
+#define PLAN      2048 /* records put in order at once */
+#define PLAN_BITS 11
+#define KEY_TIME  (64 - PLAN_BITS)
+#define DIGIT     10 /* bits sorted by in one pass */
 
 struct run {
 	struct record *at;
@@ -13,14 +17,20 @@ struct run {
 	uint64_t last;           /* time of the record at tail - 1, kept when empty */
 };
 
-struct head {
-	uint64_t t_ns;
-	uint32_t run;
+/*
+ * The next records in order. Each is a key: time from `base`, and below it its number in `run`. They are still at the heads of
+ * their runs: a plan is thrown away when a record is put.
+ */
+struct plan {
+	uint64_t base;
+	uint64_t key[2][PLAN];
+	uint32_t run[PLAN];
+	size_t at, n; /* those left: key[0][at .. n) */
 };
 
 struct order {
 	struct run *run;
-	struct head *heap;
+	struct plan plan;
 	size_t runs, runs_room;
 	size_t pending, max;
 	uint64_t watermark, passed;
@@ -56,7 +66,6 @@ struct order *order_free(struct order *o)
 		free(run->at);
 	}
 	free(o->run);
-	free(o->heap);
 	free(o);
 	return NULL;
 }
@@ -65,15 +74,10 @@ static int grow_runs(struct order *o)
 {
 	size_t room = o->runs_room ? o->runs_room * 2 : 64;
 	struct run *run = realloc(o->run, room * sizeof(*run));
-	struct head *heap;
 
 	if (!run)
 		return -ENOMEM;
 	o->run = run;
-	heap = realloc(o->heap, room * sizeof(*heap));
-	if (!heap)
-		return -ENOMEM;
-	o->heap = heap;
 	o->runs_room = room;
 	return 0;
 }
@@ -112,8 +116,14 @@ struct record *order_room(struct order *o, unsigned run, size_t n)
 {
 	struct run *r = &o->run[run];
 
-	if (r->head == r->tail)
+	if (r->head == r->tail) {
 		r->head = r->tail = 0;
+	} else if (r->head >=
+		   8 * (r->tail - r->head)) { /* a few are left: they cost nothing to move */
+		memmove(r->at, r->at + r->head, (r->tail - r->head) * sizeof(*r->at));
+		r->tail -= r->head;
+		r->head = 0;
+	}
 	if (r->tail + n > r->room && make_room(r, n))
 		return NULL;
 	return r->at + r->tail;
@@ -125,6 +135,7 @@ void order_filled(struct order *o, unsigned run, size_t n)
 
 	if (!n)
 		return;
+	o->plan.at = o->plan.n = 0;
 	r->tail += n;
 	r->last = r->at[r->tail - 1].t_ns;
 	o->pending += n;
@@ -201,88 +212,137 @@ uint64_t order_first(const struct order *o)
 
 /* ---- the merge ---- */
 
-static bool before(const struct head *a, const struct head *b)
+/* How much of each run that has something before `bound` may be planned; *ret_first: the earliest time there. */
+static size_t share_of_runs(const struct order *o, uint64_t bound, uint64_t *ret_first)
 {
-	return a->t_ns < b->t_ns || (a->t_ns == b->t_ns && a->run < b->run);
-}
+	size_t active = 0;
 
-static void sift_down(struct head *heap, size_t n, size_t i)
-{
-	struct head h = heap[i];
+	*ret_first = UINT64_MAX;
+	for (size_t i = 0; i < o->runs; i++) {
+		const struct run *run = &o->run[i];
+		uint64_t t = run->head < run->tail ? run->at[run->head].t_ns : UINT64_MAX;
 
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child >= n)
-			break;
-		if (child + 1 < n && before(&heap[child + 1], &heap[child]))
-			child++;
-		if (!before(&heap[child], &h))
-			break;
-		heap[i] = heap[child];
-		i = child;
+		active += t < bound;
+		*ret_first = t < *ret_first ? t : *ret_first;
 	}
-	heap[i] = h;
+	return active ? PLAN / active : 0;
 }
 
-static size_t fill_heap(struct order *o, uint64_t bound)
+/* Up to which time the heads may be planned. Not after `first`: there is more of that one time than there is room. */
+static uint64_t plan_bound(const struct order *o, uint64_t bound, uint64_t first, size_t share)
 {
-	size_t n = 0;
-
 	for (size_t i = 0; i < o->runs; i++) {
 		const struct run *run = &o->run[i];
 
-		if (run->head < run->tail && run->at[run->head].t_ns < bound)
-			o->heap[n++] = (struct head){ run->at[run->head].t_ns, (uint32_t)i };
+		if (run->tail - run->head > share && run->at[run->head + share].t_ns < bound)
+			bound = run->at[run->head + share].t_ns;
 	}
-	for (size_t i = n / 2; i-- > 0;)
-		sift_down(o->heap, n, i);
+	if (bound > first && (bound - first) >> (KEY_TIME - 1))
+		bound = first + (1ull << (KEY_TIME - 1));
+	return bound;
+}
+
+/* Stable, so records of one time keep the order of their runs. */
+static void sort_keys(struct plan *p, uint64_t most)
+{
+	uint64_t *from = p->key[0], *to = p->key[1];
+
+	for (unsigned shift = PLAN_BITS; shift < 64 && most >> shift; shift += DIGIT) {
+		uint32_t at[1 << DIGIT] = { 0 }, sum = 0;
+		uint64_t *swap = from;
+
+		for (size_t i = 0; i < p->n; i++)
+			at[from[i] >> shift & ((1 << DIGIT) - 1)]++;
+		for (unsigned k = 0; k < 1 << DIGIT; k++) {
+			uint32_t here = at[k];
+
+			at[k] = sum;
+			sum += here;
+		}
+		for (size_t i = 0; i < p->n; i++)
+			to[at[from[i] >> shift & ((1 << DIGIT) - 1)]++] = from[i];
+		from = to;
+		to = swap;
+	}
+	if (from != p->key[0])
+		memcpy(p->key[0], from, p->n * sizeof(*from));
+}
+
+static void make_plan(struct order *o, uint64_t bound)
+{
+	struct plan *p = &o->plan;
+	size_t n = 0, runs = 0, share = share_of_runs(o, bound, &p->base);
+	uint64_t most = 0;
+
+	bound = plan_bound(o, bound, p->base, share);
+	for (size_t i = 0; i < o->runs && bound > p->base; i++) {
+		const struct run *run = &o->run[i];
+		size_t before = n;
+
+		for (size_t k = run->head; k < run->tail && run->at[k].t_ns < bound; k++) {
+			p->run[n] = (uint32_t)i;
+			p->key[0][n] = (run->at[k].t_ns - p->base) << PLAN_BITS | n;
+			n++;
+		}
+		runs += n != before;
+		if (n != before && p->key[0][n - 1] > most)
+			most = p->key[0][n - 1];
+	}
+	p->at = 0;
+	p->n = n;
+	if (runs > 1)
+		sort_keys(p, most);
+}
+
+static inline void take_one(struct order *o, struct run *run, struct record *out)
+{
+	*out = run->at[run->head++];
+	if (out->t_ns < o->passed)
+		out->flags |= RECORD_LATE;
+	else
+		o->passed = out->t_ns;
+}
+
+/* More of one time than a plan holds: straight from the runs. */
+static size_t take_same(struct order *o, uint64_t bound, struct record *out, size_t max)
+{
+	uint64_t t = order_first(o);
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->runs && t < bound; i++) {
+		struct run *run = &o->run[i];
+
+		while (n < max && run->head < run->tail && run->at[run->head].t_ns == t)
+			take_one(o, run, &out[n++]);
+	}
 	return n;
 }
 
-/* Up to which time the first run may be copied without looking at the others. Ties go by number of run. */
-static uint64_t second_time(const struct head *heap, size_t n, uint64_t bound)
+static size_t take_planned(struct order *o, uint64_t bound, struct record *out, size_t max)
 {
-	const struct head *s = &heap[1];
-
-	if (n < 2)
-		return bound;
-	if (n > 2 && before(&heap[2], s))
-		s = &heap[2];
-	return s->run > heap[0].run && s->t_ns < bound ? s->t_ns + 1 : s->t_ns;
-}
-
-static size_t copy_run(struct order *o, struct run *run, uint64_t bound, struct record *out,
-		       size_t max)
-{
+	struct plan *p = &o->plan;
 	size_t n = 0;
 
-	while (n < max && run->head < run->tail && run->at[run->head].t_ns < bound) {
-		out[n] = run->at[run->head++];
-		if (out[n].t_ns < o->passed)
-			out[n].flags |= RECORD_LATE;
-		else
-			o->passed = out[n].t_ns;
-		n++;
+	for (; n < max && p->at < p->n; n++, p->at++) {
+		uint64_t key = p->key[0][p->at];
+
+		if (p->base + (key >> PLAN_BITS) >= bound)
+			break;
+		take_one(o, &o->run[p->run[key & (PLAN - 1)]], &out[n]);
 	}
 	return n;
 }
 
 static size_t merge(struct order *o, uint64_t bound, struct record *out, size_t max)
 {
-	struct head *heap = o->heap;
-	size_t n = fill_heap(o, bound), done = 0;
+	size_t done = 0, got = 1;
 
-	while (n && done < max) {
-		struct run *run = &o->run[heap[0].run];
-		size_t got = copy_run(o, run, second_time(heap, n, bound), out + done, max - done);
-
+	while (got && done < max) {
+		if (o->plan.at == o->plan.n)
+			make_plan(o, bound);
+		got = o->plan.n ? take_planned(o, bound, out + done, max - done)
+				: take_same(o, bound, out + done, max - done);
 		done += got;
-		if (run->head < run->tail && run->at[run->head].t_ns < bound)
-			heap[0].t_ns = run->at[run->head].t_ns;
-		else
-			heap[0] = heap[--n];
-		sift_down(heap, n, 0);
 	}
 	o->pending -= done;
 	return done;

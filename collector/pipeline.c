@@ -92,11 +92,11 @@ static void hand(struct pipeline *p, struct record *r, size_t n)
 		if (a)
 			a->passed[r[i].kind]++;
 		p->late += r[i].flags & RECORD_LATE;
-		if (p->store)
-			store_put(p->store, &r[i]);
 	}
-	if (p->store)
+	if (p->store) {
+		store_put_all(p->store, r, n);
 		store_cut(p->store);
+	}
 }
 
 /* A definition comes ahead of its time; the consumer's clock must not jump, the true time is in ev. */

@@ -32,11 +32,12 @@ enum record_flag {
  *   TASK_POLL    t = end   a duration  b wake-to-poll delay  c result << 8 | flags  d blocked << 32 | runnable
  *                          (both in us, saturating; filled in by model_apply from the off-CPU records inside the poll)
  *   TASK_WAKE    a waking task  b waker kind  c 1 = made runnable
- *   TASK_END     a by task  b reason
+ *   TASK_END     a by task  b reason | errno << 8
  *   HANDLE_DROP  a by task  b what
  *   STEAL        a from worker  b to worker  c tasks  d runtime
  *   WORKER_*     a worker  b runtime  c ns parked (UNPARK), park kind (PARK), tid (START, STOP)
- *   TIMER_*      a timer  b deadline (ns since start of the recording, may be negative as int64_t)
+ *   TIMER_*      a timer (FIRE without a task: WEFT_TIMER_OF_DRIVER | ns since the driver came back)
+ *                b deadline (ns since start of the recording, may be negative as int64_t)
  *   JOB_*        a job  b ns waited (START) or ran (END)
  *   QUEUE_DEPTH  a local  b inject  c runtime  d worker      DRIVER_TURN a io events  b timers  c ns waited
  *   IO_READY     a fd  b events     LOCK_WAIT a resource  b op     MISUSE a code  b site     LEVEL a level

@@ -21,10 +21,10 @@ static bool is_open(const struct live_checked *c)
 	return !strcmp(c->verdict, "not-checked") && !not_asked(c);
 }
 
-static const char *verdict_of(const struct report *r)
+const char *report_verdict(const struct report *r)
 {
 	for (size_t i = 0; i < r->findings; i++)
-		if (r->finding[i].severity > LIVE_INFO)
+		if (r->finding[i].severity > LIVE_INFO && !r->finding[i].known)
 			return "findings";
 	if (report_lost_share(r) > MAX_LOST)
 		return "inconclusive";
@@ -53,6 +53,8 @@ static int take_targets(struct live *l, struct report *r)
 		r->produced += h->produced;
 		r->stored += h->stored;
 		r->lost += h->lost;
+		r->filtered += h->filtered;
+		r->expired += h->expired;
 	}
 	for (uint32_t i = 0; i < r->targets; i++) {
 		double s = (double)(r->target[i].now_ns - r->target[i].attached_ns) / 1e9;
@@ -102,7 +104,7 @@ int report_take(struct live *l, struct report *ret)
 	if (!rc)
 		rc = take_cannot_see(l, ret);
 	ret->nchecked = live_checked(l, ret->checked, REPORT_CHECKED);
-	ret->verdict = verdict_of(ret);
+	ret->verdict = report_verdict(ret);
 	if (rc)
 		report_done(ret);
 	return rc;
@@ -121,20 +123,24 @@ double report_lost_share(const struct report *r)
 	return r->produced ? (double)r->lost / (double)r->produced : 0;
 }
 
+int report_exit_code(const struct report *r, enum live_severity fail_on)
+{
+	for (size_t i = 0; i < r->findings; i++)
+		if (r->finding[i].severity >= fail_on && !r->finding[i].known)
+			return 1;
+	if (report_lost_share(r) > MAX_LOST)
+		return 3;
+	for (int i = 0; i < r->nchecked; i++)
+		if (is_open(&r->checked[i]))
+			return 3;
+	return 0;
+}
+
 int live_exit_code(struct live *l, enum live_severity fail_on)
 {
 	struct report r;
-	int rc = report_take(l, &r);
+	int rc = report_take(l, &r) ? 2 : report_exit_code(&r, fail_on);
 
-	if (rc)
-		return 2;
-	for (size_t i = 0; i < r.findings; i++)
-		if (r.finding[i].severity >= fail_on)
-			rc = 1;
-	if (!rc && report_lost_share(&r) > MAX_LOST)
-		rc = 3;
-	for (int i = 0; !rc && i < r.nchecked; i++)
-		rc = is_open(&r.checked[i]) ? 3 : 0;
 	report_done(&r);
 	return rc;
 }

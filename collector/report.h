@@ -7,7 +7,14 @@
 
 #define REPORT_CHECKED 32
 
+/* What a build said, where the report is about one (collector/cargo/). */
+struct report_build {
+	bool is;
+	uint32_t errors, warnings, explained; /* explained: of the errors, by findings */
+};
+
 struct report {
+	struct report_build build;
 	struct live_header *target; /* one per process */
 	uint32_t targets;
 	struct live_finding *finding;
@@ -16,13 +23,18 @@ struct report {
 	int nchecked;
 	struct live_cannot_see *cannot_see;
 	int ncannot_see;
-	uint64_t produced, stored, lost; /* over all processes */
+	uint64_t produced, stored, lost, filtered, expired; /* over all processes */
 	double window_s;
 	const char *verdict; /* clean findings inconclusive */
 };
 
 int report_take(struct live *l, struct report *ret);
 void report_done(struct report *r);
+/* The whole document; the text of targets is made safe. -ENOMEM, -EIO. */
+int report_json(const struct report *r, FILE *out);
+int report_text(const struct report *r, FILE *out);
+int report_exit_code(const struct report *r, enum live_severity fail_on);
+const char *report_verdict(const struct report *r);
 double report_lost_share(const struct report *r);
 const char *report_level(uint32_t level);
 const char *report_severity(enum live_severity s);

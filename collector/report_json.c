@@ -134,14 +134,14 @@ static json_t *subject_json(const struct report *r, const struct live_finding *f
 
 static json_t *finding_json(const struct report *r, const struct live_finding *f)
 {
-	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:[], s:o, s:o, s:o, s:o, s:b, s:o}",
-			 "fingerprint", text(f->fingerprint), "id", text(f->id), "cause",
-			 text(f->cause), "severity", report_severity(f->severity), "confidence",
-			 real(f->confidence), "subject", subject_json(r, f), "evidence",
-			 evidence_json(f), "related", "stack", stack_json(f), "harm_task_ms",
-			 real(f->harm_task_ms), "first_s", real(seconds(f->first_ns)), "last_s",
-			 real(seconds(f->last_ns)), "resolved", f->resolved, "advice",
-			 text(f->advice));
+	return json_pack(
+		"{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:[], s:o, s:o, s:o, s:o, s:b, s:b, s:o}",
+		"fingerprint", text(f->fingerprint), "id", text(f->id), "cause", text(f->cause),
+		"severity", report_severity(f->severity), "confidence", real(f->confidence),
+		"subject", subject_json(r, f), "evidence", evidence_json(f), "related", "stack",
+		stack_json(f), "harm_task_ms", real(f->harm_task_ms), "first_s",
+		real(seconds(f->first_ns)), "last_s", real(seconds(f->last_ns)), "resolved",
+		f->resolved, "known", f->known, "advice", text(f->advice));
 }
 
 static json_t *findings_json(const struct report *r)
@@ -157,28 +157,44 @@ static json_t *report_document(const struct report *r)
 {
 	const struct live_header *first = r->targets ? &r->target[0] : NULL;
 
-	return json_pack("{s:s, s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:s, s:o, s:o, s:s, s:o, s:o}",
-			 "weft", WEFT_VERSION, "schema", SCHEMA, "target",
-			 first ? target_json(first) : json_null(), "window_s", real(r->window_s),
-			 "events", "produced", number(r->produced), "stored", number(r->stored),
-			 "lost", number(r->lost), "level", report_level(first ? first->level : 0),
-			 "cannot_see", cannot_see_json(r), "checked", checked_json(r), "verdict",
-			 r->verdict, "targets", targets_json(r), "findings", findings_json(r));
+	return json_pack(
+		"{s:s, s:i, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o}, s:s, s:o, s:o, s:s, s:o, s:o}",
+		"weft", WEFT_VERSION, "schema", SCHEMA, "target",
+		first ? target_json(first) : json_null(), "window_s", real(r->window_s), "events",
+		"produced", number(r->produced), "stored", number(r->stored), "lost",
+		number(r->lost), "filtered", number(r->filtered), "expired", number(r->expired),
+		"level", report_level(first ? first->level : 0), "cannot_see", cannot_see_json(r),
+		"checked", checked_json(r), "verdict", r->verdict, "targets", targets_json(r),
+		"findings", findings_json(r));
+}
+
+static json_t *build_json(const struct report_build *b)
+{
+	return json_pack("{s:i, s:i, s:i}", "errors", (int)b->errors, "warnings", (int)b->warnings,
+			 "explained", (int)b->explained);
+}
+
+int report_json(const struct report *r, FILE *out)
+{
+	json_t *doc = report_document(r);
+	int rc;
+
+	if (!doc)
+		return -ENOMEM;
+	if (r->build.is)
+		json_object_set_new(doc, "build", build_json(&r->build));
+	rc = json_dumpf(doc, out, JSON_INDENT(2)) < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+	json_decref(doc);
+	return rc;
 }
 
 int live_report_json(struct live *l, FILE *out)
 {
 	struct report r;
-	json_t *doc;
 	int rc = report_take(l, &r);
 
-	if (rc)
-		return rc;
-	doc = report_document(&r);
+	if (!rc)
+		rc = report_json(&r, out);
 	report_done(&r);
-	if (!doc)
-		return -ENOMEM;
-	rc = json_dumpf(doc, out, JSON_INDENT(2)) < 0 || fputc('\n', out) == EOF ? -EIO : 0;
-	json_decref(doc);
 	return rc;
 }

@@ -60,21 +60,25 @@ static void stack_lines(const struct live_finding *f, FILE *out)
 
 static int full_text(const struct live_finding *f, FILE *out)
 {
+	bool in_source = !strcmp(f->subject_kind, "source");
+
 	fprintf(out, "%s  %s  ", report_severity(f->severity), safe(f->id).text);
 	subject_line(f, out);
 	fprintf(out, "\n  %-9s %s\n", "cause", safe(f->cause).text);
 	if (f->location[0])
-		fprintf(out, "  %-9s %s\n", "spawned", safe(f->location).text);
-	fprintf(out, "  %-9s %s after watching began, %s%s\n", "since",
-		duration((double)f->first_ns / 1e9).text, f->resolved ? "over after " : "for ",
-		duration(since(f)).text);
+		fprintf(out, "  %-9s %s\n", in_source ? "at" : "spawned", safe(f->location).text);
+	if (!in_source)
+		fprintf(out, "  %-9s %s after watching began, %s%s\n", "since",
+			duration((double)f->first_ns / 1e9).text,
+			f->resolved ? "over after " : "for ", duration(since(f)).text);
 	for (uint32_t i = 0; i < f->evidence_n; i++)
 		fprintf(out, "  %-9s %s\n", i ? "" : "proof", safe(f->evidence[i].text).text);
 	if (f->harm_task_ms > 0)
 		fprintf(out, "  %-9s %.0f task-ms of other tasks\n", "harm", f->harm_task_ms);
 	stack_lines(f, out);
 	fprintf(out, "  %-9s %s\n", "advice", safe(f->advice).text);
-	fprintf(out, "  %-9s %s, confidence %.2f\n", "id", f->fingerprint, (double)f->confidence);
+	fprintf(out, "  %-9s %s, confidence %.2f%s\n", "id", f->fingerprint, (double)f->confidence,
+		f->known ? "; known: it is in the baseline" : "");
 	return ferror(out) ? -EIO : 0;
 }
 
@@ -180,24 +184,40 @@ static void checked_lines(const struct report *r, FILE *out)
 			skipped_line(r, i, out);
 }
 
+static void build_line(const struct report_build *b, FILE *out)
+{
+	fprintf(out, "build: %u errors, %u warnings; %u errors explained", b->errors, b->warnings,
+		b->explained);
+	if (b->explained < b->errors)
+		fprintf(out, ", %u not ours: not about an async runtime", b->errors - b->explained);
+	fputs("\n\n", out);
+}
+
+int report_text(const struct report *r, FILE *out)
+{
+	if (r->build.is)
+		build_line(&r->build, out);
+	else
+		target_lines(r, out);
+	for (size_t i = 0; i < r->findings; i++) {
+		full_text(&r->finding[i], out);
+		fputc('\n', out);
+	}
+	for (int i = 0; i < r->ncannot_see; i++)
+		fprintf(out, "not seen: %s: %s\n", safe(r->cannot_see[i].what).text,
+			safe(r->cannot_see[i].why).text);
+	fprintf(out, "verdict: %s\n", r->verdict);
+	checked_lines(r, out);
+	return ferror(out) ? -EIO : 0;
+}
+
 int live_report_text(struct live *l, FILE *out)
 {
 	struct report r;
 	int rc = report_take(l, &r);
 
-	if (rc)
-		return rc;
-	target_lines(&r, out);
-	for (size_t i = 0; i < r.findings; i++) {
-		full_text(&r.finding[i], out);
-		fputc('\n', out);
-	}
-	for (int i = 0; i < r.ncannot_see; i++)
-		fprintf(out, "not seen: %s: %s\n", safe(r.cannot_see[i].what).text,
-			safe(r.cannot_see[i].why).text);
-	fprintf(out, "verdict: %s\n", r.verdict);
-	checked_lines(&r, out);
-	rc = ferror(out) ? -EIO : 0;
+	if (!rc)
+		rc = report_text(&r, out);
 	report_done(&r);
 	return rc;
 }

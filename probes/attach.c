@@ -83,6 +83,21 @@ static int open_multi(const struct attach_request *r, struct attachment *a)
 	return 0;
 }
 
+int attach_many(const struct attach_many *r)
+{
+	struct link_create_multi attr = { .prog_fd = (uint32_t)r->prog_fd,
+					  .attach_type = ATTACH_UPROBE_MULTI,
+					  .offsets = (uintptr_t)r->offsets,
+					  .cookies = (uintptr_t)r->cookies,
+					  .count = r->n,
+					  .pid = (uint32_t)r->pid };
+	char path[64];
+
+	fd_path(r->file_fd, path, sizeof(path));
+	attr.path = (uintptr_t)path;
+	return link_create(&attr, offsetof(struct link_create_multi, pad));
+}
+
 static int uprobe_pmu_type(void)
 {
 	auto_fclose FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "re");

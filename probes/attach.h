@@ -45,6 +45,15 @@ struct attachment {
 int attach_open(const struct attach_request *request, struct attachment *ret);
 void attach_close(struct attachment *a); /* takes a zeroed or a closed one */
 
+/* Any number of places without counters, one uprobe_multi link: its descriptor, or the kernel's errno, negative. */
+struct attach_many {
+	int prog_fd, file_fd;
+	pid_t pid;
+	unsigned n;
+	const uint64_t *offsets, *cookies;
+};
+int attach_many(const struct attach_many *request);
+
 /*
  * CPU time of one hit, ns: hits a probe of our own that does a flush probe's work, from a second thread. 0, or
  * negative errno.

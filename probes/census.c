@@ -18,8 +18,11 @@ struct census {
 	const struct target_map *map;
 	bool running;
 	uint32_t slab, slabs, slot; /* next to read */
-	uint32_t sites;
+	uint32_t sites, first_runtime;
 	uint32_t tasks, torn, missed;
+	uint64_t only;            /* id of the one that is looked for, 0 = all */
+	uint64_t found, found_at; /* the last one that was looked for, and its slot's address */
+	uint32_t found_slab;
 	uint8_t *first, *second; /* CHUNK_BYTES each: the same memory, read twice */
 };
 
@@ -56,16 +59,29 @@ bool census_running(const struct census *c)
 	return c->running;
 }
 
-void census_begin(struct census *c)
+static void begin(struct census *c, uint64_t only)
 {
 	if (c->running)
 		return;
 	c->running = true;
+	c->only = only;
 	c->slab = c->slot = 0;
 	c->slabs = target_map_slabs(c->map);
 	c->sites = target_map_sites(c->map);
 	c->tasks = c->torn = c->missed = 0;
 	target_map_load32(c->map, offsetof(struct weft_map_header, slabs_missed), &c->missed);
+	target_map_load32(c->map, offsetof(struct weft_map_header, first_runtime),
+			  &c->first_runtime);
+}
+
+void census_begin(struct census *c)
+{
+	begin(c, 0);
+}
+
+void census_begin_one(struct census *c, uint64_t id)
+{
+	begin(c, id);
 }
 
 static bool read_target(const struct census *c, uint64_t address, void *to, size_t bytes)
@@ -93,26 +109,57 @@ static void read_name(const struct census *c, uint64_t address, char *to, size_t
 	memset(to + n, 0, size - (size_t)n);
 }
 
-static void look_at_slot(struct census *c, const uint8_t *a, const uint8_t *b,
-			 const struct census_out *out)
+static bool same_poll(const struct weft_task_head *a, const struct weft_task_head *b)
 {
-	struct census_task task = { .name = "" };
-	uint64_t again;
+	return a->id == b->id && a->state == b->state && a->polls == b->polls &&
+	       !(a->state & WEFT_T_RUNNING);
+}
 
-	memcpy(&task.head, a, sizeof(task.head));
-	memcpy(&again, b + offsetof(struct weft_task_head, id), sizeof(again));
-	if (!task.head.id && !again)
+bool census_unmoved(const struct census *c, const struct census_task *task)
+{
+	struct weft_task_head now;
+
+	return read_target(c, task->address, &now, sizeof(now)) && same_poll(&task->head, &now);
+}
+
+/* The same slot in the first read and in the second. */
+struct slot {
+	uint64_t address;
+	const uint8_t *a, *b;
+	uint32_t bytes;
+};
+
+static void look_at_slot(struct census *c, const struct slot *slot, const struct census_out *out)
+{
+	struct census_task task = {
+		.name = "", .address = slot->address, .slot = slot->a, .slot_bytes = slot->bytes
+	};
+	struct weft_task_head again;
+
+	memcpy(&task.head, slot->a, sizeof(task.head));
+	if (c->only && task.head.id != c->only)
+		return;
+	memcpy(&again, slot->b, sizeof(again));
+	if (!task.head.id && !again.id)
 		return;
 	/* Sites may have been added since; one that is not there yet is a torn read. */
 	if (task.head.site >= c->sites)
 		c->sites = target_map_sites(c->map);
-	if (task.head.id != again || task.head.id > WEFT_ID_MASK || task.head.site >= c->sites) {
+	if (task.head.id != again.id || task.head.id > WEFT_ID_MASK || task.head.site >= c->sites) {
 		c->torn++;
 		return;
 	}
+	if (task.head.runtime < c->first_runtime)
+		return;
 	if (task.head.name)
 		read_name(c, task.head.name, task.name, sizeof(task.name));
 	c->tasks++;
+	task.still = same_poll(&task.head, &again);
+	if (c->only) {
+		c->found = c->only;
+		c->found_at = slot->address;
+		c->found_slab = c->slab;
+	}
 	out->task(out->ctx, &task);
 }
 
@@ -123,12 +170,28 @@ static bool slab_sound(const struct target_map *map, const struct weft_slab *sla
 	       slab->address && slab->address < 1ull << 56;
 }
 
+/* n slots from c->slot on. False: they can't be read. */
+static bool look_at_slots(struct census *c, const struct weft_slab *slab, uint32_t n,
+			  const struct census_out *out)
+{
+	uint64_t from = slab->address + (uint64_t)c->slot * slab->slot_bytes;
+	size_t bytes = (size_t)n * slab->slot_bytes;
+
+	if (!read_target(c, from, c->first, bytes) || !read_target(c, from, c->second, bytes))
+		return false;
+	for (size_t at = 0; at < bytes; at += slab->slot_bytes) {
+		struct slot slot = { from + at, c->first + at, c->second + at, slab->slot_bytes };
+
+		look_at_slot(c, &slot, out);
+	}
+	return true;
+}
+
 /* One chunk of the current slab; moves on to the next slab at its end or when it can't be read. */
 static void step(struct census *c, const struct census_out *out)
 {
 	struct weft_slab slab;
 	uint32_t n;
-	uint64_t at;
 
 	if (!target_map_slab(c->map, c->slab, &slab) || !slab_sound(c->map, &slab)) {
 		c->missed++;
@@ -138,15 +201,9 @@ static void step(struct census *c, const struct census_out *out)
 	n = CHUNK_BYTES / slab.slot_bytes;
 	if (n > slab.slots - c->slot)
 		n = slab.slots - c->slot;
-	at = slab.address + (uint64_t)c->slot * slab.slot_bytes;
-	if (!read_target(c, at, c->first, (size_t)n * slab.slot_bytes) ||
-	    !read_target(c, at, c->second, (size_t)n * slab.slot_bytes)) {
+	if (!look_at_slots(c, &slab, n, out)) {
 		c->missed += slab.slots - c->slot;
 		n = slab.slots - c->slot;
-	} else {
-		for (uint32_t i = 0; i < n; i++)
-			look_at_slot(c, c->first + (size_t)i * slab.slot_bytes,
-				     c->second + (size_t)i * slab.slot_bytes, out);
 	}
 	c->slot += n;
 	if (c->slot >= slab.slots) {
@@ -155,16 +212,33 @@ static void step(struct census *c, const struct census_out *out)
 	}
 }
 
+/* The one that is looked for is mostly where it was the last time. */
+static void look_where_found(struct census *c, const struct census_out *out)
+{
+	struct weft_slab slab;
+
+	if (c->found == c->only && target_map_slab(c->map, c->found_slab, &slab) &&
+	    slab_sound(c->map, &slab) && c->found_at >= slab.address &&
+	    (c->found_at - slab.address) / slab.slot_bytes < slab.slots) {
+		c->slab = c->found_slab;
+		c->slot = (uint32_t)((c->found_at - slab.address) / slab.slot_bytes);
+		look_at_slots(c, &slab, 1, out);
+	}
+	c->slab = c->slot = 0;
+}
+
 void census_step(struct census *c, uint64_t until_ns, const struct census_out *out)
 {
 	if (!c->running)
 		return;
-	while (c->slab < c->slabs) {
+	if (c->only && !c->slab && !c->slot)
+		look_where_found(c, out);
+	while (c->slab < c->slabs && !(c->only && c->tasks)) {
 		step(c, out);
 		if (clock_pair_now_ns() >= until_ns)
 			break;
 	}
-	if (c->slab < c->slabs)
+	if (c->slab < c->slabs && !(c->only && c->tasks))
 		return;
 	c->running = false;
 	out->end(out->ctx, c->tasks, c->torn, c->missed);

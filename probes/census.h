@@ -19,6 +19,11 @@ struct census;
 struct census_task {
 	struct weft_task_head head;
 	char name[64]; /* "" = the site's */
+	/* The slot as copied, valid during the call. */
+	uint64_t address;
+	const uint8_t *slot;
+	uint32_t slot_bytes;
+	bool still; /* between two polls, and the same in both reads: what is in the slot belongs together */
 };
 
 struct census_out {
@@ -33,6 +38,11 @@ struct census *census_free(struct census *c); /* takes NULL, returns NULL */
 
 bool census_running(const struct census *c);
 void census_begin(struct census *c); /* a running walk goes on as it is */
+/* The same for one task only: looks first where it found that task before, and stops when it is found. */
+void census_begin_one(struct census *c, uint64_t id);
+
+/* Is the task still as it was in that walk's copy: no poll since? For what was read after the copy. */
+bool census_unmoved(const struct census *c, const struct census_task *task);
 
 /* Works until the walk is over or `until_ns` (CLOCK_MONOTONIC) has passed. */
 void census_step(struct census *c, uint64_t until_ns, const struct census_out *out);

@@ -34,6 +34,10 @@ enum weft_ev_flag {
 	WEFT_EVF_TAIL = 1,     /* read from the mapping after the target's death (crash tail) */
 	WEFT_EVF_SNAPSHOT = 2, /* state as found, not a change seen happening */
 	WEFT_EVF_LAST = 4,     /* last of its sort for this process */
+	WEFT_EVF_CHAINS =
+		8, /* SNAPSHOT_BEGIN, SNAPSHOT_END: of a walk that reads await chains too */
+	WEFT_EVF_ESTIMATE =
+		16, /* LANE_SAMPLE: polls were watched part of the time, counts are extrapolated */
 };
 
 /*   X(ENUM, code, "name", what it is) */
@@ -63,7 +67,12 @@ enum weft_ev_flag {
 	X(GAP, 150, "gap", "batches of a lane are missing")                                  \
 	X(LOST, 151, "lost", "events the kernel side had to drop, per kind")                 \
 	X(LEVEL_SET, 152, "level-set", "trace level now asked for, and why")                 \
-	X(CANNOT_SEE, 153, "cannot-see", "something that can't be seen here, and why")
+	X(CANNOT_SEE, 153, "cannot-see", "something that can't be seen here, and why")       \
+	X(PLACE, 154, "place", "a place where async functions wait")                         \
+	X(AWAIT, 155, "await", "where one suspended task waits, and on what")                \
+	X(CPUS, 156, "cpus", "CPUs that a process may use, and how busy the machine is")     \
+	X(AWAITED, 157, "awaited",                                                           \
+	  "a task that another one waits for: to end, or to let a mutex go")
 
 enum weft_ev_kind {
 #define X(name, code, text, what) WEFT_EV_##name = code,
@@ -143,6 +152,11 @@ struct weft_ev_lane {
 	char name[32];
 };
 
+/*
+ * kind: as in struct weft_site_entry, or WEFT_SITE_DEFINED: a Rust type, whose place is that of its definition, because its tasks
+ * are spawned at several places or nobody knows where.
+ */
+#define WEFT_SITE_DEFINED 2u
 struct weft_ev_site {
 	__u32 site;
 	__u32 line;
@@ -194,7 +208,13 @@ struct weft_ev_frame {
 	char file[192];
 };
 
-enum weft_stack_why { WEFT_STACK_BLOCKED = 1, WEFT_STACK_ON_CPU, WEFT_STACK_ASKED };
+/* CANCELLER: of the thread that cancels the task, by the drop of its handle or else; it polls another, or none. */
+enum weft_stack_why {
+	WEFT_STACK_BLOCKED = 1,
+	WEFT_STACK_ON_CPU,
+	WEFT_STACK_ASKED,
+	WEFT_STACK_CANCELLER
+};
 
 /* Payload: this, then `frames` frame ids (u32), kernel frames first, leaf first, padded to 8. */
 struct weft_ev_stack {
@@ -259,8 +279,51 @@ struct weft_ev_snapshot {
 	__u32 missed;
 }; /* BEGIN: tasks = 0 */
 
+/* Comes before the first AWAIT that uses it; numbers are per process, from 1 up. A long file keeps its tail. */
+struct weft_ev_place {
+	__u32 place;
+	__u32 line;
+	char func[64];
+	char file[112];
+};
+
+/*
+ * AWAIT: the chain of one task that is not being polled, read between two polls. Payload: this, then `places` u32,
+ * the leaf's first, padded to 8. No places: not started, being polled, or not readable.
+ */
+struct weft_ev_await {
+	__u64 task;
+	__u32 on; /* enum weft_wait: what the leaf waits for */
+	__u32 places;
+	__u32 complete; /* 0 = the chain goes on, but can't be followed; with no places: nothing is known */
+	__u32 polls; /* of the task so far, wraps */
+};
+#define WEFT_AWAIT_DEPTH 16u /* most places of a chain */
+
+/*
+ * CPUS: every second. cpus: that it may run on (affinity, cpuset). quota of its control group or of one above it, the
+ * tightest, 0 = none; throttled_ns: that this one has stopped the group's threads for, cumulative. busy of total: all CPUs
+ * of the machine since boot.
+ */
+struct weft_ev_cpus {
+	__u32 cpus;
+	__u32 pad;
+	__u64 quota_us, period_us, throttled_ns;
+	__u64 busy_ns, total_ns;
+};
+
+/*
+ * AWAITED: in a walk that reads await chains, of each task whose handle another task awaits, or which holds the mutex that
+ * another task's chain (AWAIT, on = mutex) ends at: that other one's id.
+ */
+struct weft_ev_awaited {
+	__u64 task;
+	__u64 by;
+};
+
 /* WATERMARK: no payload; time_ns is it. process = its index, or WEFT_EV_ALL for all together. */
-#define WEFT_EV_ALL 0xffffffffu
+#define WEFT_EV_ALL        0xffffffffu
+#define WEFT_PROCESSES_MAX 1024u /* of one session: what came and went counts */
 
 /*
  * COUNTS: every second and at the end (flag LAST). Since this watcher's base, all lanes together. emitted[0]:
@@ -299,6 +362,8 @@ WEFT_ASSERT(ev, sizeof(struct weft_ev) == 24);
 WEFT_ASSERT(ev_batch, sizeof(struct weft_ev_batch) == 32);
 WEFT_ASSERT(ev_lane, sizeof(struct weft_ev_lane) == 56);
 WEFT_ASSERT(ev_site, sizeof(struct weft_ev_site) == 256);
+WEFT_ASSERT(ev_place, sizeof(struct weft_ev_place) == 184);
+WEFT_ASSERT(ev_await, sizeof(struct weft_ev_await) == 24);
 WEFT_ASSERT(ev_offcpu, sizeof(struct weft_ev_offcpu) == 56);
 WEFT_ASSERT(ev_frame, sizeof(struct weft_ev_frame) == 376);
 WEFT_ASSERT(ev_stack, sizeof(struct weft_ev_stack) == 72);

@@ -8,9 +8,11 @@
 
 #include "probes/event.h"
 
-#define WEFT_FOLLOW_MAX    64u   /* processes watched at once */
-#define WEFT_SLOT_MAX      1024u /* threads with a lane */
-#define WEFT_TREE_MAX      1024u /* descendants of a command started by the session */
+#define WEFT_FOLLOW_MAX 64u   /* processes watched at once */
+#define WEFT_SLOT_MAX   1024u /* threads with a lane */
+#define WEFT_TREE_MAX \
+	1024u /* descendants of a command started by the session, and forked children */
+#define WEFT_TREE_FORK     0u /* in the tree's map: a fork of a watched process, until its exec */
 #define WEFT_STACK_COPY    16384u
 #define WEFT_STACK_STEP    512u /* granularity in which the end of a stack is found */
 #define WEFT_KERNEL_FRAMES 32u
@@ -21,6 +23,30 @@ enum weft_raw_kind {
 	WEFT_RAW_EXEC,
 	WEFT_RAW_EXIT,
 	WEFT_RAW_SAMPLE,
+	WEFT_RAW_TASK,  /* Rust: a task is seen for the first time */
+	WEFT_RAW_SPAWN, /* Rust: a task of this type is being built */
+	WEFT_RAW_STEAL, /* Rust: a task is polled by another worker than made it runnable */
+	WEFT_RAW_CALLER, /* Rust: a weft_raw_sample of who does something to `task`; state: enum weft_stack_why */
+};
+
+struct weft_raw_task {
+	struct weft_ev ev;
+	__u64 task, state;
+	__u64 owner; /* the runtime's (or LocalSet's) own number in the task's header; 0 = not known */
+	__u32 site;
+	__u32 newborn; /* it may be: seen where new tasks are seen first */
+};
+struct weft_raw_steal {
+	struct weft_ev ev;
+	__u32 from, to; /* lanes */
+};
+#define WEFT_SPAWN_PROBES 0xfffffu /* numbers of probes that fit into a cookie: below it */
+struct weft_raw_spawn {
+	struct weft_ev ev;
+	__u64 parent;
+	__s64 caller; /* return address that tells who spawns, from the probe; 0 = none is looked for, or not readable */
+	__u32 probe; /* index in the plan */
+	__u32 pad;
 };
 
 /*
@@ -28,13 +54,14 @@ enum weft_raw_kind {
  * cleared first; counters are written by BPF only (atomic adds), the rest by the session only.
  */
 struct weft_follow_entry {
-	__u32 tgid;    /* init pid namespace; 0 = free */
-	__u32 process; /* event index */
-	__u64 hits;    /* flush probes that fired */
-	__u64 bytes;   /* that they carried */
-	__u64 full;    /* of them: no room in the ring */
-	__u64 failed;  /* of them: unreadable or out of bounds */
-	__u64 pad;
+	__u32 tgid;      /* init pid namespace; 0 = free */
+	__u32 process;   /* event index */
+	__u64 hits;      /* flush probes that fired */
+	__u64 bytes;     /* that they carried */
+	__u64 full;      /* of them: no room in the ring */
+	__u64 failed;    /* of them: unreadable or out of bounds */
+	__u32 exited;    /* 1: exit_code is known */
+	__s32 exit_code; /* wait status as the kernel keeps it */
 };
 
 struct weft_follow {
@@ -44,8 +71,8 @@ struct weft_follow {
 };
 
 /*
- * One thread that has a lane. `address` of its status page in the target, `lane`, `process`, `tid`: written by
- * the session before the tid is put into the map `threads`. The rest: written by the scheduler's programs
+ * One thread that has a lane. `address` of its status page in the target (0: its row in `rows`, at `lane`), `lane`,
+ * `process`, `tid`: written by the session before the tid is put into the map `threads`. The rest: written by the scheduler's programs
  * under the run queue's lock, read by the session at any time. off_ns != 0: off the CPU inside an open poll.
  */
 struct weft_slot {
@@ -61,6 +88,124 @@ struct weft_slot {
 	__u64 pad[8];
 };
 
+/*
+ * Rust: a thread that polls or wakes tasks of an unmodified runtime. The thread's own programs are the only writers
+ * of all but the first two fields; the session and the scheduler's programs read it at any time. The index is the lane.
+ */
+#define WEFT_ROW_MAX 512u /* as many as there are lanes */
+#define WEFT_POLL_DEPTH \
+	4u /* polls that are open at once on one thread: a LocalSet in a task, block_in_place */
+#define WEFT_ROW_KINDS 26u /* wire kinds that are counted: below it */
+
+struct weft_open_poll {
+	__u64 header, vtable; /* vtable: link-time address */
+	__u64 task, start_ns;
+	__u64 delay_ns; /* WEFT_TICKS_UNKNOWN = not known */
+	__u32 state;    /* low word of the header's state when it began */
+	__u32 flags;    /* enum weft_open_flag */
+	__u32 number;   /* of the task's polls, as the programs count them; 0 = not counted */
+	__u32 pad;
+	__u64 sp;       /* stack pointer where it began */
+	__u64 owner;    /* as in weft_raw_task */
+	__u64 panic_ns; /* with WEFT_OPEN_PANICKED */
+};
+enum weft_open_flag { WEFT_OPEN_COMPLETED = 1, WEFT_OPEN_PANICKED = 2, WEFT_OPEN_WOKEN = 4 };
+
+enum weft_row_scope { WEFT_SCOPE_DRIVER = 1, WEFT_SCOPE_TIMERS = 2 };
+enum weft_row_role {
+	WEFT_ROW_WORKER = 1,
+	WEFT_ROW_CURRENT_THREAD = 2,
+	WEFT_ROW_POOL = 4,
+	WEFT_ROW_OTHER = 8,       /* polls seen, not by which loop */
+	WEFT_ROW_ASYNC_TASK = 16, /* of async-task's tasks: async-std, smol */
+};
+
+struct weft_row {
+	/* What the scheduler's programs read, in the order of struct weft_lane. */
+	__u64 task, poll_start, poll_seq;
+	__u32 tid; /* 0 = free */
+	__u32 follow;
+	__u32 depth; /* polls open now; those beyond WEFT_POLL_DEPTH are only counted */
+	__u32 scope; /* enum weft_row_scope */
+	__u32 roles; /* enum weft_row_role, as seen */
+	__u32 pad;
+	__u64 hits, polls, busy_ns, poll_max_ns, wakes, self_wakes, parks, park_ns, park_start;
+	__u64 unpaired; /* ends without a begin: the poll was open when the probes came */
+	__u64 odd_type, odd_state;
+	__u64 job, job_start; /* of the blocking pool, running now */
+	__u64 steals;         /* tasks that another worker had made runnable */
+	__u32 lane, pad2;     /* its own index */
+	struct weft_open_poll open[WEFT_POLL_DEPTH];
+	__u64 emitted[WEFT_ROW_KINDS], filtered[WEFT_ROW_KINDS], lost[WEFT_ROW_KINDS];
+	__u64 tls; /* the thread pointer: thread-local storage lies below it */
+	__u64 owner; /* of the tasks that its own loop polls: tells one runtime from another; 0 = not known */
+	/* Written when the thread leaves the CPU and comes back to it. */
+	__u64 turn_ns; /* it last came back from the driver's wait */
+	__u64 due_ns;  /* what it told that wait to last until, 0 = no end, or told on already */
+	__u32 park_on; /* enum weft_park while it waits in the kernel, else 0 */
+	__s32 epoll;   /* the driver's descriptor */
+	__u64 futex;   /* address of what it parked on last: its own parker is around it */
+	__u32 quiet;   /* set by the session: its counts are final */
+	__u32 pad3;
+};
+
+#define WEFT_DRIVER_MAX 1024u
+
+/* Rust: what a runtime's driver has been told to wait until, by its epoll descriptor. */
+struct weft_driver_key {
+	__u32 follow;
+	__s32 epoll; /* a descriptor of the target */
+};
+struct weft_driver {
+	__u64 deadline_ns; /* CLOCK_MONOTONIC; 0 = none */
+};
+
+/* Rust: one watched process, by index in the follow table. Written by the session only. */
+struct weft_rust {
+	__u32 level;                /* enum weft_level */
+	__s32 state, vtable, owner; /* in a task's header */
+	__s32 id; /* the same in all types, -1 = to be looked up in the vtable, at vtable_id */
+	__s32 vtable_id;
+	__u64 slow_ns;                   /* at light, polls shorter than it are only counted */
+	__s32 async_state, async_vtable; /* in the header of an async-task task */
+	__u32 has_timers; /* single timers are seen: the driver's deadlines are only counted */
+	__u32 closed; /* between two windows (light): begins and ends of polls are not looked at */
+};
+
+/* Rust: where a type is, and a task. */
+struct weft_type_key {
+	__u64 vtable; /* link-time address */
+	__u32 follow;
+	__u32 pad;
+};
+struct weft_task_key {
+	__u64 header;
+	__u32 follow;
+	__u32 pad;
+};
+#define WEFT_TASK_TIMERS 2u /* armed at once that are kept */
+struct weft_task {
+	__u64 id;
+	__u64 vtable; /* async-task: what else tells a task from the one before it at the same place */
+	__u64 ready_ns; /* made runnable, 0 = it is not, or it is not known */
+	__u64 aborter;  /* task that called abort */
+	__u32 told, polls;
+	__u32 ready_lane; /* of the worker that made it runnable, + 1; 0 = none or not known */
+	__u32 dropped;    /* async-task: told that the drop of its handle cancels it */
+	__u32 panicked;   /* in its last poll; that may have caught it */
+	__u32 pad;
+	__u64 clock; /* the runtime's, of its timers */
+	struct weft_timer {
+		__u64 entry, tick;
+	} timer[WEFT_TASK_TIMERS];
+};
+
+/* Rust: a runtime's timers count milliseconds from its start. Key: address of its clock in the target. */
+struct weft_tick_clock {
+	__u64 start_ns;    /* CLOCK_MONOTONIC, not before it and off by less than a tick */
+	__u64 now, before; /* ticks of the last turn and the one before */
+};
+
 struct weft_raw_fork {
 	struct weft_ev ev;
 	__u32 child;
@@ -69,6 +214,8 @@ struct weft_raw_fork {
 struct weft_raw_exec {
 	struct weft_ev ev;
 	__u64 exec_id;
+	__u32 root; /* of the command's tree that it belongs to; WEFT_TREE_FORK = none */
+	__u32 pad;
 };
 struct weft_raw_exit {
 	struct weft_ev ev;
@@ -95,6 +242,8 @@ struct weft_raw_sample {
 
 WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 48);
 WEFT_ASSERT(slot, sizeof(struct weft_slot) == 128);
+WEFT_ASSERT(row, sizeof(struct weft_row) == 1176);
+WEFT_ASSERT(rust, sizeof(struct weft_rust) == 48);
 WEFT_ASSERT(raw_sample, sizeof(struct weft_raw_sample) % 8 == 0);
 
 #endif

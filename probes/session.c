@@ -80,6 +80,13 @@ static int check_kernel(struct session *s)
 	return 0;
 }
 
+static void *map_shared(int fd, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
 static int open_maps(struct session *s)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, mmapable, .map_flags = BPF_F_MMAPABLE);
@@ -98,12 +105,20 @@ static int open_maps(struct session *s)
 	if (s->follow_fd < 0)
 		return session_fail(s, s->follow_fd, "cannot make a BPF map: %s",
 				    strerror(-s->follow_fd));
-	s->follow =
-		mmap(NULL, sizeof(*s->follow), PROT_READ | PROT_WRITE, MAP_SHARED, s->follow_fd, 0);
-	if (s->follow == MAP_FAILED) {
-		s->follow = NULL;
+	s->rows_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rows", sizeof(uint32_t), sizeof(*s->rows),
+				    WEFT_ROW_MAX, &mmapable);
+	if (s->rows_fd < 0)
+		return session_fail(s, s->rows_fd, "cannot make a BPF map: %s",
+				    strerror(-s->rows_fd));
+	s->drivers_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "drivers", sizeof(struct weft_driver_key),
+				       sizeof(struct weft_driver), WEFT_DRIVER_MAX, NULL);
+	if (s->drivers_fd < 0)
+		return session_fail(s, s->drivers_fd, "cannot make a BPF map: %s",
+				    strerror(-s->drivers_fd));
+	s->follow = map_shared(s->follow_fd, sizeof(*s->follow));
+	s->rows = map_shared(s->rows_fd, sizeof(*s->rows) * WEFT_ROW_MAX);
+	if (!s->follow || !s->rows)
 		return session_fail(s, -errno, "cannot map a BPF map: %s", strerror(errno));
-	}
 	err = ring_open(s->ring_fd, bytes, &s->ring);
 	return err ? session_fail(s, err, "cannot map the ring: %s", strerror(-err)) : 0;
 }
@@ -166,7 +181,7 @@ int session_open(const struct session_options *options, struct session **ret)
 	set_defaults(&s->options);
 	s->level = s->options.level;
 	s->hit_ns = HIT_NS;
-	s->ring_fd = s->follow_fd = -1;
+	s->ring_fd = s->follow_fd = s->rows_fd = s->drivers_fd = -1;
 	s->queue_end = &s->queue;
 	libbpf_set_print(NULL);
 	clock_pair_init(&s->clock);
@@ -193,12 +208,19 @@ struct session *session_close(struct session *s)
 		process_detach(p);
 		process_free(p);
 	}
+	session_fork_free(s);
 	for (unsigned i = 0; sources[i]; i++)
 		if (s->source_state[i])
 			sources[i]->close(s->source_state[i]);
 	ring_close(s->ring);
 	if (s->follow)
 		munmap(s->follow, sizeof(*s->follow));
+	if (s->rows)
+		munmap(s->rows, sizeof(*s->rows) * WEFT_ROW_MAX);
+	if (s->rows_fd >= 0)
+		close(s->rows_fd);
+	if (s->drivers_fd >= 0)
+		close(s->drivers_fd);
 	if (s->ring_fd >= 0)
 		close(s->ring_fd);
 	if (s->follow_fd >= 0)
@@ -210,6 +232,11 @@ struct session *session_close(struct session *s)
 
 int session_attach(struct session *s, pid_t pid)
 {
+	return session_attach_one(s, pid, false);
+}
+
+int session_attach_one(struct session *s, pid_t pid, bool forked)
+{
 	struct process *p;
 	int err;
 
@@ -219,6 +246,7 @@ int session_attach(struct session *s, pid_t pid)
 	err = process_new(s, pid, &p);
 	if (err)
 		return err;
+	p->forked = forked;
 	clock_pair_update(&s->clock);
 	err = process_attach(p, -1);
 	if (err) {
@@ -230,16 +258,30 @@ int session_attach(struct session *s, pid_t pid)
 
 bool session_alive(const struct session *s)
 {
+	if (s->options.stay)
+		return !s->finished;
 	for (const struct process *p = s->processes; p; p = p->next)
 		if (p->state != PROCESS_ENDED)
 			return true;
 	return false;
 }
 
+/* One that has ended meanwhile, or has not made its runtime yet, is asked for again by whoever looks. */
+static int attach_wanted(struct session *s, pid_t pid)
+{
+	int err = process_of_pid(s, pid) ? 0 : session_attach_one(s, pid, false);
+
+	if (err && err != -ESRCH && err != -ENOENT)
+		session_cannot_see(s, WEFT_EV_ALL, "a process that came up", "%s", s->error);
+	return err;
+}
+
 int session_request(struct session *s, const struct session_want *want)
 {
 	if (want->kind == SESSION_WANT_LEVEL)
 		return session_level_want(s, (enum weft_level)want->value);
+	if (want->kind == SESSION_WANT_ATTACH)
+		return attach_wanted(s, (pid_t)want->value);
 	for (struct process *p = s->processes; p; p = p->next) {
 		if (p->index != want->process || p->state != PROCESS_LIVE)
 			continue;

@@ -29,6 +29,7 @@ struct session_options {
 	size_t ring_bytes;       /* power of two; 0 = 32 MiB */
 	unsigned census_ms; /* walk of all tasks; 0 = every 5,000 ms, and 1 ms per task at least; ~0u = never but on request */
 	const char *mask_features; /* comma list of kernel features to treat as missing (tests) */
+	bool stay; /* runs on when no process is left: others come by SESSION_WANT_ATTACH */
 	uid_t run_as_uid;
 	gid_t run_as_gid; /* -- CMD runs as this user; after attach the process becomes it. 0 = stay */
 };
@@ -60,7 +61,7 @@ int session_drop_rights(struct session *s);
 typedef void (*session_sink)(void *ctx, const struct weft_ev *ev);
 int session_drain(struct session *s, session_sink sink, void *ctx);
 
-/* True while at least one attached process is alive. */
+/* True while at least one attached process is alive, or with `stay` until session_finish. */
 bool session_alive(const struct session *s);
 
 /* Final cut: reads what is left, delivers LAST samples and counts, then detaches. Nothing produced later is counted. */
@@ -68,13 +69,17 @@ int session_finish(struct session *s, session_sink sink, void *ctx);
 
 /* Wants: asked by detectors and commands through the engine, answered as events. */
 enum session_want_kind {
-	SESSION_WANT_SNAPSHOT = 1, /* all tasks of `process` */
-	SESSION_WANT_STACK,        /* of thread `tid` of `process` now, if it is inside a poll */
-	SESSION_WANT_SAMPLES,      /* cpu samples of thread `tid` for the next second */
-	SESSION_WANT_LEVEL,        /* level := value (0 = automatic) */
+	SESSION_WANT_SNAPSHOT =
+		1,            /* all tasks of `process`; value 1: and the await chain of each */
+	SESSION_WANT_STACK,   /* of thread `tid` of `process` now, if it is inside a poll */
+	SESSION_WANT_SAMPLES, /* cpu samples of thread `tid` for the next second */
+	SESSION_WANT_LEVEL,   /* level := value (0 = automatic) */
+	SESSION_WANT_AWAIT,   /* the await chain of `task` (its own id in `process`) */
+	SESSION_WANT_ATTACH, /* attach to pid `value`; one that is attached stays so, failures become CANNOT_SEE */
 };
 struct session_want {
 	uint32_t kind, process, tid, value;
+	uint64_t task;
 };
 int session_request(struct session *s, const struct session_want *want);
 
@@ -88,11 +93,14 @@ struct session_process {
 	struct weft_ev_runtime runtime[4];
 	char comm[32], exe[256], build[48];
 	char can_see[256];    /* comma list */
-	char cannot_see[256]; /* "what: why; ..." */
+	char cannot_see[768]; /* "what: why; ..." */
+	bool analysed;        /* false: carries a Rust runtime, whose code was not looked at yet */
 };
 typedef void (*session_process_fn)(void *ctx, const struct session_process *p);
 /* All processes visible here; returns how many were reported. */
 int session_list(session_process_fn fn, void *ctx);
+/* The same, and the code of Rust programs is analysed: up to 2 s for each different file. */
+int session_list_full(session_process_fn fn, void *ctx);
 int session_inspect(pid_t pid, struct session_process *ret);
 
 /* Pids whose comm or exe base name equals `name` and that carry a runtime. Returns how many (up to max are written). */

@@ -124,6 +124,34 @@ static void start_all(struct session *s)
 		}
 }
 
+static void tell_lost(struct session *s, uint64_t at_ns)
+{
+	uint64_t lost = s->lost.lost[WEFT_EV_OFFCPU - WEFT_EV_BATCH];
+
+	s->losing = lost != s->lost_told;
+	s->lost_told = lost;
+	s->lost_ns = s->losing ? clock_pair_now_ns() : 0;
+	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_LOST, .time_ns = at_ns }, &s->lost,
+		     sizeof(s->lost));
+}
+
+/*
+ * Time that a poll spent off the CPU looks like CPU time where the switch was lost. So that is told before what else came in
+ * this round, and again when no more are lost.
+ */
+static void tell_losses(struct session *s)
+{
+	bool more = s->lost.lost[WEFT_EV_OFFCPU - WEFT_EV_BATCH] != s->lost_told;
+	uint64_t from_ns = more ? s->watermark_ns : s->lost_ns;
+
+	if (!more && !s->losing)
+		return;
+	for (struct process *p = s->processes; p; p = p->next)
+		if (p->watermark_ns > from_ns)
+			from_ns = p->watermark_ns;
+	tell_lost(s, from_ns);
+}
+
 static void every_second(struct session *s)
 {
 	clock_pair_update(&s->clock);
@@ -132,11 +160,12 @@ static void every_second(struct session *s)
 			continue;
 		emit_clock(p);
 		process_sample(p);
+		process_sample_cpus(p);
 		session_level_second(p);
 		EACH_SOURCE(p, second);
 	}
-	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_LOST, .time_ns = s->now_ns }, &s->lost,
-		     sizeof(s->lost));
+	if (!s->losing)
+		tell_lost(s, s->now_ns);
 }
 
 static void due_work(struct session *s)
@@ -188,6 +217,7 @@ int session_drain(struct session *s, session_sink sink, void *ctx)
 	if (s->ring_read) {
 		settle_all(s);
 		session_life_settle(s);
+		tell_losses(s);
 		advance_watermarks(s, s->now_ns);
 	}
 	due_work(s);

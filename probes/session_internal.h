@@ -34,8 +34,9 @@ struct process {
 	void *of_source[SOURCES_MAX];
 	uint32_t clock; /* WEFT_CLOCK_* */
 	bool announced, started, from_start;
-	bool gone;     /* its end was seen before the ring was read */
-	bool dead;     /* its memory is frozen */
+	bool forked; /* followed from its parent: breakpoints and a raised level came with the fork */
+	bool gone;   /* its end was seen before the ring was read */
+	bool dead;   /* its memory is frozen */
 	bool replaced; /* exec: what comes from the ring now is of the next image */
 	bool exit_known, fork_said;
 	struct weft_ev_exit exit;
@@ -52,20 +53,28 @@ struct process {
 /* An event that was made while nobody drained. */
 struct queued;
 
+/* A forked child without a runtime of its own (session_fork.c). */
+struct forked;
+
 struct session {
 	struct session_options options;
 	struct kernel_features features;
 	char error[320];
-	int ring_fd, follow_fd;
+	int ring_fd, follow_fd, rows_fd, drivers_fd;
 	struct weft_follow *follow;
+	struct weft_row *rows; /* threads of Rust runtimes, WEFT_ROW_MAX */
 	struct ring *ring;
-	bool ring_read; /* to its end, in this round */
+	bool ring_read;              /* to its end, in this round */
+	bool losing;                 /* switches were lost in the last round */
+	uint64_t lost_told, lost_ns; /* how many were told, when some last were */
 	void *source_state[SOURCES_MAX];
 	struct clock_pair clock;
 	uint64_t now_ns, next_sample_ns, next_second_ns, watermark_ns;
 	double hit_ns; /* CPU of one flush probe, calibrated */
 	struct process *processes;
 	uint32_t made; /* processes, ever */
+	struct forked *forked;
+	uint32_t forks; /* in that list */
 	struct queued *queue, **queue_end;
 	session_sink sink;
 	void *sink_ctx;
@@ -80,6 +89,8 @@ struct session {
 /* ---- session.c ---- */
 
 /* Sets the error text and returns `err`. */
+/* Says which capability is missing, or that none is. Returns err. */
+int session_no_right(struct session *s, int err, pid_t pid);
 int session_fail(struct session *s, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -97,10 +108,12 @@ void session_text(char *to, size_t size, const char *from); /* NUL padded, cut *
 
 int process_new(struct session *s, pid_t pid, struct process **ret);
 void process_free(struct process *p);
+int process_ns_pid(pid_t pid, pid_t *ret_ns_pid); /* -ESRCH: no process, or one of its threads */
 struct process *process_of_pid(struct session *s, pid_t pid); /* not ended */
 void process_announce(struct process *p);
 void process_exe(pid_t pid, char *to, size_t size);
 void process_sample(struct process *p);
+void process_sample_cpus(struct process *p); /* emits CPUS */
 uint32_t process_source_id(const struct source *source);
 void process_thread_begin(struct process *p, uint32_t lane, uint32_t tid, uint64_t address);
 void process_thread_end(struct process *p, uint32_t lane);
@@ -110,6 +123,7 @@ uint64_t process_stamp_ns(const struct process *p, uint64_t low56); /* a stamp o
 uint64_t process_ticks_ns(const struct process *p, uint64_t ticks);
 /* Attach with whatever runtime source fits; exe_fd as in source.h. */
 int process_attach(struct process *p, int exe_fd);
+int session_attach_one(struct session *s, pid_t pid, bool forked); /* session_attach() */
 void process_detach(struct process *p);
 
 /* ---- session_life.c: fork, exec, exit as the ring tells them ---- */
@@ -125,6 +139,15 @@ void session_spawn_exec(struct session *s, struct process *p,
 			pid_t pid); /* p: NULL = not watched so far */
 void session_spawn_next_image(struct process *old);
 void session_spawn_retry(struct session *s);
+
+/* ---- session_fork.c: forked children, until they start a runtime of their own ---- */
+
+/* False: too many, it will not be followed. */
+bool session_fork_add(struct session *s, pid_t pid, uint64_t time_ns);
+bool session_fork_known(struct session *s, pid_t pid);
+void session_fork_forget(struct session *s, pid_t pid); /* it has called exec, or ended */
+void session_fork_look(struct session *s); /* after the ring was read: follows those that have one */
+void session_fork_free(struct session *s);
 
 /* ---- session_drain.c ---- */
 

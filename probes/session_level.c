@@ -124,10 +124,12 @@ static void add_second(struct process *p, struct level_window *w)
 	normal = (double)(load.normal_events - w->load.normal_events);
 	now->cpu_ns = p->cpu_ns - w->cpu_ns;
 	now->cost_ns = (double)(hits - w->hits) * s->hit_ns + events * EVENT_NS +
+		       (double)(load.hits_ns - w->load.hits_ns) +
 		       (p->level > WEFT_LEVEL_LIGHT ? switches * SWITCH_NS : 0);
 	now->normal_ns =
 		(double)(load.normal_bytes - w->load.normal_bytes) / WEFT_BATCH_BYTES * s->hit_ns +
-		normal * EVENT_NS + switches * SWITCH_NS;
+		normal * EVENT_NS + (double)(load.normal_hits_ns - w->load.normal_hits_ns) +
+		switches * SWITCH_NS;
 	if (w->primed) {
 		p->target_ns += (uint64_t)now->cost_ns;
 		w->at = (w->at + 1) % WINDOW;

@@ -17,32 +17,42 @@ static struct weft_ev event(const struct process *p, uint16_t kind, uint64_t tim
 	};
 }
 
+static void say_fork(struct session *s, struct process *p, pid_t child, bool watched)
+{
+	if (p->fork_said)
+		return;
+	p->fork_said = true;
+	session_cannot_see(
+		s, p->index, "forked child",
+		"process %d is a fork of %d: nothing of it is seen before it starts a runtime of its own%s",
+		child, p->pid,
+		watched ? ", then it is followed"
+			: "; there are too many to follow, attach to it by pid then");
+}
+
+/* p: NULL = a forked child that is not attached to has forked in its turn. */
 static void on_fork(struct session *s, struct process *p, const struct weft_ev *ev)
 {
 	const struct weft_raw_fork *r = (const struct weft_raw_fork *)(const void *)ev;
 	struct weft_ev_fork e = { .child = r->child };
+	bool watched;
 
-	if (p->state != PROCESS_LIVE)
+	if (p ? !p->runtime || p->state == PROCESS_SPAWNED : !session_fork_known(s, (pid_t)ev->tid))
+		return;
+	watched = session_fork_add(s, (pid_t)r->child, ev->time_ns);
+	if (!p || p->state != PROCESS_LIVE)
 		return;
 	session_emit(s, event(p, WEFT_EV_PROCESS_FORK, ev->time_ns), &e, sizeof(e));
-	if (!p->fork_said)
-		session_cannot_see(
-			s, p->index, "forked child",
-			"process %u is a fork of %d without exec: its runtime does not write; attach to it by pid "
-			"once it runs one of its own",
-			r->child, p->pid);
-	p->fork_said = true;
+	say_fork(s, p, (pid_t)r->child, watched);
 }
 
-static void on_exit_record(struct process *p, const struct weft_ev *ev)
+static void set_exit(struct process *p, int status, uint64_t time_ns)
 {
-	const struct weft_raw_exit *r = (const struct weft_raw_exit *)(const void *)ev;
-
-	p->exit = (struct weft_ev_exit){ .code = WIFEXITED(r->code) ? WEXITSTATUS(r->code) : -1,
-					 .signal = WIFSIGNALED(r->code) ? WTERMSIG(r->code) : 0,
-					 .core = WIFSIGNALED(r->code) && WCOREDUMP(r->code) };
+	p->exit = (struct weft_ev_exit){ .code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+					 .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+					 .core = WIFSIGNALED(status) && WCOREDUMP(status) };
 	p->exit_known = true;
-	p->exit_ns = ev->time_ns;
+	p->exit_ns = time_ns;
 	p->gone = true;
 }
 
@@ -56,16 +66,19 @@ void session_life_record(struct session *s, const struct weft_ev *ev, size_t byt
 	if (ev->kind == WEFT_RAW_EXEC && bytes >= sizeof(struct weft_raw_exec)) {
 		const struct weft_raw_exec *r = (const struct weft_raw_exec *)(const void *)ev;
 
+		session_fork_forget(s, (pid_t)ev->tid);
+		if (!p && !r->root)
+			return; /* it was of interest as a fork only */
 		/* Maps show a new image before this record is made; the count grows before either. */
 		if (p && p->exec_id && r->exec_id <= p->exec_id)
 			return;
 		if (p && p->state != PROCESS_SPAWNED)
 			p->replaced = true;
 		session_spawn_exec(s, p, (pid_t)ev->tid);
-	} else if (ev->kind == WEFT_RAW_FORK && p && bytes >= sizeof(struct weft_raw_fork)) {
+	} else if (ev->kind == WEFT_RAW_FORK && bytes >= sizeof(struct weft_raw_fork)) {
 		on_fork(s, p, ev);
 	} else if (ev->kind == WEFT_RAW_EXIT && p && bytes >= sizeof(struct weft_raw_exit)) {
-		on_exit_record(p, ev);
+		set_exit(p, ((const struct weft_raw_exit *)(const void *)ev)->code, ev->time_ns);
 	}
 }
 
@@ -99,8 +112,12 @@ void session_life_end(struct process *p, bool dead)
 
 static void end_by_exit(struct process *p)
 {
+	const struct weft_follow_entry *f = &p->session->follow->entry[p->follow];
 	bool told = p->announced;
 
+	/* The pidfd told of the end, the record found no room in the ring. */
+	if (!p->exit_known && f->exited)
+		set_exit(p, f->exit_code, p->session->now_ns);
 	session_life_end(p, true);
 	if (!p->exit_known)
 		p->exit = (struct weft_ev_exit){ .code = -1 };
@@ -136,4 +153,5 @@ void session_life_settle(struct session *s)
 			end_by_exit(p);
 	}
 	session_spawn_retry(s);
+	session_fork_look(s);
 }

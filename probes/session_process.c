@@ -57,7 +57,7 @@ static bool read_stat(pid_t pid, struct proc_stat *ret)
 }
 
 /* The innermost pid, and whether `pid` is a process at all and not one of its threads. */
-static int read_status(pid_t pid, pid_t *ret_ns_pid)
+int process_ns_pid(pid_t pid, pid_t *ret_ns_pid)
 {
 	char text[4096];
 	const char *at, *end;
@@ -67,6 +67,8 @@ static int read_status(pid_t pid, pid_t *ret_ns_pid)
 		return -ESRCH;
 	at = strstr(text, "\nTgid:");
 	if (!at || sscanf(at, "\nTgid: %d", &tgid) != 1 || tgid != pid)
+		return -ESRCH;
+	if (strstr(text, "\nState:\tZ")) /* has ended, its parent has not asked yet */
 		return -ESRCH;
 	*ret_ns_pid = pid;
 	at = strstr(text, "\nNSpid:");
@@ -204,17 +206,25 @@ int process_new(struct session *s, pid_t pid, struct process **ret)
 
 	if (!p)
 		return session_fail(s, -ENOMEM, "out of memory");
+	if (s->made == WEFT_PROCESSES_MAX) {
+		free(p);
+		return session_fail(s, -EUSERS,
+				    "cannot trace process %d: this session has seen %u processes "
+				    "come and go, which is its bound; start another",
+				    pid, WEFT_PROCESSES_MAX);
+	}
 	p->session = s;
 	p->pid = pid;
 	p->index = s->made;
 	p->clock = WEFT_CLOCK_TSC;
 	p->attached_ns = clock_pair_now_ns();
 	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (p->pidfd < 0 || read_status(pid, &p->ns_pid)) {
+	if (p->pidfd < 0 || process_ns_pid(pid, &p->ns_pid)) {
 		if (p->pidfd >= 0)
 			close(p->pidfd);
 		free(p);
-		return session_fail(s, -ESRCH, "cannot trace process %d: there is no such process",
+		return session_fail(s, -ESRCH,
+				    "cannot trace process %d: there is no such process (any more)",
 				    pid);
 	}
 	err = take_follow(s, p);
@@ -267,6 +277,34 @@ uint32_t process_source_id(const struct source *source)
 	return i;
 }
 
+/* A Rust service on a kernel on which its programs can't be attached. */
+static bool needs_newer_kernel(const struct process *p)
+{
+	struct session_process about;
+
+	if ((p->session->features.uprobe_multi && p->session->features.uprobe_multi_pid) ||
+	    session_inspect(p->pid, &about))
+		return false;
+	for (uint32_t i = 0; i < about.runtimes; i++)
+		if (about.runtime[i].kind != WEFT_RT_WEFT)
+			return true;
+	return false;
+}
+
+/* running: it has begun, and is not still to become another program. */
+static int refuse(struct process *p, bool running)
+{
+	if (running && needs_newer_kernel(p))
+		return session_fail(p->session, -ENOTSUP,
+				    "cannot trace process %d: for Rust services this kernel lacks "
+				    "uprobe_multi links with a pid filter; Linux 6.10 has them",
+				    p->pid);
+	return session_fail(p->session, -ENOENT,
+			    "cannot trace process %d: it carries no runtime that Weft knows; "
+			    "`weft list` shows the processes that do",
+			    p->pid);
+}
+
 int process_attach(struct process *p, int exe_fd)
 {
 	struct session *s = p->session;
@@ -280,10 +318,7 @@ int process_attach(struct process *p, int exe_fd)
 			p->runtime = sources[i];
 	}
 	if (err == -ENOENT)
-		session_fail(s, err,
-			     "cannot trace process %d: it carries no runtime that Weft knows; "
-			     "`weft list` shows the processes that do",
-			     p->pid);
+		err = refuse(p, exe_fd < 0);
 	return err ? err : session_level_start(p);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <cap-ng.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -34,6 +35,34 @@ static const struct kept {
 	{ CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE",
 	  "no following of exec for services that close the mapping's fd" },
 };
+
+int session_no_right(struct session *s, int err, pid_t pid)
+{
+	static const struct {
+		unsigned cap;
+		const char *name;
+	} needed[] = { { CAP_BPF, "CAP_BPF" },
+		       { CAP_PERFMON, "CAP_PERFMON" },
+		       { CAP_SYS_PTRACE, "CAP_SYS_PTRACE" } };
+	char missing[64] = "";
+
+	if (capng_get_caps_process() == 0)
+		for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+			if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].cap))
+				snprintf(missing + strlen(missing),
+					 sizeof(missing) - strlen(missing), "%s%s",
+					 *missing ? ", " : "", needed[i].name);
+	if (*missing)
+		return session_fail(
+			s, err,
+			"cannot trace process %d: no right to place probes, %s is missing; "
+			"run as root, or with it",
+			pid, missing);
+	return session_fail(s, err,
+			    "cannot trace process %d: the kernel refuses it though no right is "
+			    "missing: the process is protected, by a container or a security module",
+			    pid);
+}
 
 int session_drop_rights(struct session *s)
 {

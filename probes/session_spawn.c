@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,17 @@ struct child {
 	char *const *argv;
 	const char *path;
 	const char *output;
-	int go, report; /* pipes: read end, write end */
+	int go, report;                /* pipes: read end, write end */
+	const struct child_user *user; /* NULL = stays who we are */
+	char *const *env;
+};
+
+/* The user that a command runs as, from the user database. */
+struct child_user {
 	uid_t uid;
-	gid_t gid;
+	gid_t gid, groups[256];
+	int ngroups;
+	char home[4096 + 8], name[264], logname[264]; /* "HOME=..." and so on; "" = not known */
 };
 
 static void child_fail(const struct child *c)
@@ -60,21 +69,63 @@ static void child_run(const struct child *c)
 	}
 	if (read(c->go, &byte, 1) != 1)
 		_exit(127); /* the session has gone */
-	execv(c->path, c->argv);
+	execve(c->path, c->argv, c->env);
 	child_fail(c);
 }
 
-/* Groups need a list of the user database, so they are set before the async-signal-safe part. */
-static int become(const struct session_options *o)
+static int become(const struct child_user *u)
 {
-	if (!o->run_as_uid || o->run_as_uid == geteuid())
-		return 0;
-	if (setgroups(0, NULL) || setgid(o->run_as_gid) || setuid(o->run_as_uid))
+	if (setgroups((size_t)u->ngroups, u->groups) || setgid(u->gid) || setuid(u->uid))
 		return -errno;
 	return 0;
 }
 
 /* ---- the session's side ---- */
+
+/* Without an entry in the user database: no other groups, and the environment as it is. */
+static void look_up(struct child_user *u, uid_t uid, gid_t gid)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	*u = (struct child_user){ .uid = uid, .gid = gid };
+	if (!pw)
+		return;
+	u->ngroups = (int)(sizeof(u->groups) / sizeof(u->groups[0]));
+	if (getgrouplist(pw->pw_name, gid, u->groups, &u->ngroups) < 0)
+		u->ngroups =
+			(int)(sizeof(u->groups) / sizeof(u->groups[0])); /* the first of them */
+	if (snprintf(u->home, sizeof(u->home), "HOME=%s", pw->pw_dir) >= (int)sizeof(u->home))
+		u->home[0] = 0;
+	snprintf(u->name, sizeof(u->name), "USER=%.256s", pw->pw_name);
+	snprintf(u->logname, sizeof(u->logname), "LOGNAME=%.255s", pw->pw_name);
+}
+
+static bool same_variable(const char *a, const char *b)
+{
+	size_t len = strcspn(b, "=") + 1;
+
+	return *b && strncmp(a, b, len) == 0;
+}
+
+/* Ours, but for what says who and where the user is: sudo has made that root's. Owned; the strings are not. */
+static char **environment_of(const struct child_user *u)
+{
+	const char *const own[] = { u->home, u->name, u->logname };
+	size_t n = 0, all = 0;
+	char **env;
+
+	while (environ[all])
+		all++;
+	env = calloc(all + 4, sizeof(*env));
+	for (size_t i = 0; env && i < all; i++)
+		if (!same_variable(environ[i], own[0]) && !same_variable(environ[i], own[1]) &&
+		    !same_variable(environ[i], own[2]))
+			env[n++] = environ[i];
+	for (size_t i = 0; env && i < 3; i++)
+		if (*own[i])
+			env[n++] = (char *)(uintptr_t)own[i];
+	return env;
+}
 
 static int find_program(const char *name, char *to, size_t size)
 {
@@ -130,7 +181,7 @@ static int spawn(struct session *s, const struct child *c, int go, int report, p
 	if (pid < 0)
 		return session_fail(s, -errno, "cannot start %s: %s", c->path, strerror(errno));
 	if (pid == 0) {
-		if (become(&s->options))
+		if (c->user && become(c->user))
 			child_fail(c);
 		child_run(c);
 	}
@@ -160,8 +211,11 @@ static int spawn(struct session *s, const struct child *c, int go, int report, p
 
 int session_spawn(struct session *s, char *const argv[], const char *output_file, pid_t *ret_pid)
 {
-	struct child c = { .argv = argv, .output = output_file };
+	const struct session_options *o = &s->options;
+	struct child c = { .argv = argv, .output = output_file, .env = environ };
 	int go[2] = { -1, -1 }, report[2] = { -1, -1 }, err;
+	auto_free char **env = NULL;
+	struct child_user user;
 	char path[4096];
 
 	err = find_program(argv[0], path, sizeof(path));
@@ -175,6 +229,12 @@ int session_spawn(struct session *s, char *const argv[], const char *output_file
 			close(go[1]);
 		}
 		return session_fail(s, err, "cannot start %s: %s", argv[0], strerror(-err));
+	}
+	if (o->run_as_uid && o->run_as_uid != geteuid()) {
+		look_up(&user, o->run_as_uid, o->run_as_gid);
+		c.user = &user;
+		env = environment_of(&user);
+		c.env = env ? env : environ;
 	}
 	c.path = path;
 	c.go = go[0];

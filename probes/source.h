@@ -12,12 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "probes/session.h"
 
 #define SOURCES_MAX 8u
 
-enum source_id { SOURCE_WEFT, SOURCE_SCHED };
+enum source_id { SOURCE_WEFT, SOURCE_TOKIO, SOURCE_SCHED };
 
 struct process;
 
@@ -31,6 +32,8 @@ struct poll_now {
 struct source_load {
 	uint64_t events, normal_events, normal_bytes;
 	uint64_t switches; /* context switches, about */
+	/* Where each event is a probe's hit: CPU that they took, and would have taken at `normal`, ns. */
+	uint64_t hits_ns, normal_hits_ns;
 };
 
 struct source {
@@ -46,6 +49,8 @@ struct source {
 	 */
 	int (*attach)(void *state, struct process *p, int exe_fd);
 	void (*detach)(void *state, struct process *p);
+	/* Runtimes: a forked child, not attached to, has started one itself. */
+	bool (*own_runtime)(void *state, pid_t pid);
 	int (*level)(void *state, struct process *p, enum weft_level level);
 	bool (*load)(void *state, struct process *p, struct source_load *ret);
 
@@ -75,7 +80,10 @@ struct source {
 	int (*want)(void *state, struct process *p,
 		    const struct session_want *want); /* -EOPNOTSUPP: not mine */
 
-	/* Threads that a runtime source found (lane, its status page's address in the target), and lost. */
+	/*
+	 * Threads that a runtime source found (lane, its status page's address in the target, 0 = its row in `rows`), and
+	 * lost.
+	 */
 	void (*thread_begin)(void *state, struct process *p, uint32_t lane, uint32_t tid,
 			     uint64_t address);
 	void (*thread_end)(void *state, struct process *p, uint32_t lane);

@@ -31,6 +31,8 @@ static int load(struct sched_state *state)
 		return -errno;
 	bpf_map__reuse_fd(state->skel->maps.ring, s->ring_fd);
 	bpf_map__reuse_fd(state->skel->maps.follow, s->follow_fd);
+	bpf_map__reuse_fd(state->skel->maps.rows, s->rows_fd);
+	bpf_map__reuse_fd(state->skel->maps.drivers, s->drivers_fd);
 	bpf_program__set_autoload(state->skel->progs.thread_stack, s->features.iter_task);
 	bpf_program__set_autoload(state->skel->progs.cpu_sample, s->features.perf_clock);
 	return sched_bpf__load(state->skel);
@@ -257,10 +259,14 @@ static bool sched_record(void *ctx, struct process *p, const struct weft_ev *ev,
 		deliver_switch(state->session, p, ev);
 		return true;
 	}
-	if (ev->kind != WEFT_RAW_SAMPLE)
+	if (ev->kind != WEFT_RAW_SAMPLE && ev->kind != WEFT_RAW_CALLER)
 		return false;
-	if (p->state == PROCESS_LIVE && !p->replaced && bytes >= sizeof(struct weft_raw_sample))
+	if (p->state != PROCESS_LIVE || p->replaced || bytes < sizeof(struct weft_raw_sample))
+		return true;
+	if (ev->kind == WEFT_RAW_SAMPLE)
 		sched_stacks_sample(state, p, (const struct weft_raw_sample *)(const void *)ev);
+	else
+		sched_stacks_caller(state, p, (const struct weft_raw_sample *)(const void *)ev);
 	return true;
 }
 
@@ -293,6 +299,7 @@ static void sched_settle(void *ctx, struct process *p)
 {
 	struct sched_state *state = ctx;
 
+	count_lost(state);
 	sched_stacks_settle(state, p);
 	unwinder_deliver(state->unwinder, emit, state->session);
 }
@@ -338,6 +345,13 @@ uint64_t source_sched_exec_id(struct session *s, pid_t pid)
 	struct sched_state *state = of(s);
 
 	return state ? stack_capture_exec_id(state->capture, (uint32_t)pid) : 0;
+}
+
+int source_sched_stack(struct session *s, uint32_t tid, const struct weft_raw_stack **ret)
+{
+	struct sched_state *state = of(s);
+
+	return state ? stack_capture_thread(state->capture, tid, ret) : -ENOTSUP;
 }
 
 void source_sched_pause(struct session *s)

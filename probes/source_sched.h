@@ -11,6 +11,11 @@ struct session;
 /* Follow the descendants of this process, which the session is about to start. */
 void source_sched_tree(struct session *s, pid_t pid);
 
+struct weft_raw_stack;
+
+/* Registers and stack of any thread, now, without a stop. Valid until the next call of a source. 0 or negative errno. */
+int source_sched_stack(struct session *s, uint32_t tid, const struct weft_raw_stack **ret);
+
 /* Number of programs that a process has executed, as EXEC records carry it. 0 = not known. */
 uint64_t source_sched_exec_id(struct session *s, pid_t pid);
 

@@ -37,6 +37,9 @@ struct sched_state {
 void sched_stacks_settle(struct sched_state *state, struct process *p);
 void sched_stacks_sample(struct sched_state *state, struct process *p,
 			 const struct weft_raw_sample *raw);
+/* Of a thread that did something to a task; taken by its own hit. */
+void sched_stacks_caller(struct sched_state *state, struct process *p,
+			 const struct weft_raw_sample *raw);
 int sched_stacks_want(struct sched_state *state, struct process *p,
 		      const struct session_want *want);
 void sched_stacks_stop(struct sched_thread *t); /* sampling of a thread */

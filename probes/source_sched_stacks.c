@@ -190,17 +190,38 @@ void sched_stacks_settle(struct sched_state *state, struct process *p)
 			look_at_thread(state, i);
 }
 
+static uint32_t find_thread(const struct sched_state *state, const struct process *p, uint32_t tid)
+{
+	uint32_t i = 0;
+
+	while (i < state->slots_used && (state->thread[i].owner != p || state->slots[i].tid != tid))
+		i++;
+	return i;
+}
+
+void sched_stacks_caller(struct sched_state *state, struct process *p,
+			 const struct weft_raw_sample *raw)
+{
+	uint32_t i = find_thread(state, p, raw->ev.tid);
+	struct weft_slot none = { .tid = raw->ev.tid, .lane = UINT32_MAX };
+	const struct weft_slot *slot = i < state->slots_used ? &state->slots[i] : &none;
+	struct unwind_job job = job_of(p, slot, &raw->stack, raw->stack.state);
+
+	if (!spend(state, &state->samples, SAMPLES_PER_SECOND))
+		return;
+	job.ev.time_ns = raw->ev.time_ns;
+	job.head.task = raw->stack.task;
+	submit(state, &job, &raw->stack);
+}
+
 void sched_stacks_sample(struct sched_state *state, struct process *p,
 			 const struct weft_raw_sample *raw)
 {
+	uint32_t i = find_thread(state, p, raw->ev.tid);
 	struct sched_thread *t;
 	struct unwind_job job;
 	uint64_t start, open;
-	uint32_t i = 0;
 
-	while (i < state->slots_used &&
-	       (state->thread[i].owner != p || state->slots[i].tid != raw->ev.tid))
-		i++;
 	if (i == state->slots_used)
 		return;
 	t = &state->thread[i];

@@ -92,6 +92,19 @@ static void look_for_mapping(struct weft_process *w)
 	}
 }
 
+/* A mapping with another pid in it is what was left of the parent's. */
+static bool weft_own_runtime(void *ctx, pid_t pid)
+{
+	struct target_map *map;
+	pid_t ns_pid;
+
+	(void)ctx;
+	if (process_ns_pid(pid, &ns_pid) || target_map_open(pid, ns_pid, &map))
+		return false;
+	target_map_close(map);
+	return true;
+}
+
 static void weft_look(void *ctx, struct process *p)
 {
 	struct weft_process *w = weft_of(p);
@@ -266,9 +279,14 @@ static int weft_want(void *ctx, struct process *p, const struct session_want *wa
 	struct weft_process *w = weft_of(p);
 
 	(void)ctx;
-	if (want->kind != SESSION_WANT_SNAPSHOT || !w || !w->map)
+	if (!w || !w->map)
 		return -EOPNOTSUPP;
-	weft_census_begin(w);
+	if (want->kind == SESSION_WANT_SNAPSHOT)
+		weft_census_ask(w, want->value);
+	else if (want->kind == SESSION_WANT_AWAIT)
+		weft_census_ask_one(w, want->task);
+	else
+		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -278,6 +296,7 @@ const struct source source_weft = {
 	.close = source_weft_close,
 	.attach = source_weft_attach,
 	.detach = source_weft_detach,
+	.own_runtime = weft_own_runtime,
 	.level = source_weft_level,
 	.load = weft_load,
 	.look = weft_look,

@@ -113,11 +113,13 @@ static int try_file(struct weft_process *w, int fd)
 	return 0;
 }
 
+/* -ENOENT: none of its files carries the points; -EACCES: none of them could even be opened. */
 static int find_points_once(struct weft_process *w)
 {
 	auto_proc_maps struct proc_maps *maps = NULL;
 	uint64_t last = 0;
-	int err = proc_maps_read(w->p->pid, &maps);
+	unsigned opened = 0, denied = 0;
+	int fd, err = proc_maps_read(w->p->pid, &maps);
 
 	if (err)
 		return err;
@@ -127,10 +129,13 @@ static int find_points_once(struct weft_process *w)
 		if (!(map->flags & PROC_MAP_EXEC) || !map->inode || map->inode == last)
 			continue;
 		last = map->inode;
-		if (!try_file(w, proc_maps_open(maps, map)))
+		fd = proc_maps_open(maps, map);
+		opened += fd >= 0;
+		denied += fd == -EACCES || fd == -EPERM;
+		if (!try_file(w, fd))
 			return 0;
 	}
-	return -ENOENT;
+	return denied && !opened ? -EACCES : -ENOENT;
 }
 
 /* Of one and the same program image: an exec may be under way. */
@@ -173,11 +178,7 @@ static int fail_attach(struct weft_process *w, int err)
 			pid);
 	case -EPERM:
 	case -EACCES:
-		return session_fail(
-			s, err,
-			"cannot trace process %d: no right to place probes; run as root, or with CAP_BPF, "
-			"CAP_PERFMON and CAP_SYS_PTRACE",
-			pid);
+		return session_no_right(s, err, pid);
 	case -ESRCH:
 		return session_fail(s, err, "cannot trace process %d: it has ended", pid);
 	case -ENOTSUP:
@@ -214,6 +215,7 @@ void source_weft_detach(void *ctx, struct process *p)
 	if (w->lanes)
 		weft_forget_lanes(w);
 	census_free(w->census);
+	await_reader_free(w->awaits);
 	lanes_free(w->lanes);
 	target_map_close(w->map);
 	if (w->file >= 0)
@@ -283,12 +285,50 @@ int weft_fail_mapping(struct weft_process *w, int err)
 	return fail_attach(w, err);
 }
 
+static int open_level(struct weft_state *state, struct weft_process *w, enum weft_level level,
+		      struct attachment *ret)
+{
+	struct attach_request r = { .prog_fd = bpf_program__fd(state->skel->progs.weft_level),
+				    .file_fd = w->file,
+				    .pid = w->p->pid,
+				    .perf = state->perf,
+				    .places = 1,
+				    .place = { w->raise[level - 1] } };
+
+	if (!r.place[0].counter)
+		return session_fail(
+			w->p->session, -ENOENT,
+			"cannot trace process %d: its libweft has no point for level %s; "
+			"rebuild it with this version",
+			w->p->pid, level_names[level - 1]);
+	return attach_open(&r, ret);
+}
+
+/*
+ * The child of a fork has the breakpoints of its parent's level, and the semaphore with them. Where one is, a new
+ * link counts nothing; when the last link of such a place closes, the kernel visits each process and clears up.
+ */
+static void lower_inherited(struct weft_state *state, struct weft_process *w)
+{
+	bool up[WEFT_LEVELS + 1] = { false };
+	struct attachment a = { 0 };
+
+	for (const struct process *p = w->p->session->processes; p; p = p->next)
+		if (p != w->p && p->state != PROCESS_ENDED)
+			up[p->level] = true;
+	for (unsigned level = WEFT_LEVEL_LIGHT; level <= WEFT_LEVELS; level++)
+		if (up[level] && !open_level(state, w, (enum weft_level)level, &a))
+			attach_close(&a);
+}
+
 static int begin(struct weft_state *state, struct weft_process *w, bool spawned)
 {
 	int err = place_probes(state, w);
 
 	if (err)
 		return fail_attach(w, err);
+	if (w->p->forked)
+		lower_inherited(state, w);
 	w->p->state = spawned ? PROCESS_SPAWNED : PROCESS_WAITING;
 	if (spawned)
 		return 0;
@@ -322,28 +362,15 @@ int source_weft_level(void *ctx, struct process *p, enum weft_level level)
 	struct weft_state *state = ctx;
 	struct weft_process *w = weft_of(p);
 	struct attachment fresh = { 0 };
-	struct attach_request r;
 	int err;
 
 	if (!w || level < WEFT_LEVEL_LIGHT || level > WEFT_LEVEL_FULL)
 		return -EINVAL;
 	if (state->perf && level != WEFT_LEVEL_LIGHT)
 		return -ENOTSUP;
-	r = (struct attach_request){ .prog_fd = bpf_program__fd(state->skel->progs.weft_level),
-				     .file_fd = w->file,
-				     .pid = p->pid,
-				     .perf = state->perf,
-				     .places = 1,
-				     .place = { w->raise[level - 1] } };
-	if (!r.place[0].counter)
-		return session_fail(
-			p->session, -ENOENT,
-			"cannot trace process %d: its libweft has no point for level %s; "
-			"rebuild it with this version",
-			p->pid, level_names[level - 1]);
-	err = attach_open(&r, &fresh);
+	err = open_level(state, w, level, &fresh);
 	if (err)
-		return fail_attach(w, err);
+		return err == -ENOENT ? err : fail_attach(w, err);
 	attach_close(&w->level_link);
 	w->level_link = fresh;
 	return 0;

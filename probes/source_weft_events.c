@@ -8,6 +8,7 @@
 
 #include "probes/base/cleanup.h"
 #include "probes/source_weft_internal.h"
+#include "probes/thread_stat.h"
 
 #define NO_WORKER 0xffffffffu
 
@@ -90,97 +91,6 @@ void weft_tell_sites(struct weft_process *w)
 
 /* ---- lanes ---- */
 
-static uint32_t innermost_pid(const char *status)
-{
-	auto_fclose FILE *f = fopen(status, "re");
-	char line[256];
-	uint32_t last = 0;
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, "NSpid:", 6))
-			continue;
-		for (char *at = line + 6, *end;
-		     (last = (uint32_t)strtoul(at, &end, 10), *end == '\t'); at = end)
-			;
-		break;
-	}
-	return last;
-}
-
-/* A thread's id in the init pid namespace, from that in its own. 0 = not found. */
-static uint32_t host_tid(const struct process *p, uint32_t tid)
-{
-	char path[64 + 256];
-	auto_closedir DIR *dir = NULL;
-	struct dirent *e;
-
-	if (p->pid == p->ns_pid)
-		return tid;
-	snprintf(path, sizeof(path), "/proc/%d/task", p->pid);
-	dir = opendir(path);
-	while (dir && (e = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", p->pid, e->d_name);
-		if (e->d_name[0] != '.' && innermost_pid(path) == tid)
-			return (uint32_t)strtoul(e->d_name, NULL, 10);
-	}
-	return 0;
-}
-
-/* Fields: ns on a CPU, ns waiting for one, time slices. */
-static bool read_schedstat(int fd, uint64_t *cpu_ns, uint64_t *runq_ns)
-{
-	unsigned long cpu, runq;
-	char text[96];
-	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : -1;
-
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	if (sscanf(text, "%lu %lu", &cpu, &runq) != 2)
-		return false;
-	*cpu_ns = cpu;
-	*runq_ns = runq;
-	return true;
-}
-
-static size_t read_thread_file(const struct process *p, uint32_t tid, const char *name,
-			       char text[512])
-{
-	auto_close int fd = -1;
-	char path[96];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%u/%s", p->pid, tid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? pread(fd, text, 511, 0) : 0;
-	text[n > 0 ? n : 0] = '\0';
-	return n > 0 ? (size_t)n : 0;
-}
-
-/*
- * A thread whose switches are not watched (level light), or that left the CPU before they were: /proc tells whether
- * it is blocked. still: it used no CPU time since the last sample.
- */
-static void look_at_thread(const struct process *p, uint32_t tid, bool still,
-			   struct weft_ev_lane_sample *e)
-{
-	char text[512], *state;
-	int nr;
-
-	if (!read_thread_file(p, tid, "stat", text))
-		return;
-	state = strrchr(text, ')');
-	if (!state || !state[1])
-		return;
-	if (state[2] == 'R' && still)
-		e->off_cpu = 1; /* it would have used some: it waits for one */
-	if (state[2] != 'S' && state[2] != 'D')
-		return;
-	e->off_cpu = 2;
-	if (read_thread_file(p, tid, "syscall", text) && sscanf(text, "%d", &nr) == 1)
-		e->syscall = nr;
-}
-
 static void end_thread(struct weft_process *w, uint32_t lane)
 {
 	struct lane_told *t = &w->told[lane];
@@ -197,16 +107,14 @@ static void end_thread(struct weft_process *w, uint32_t lane)
 static void begin_thread(struct weft_process *w, uint32_t lane, uint32_t ns_tid)
 {
 	struct lane_told *t = &w->told[lane];
-	char path[96];
 
-	t->tid = host_tid(w->p, ns_tid);
+	t->tid = thread_stat_host_tid(w->p->pid, w->p->ns_pid, ns_tid);
 	t->schedstat = -1;
 	if (!t->tid)
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/task/%u/schedstat", w->p->pid, t->tid);
-	t->schedstat = open(path, O_RDONLY | O_CLOEXEC);
+	t->schedstat = thread_stat_open(w->p->pid, t->tid);
 	t->cpu_base_ns = t->runq_base_ns = 0;
-	read_schedstat(t->schedstat, &t->cpu_base_ns, &t->runq_base_ns);
+	thread_stat_read(t->schedstat, &t->cpu_base_ns, &t->runq_base_ns);
 	t->cpu_ns = t->runq_ns = 0;
 	process_thread_begin(w->p, lane, t->tid,
 			     target_map_shape(w->map)->address +
@@ -302,7 +210,7 @@ static void sample_lane(struct weft_process *w, uint32_t i, uint16_t flags)
 	if (!lanes_status(w->lanes, i, &now))
 		return;
 	fill_totals(w, &now, lanes_status_base(w->lanes, i), &e);
-	if (read_schedstat(t->schedstat, &cpu, &runq)) {
+	if (thread_stat_read(t->schedstat, &cpu, &runq)) {
 		t->cpu_ns = since(cpu, t->cpu_base_ns) + 1; /* 0 = not known */
 		t->runq_ns = since(runq, t->runq_base_ns);
 	}
@@ -317,7 +225,7 @@ static void sample_lane(struct weft_process *w, uint32_t i, uint16_t flags)
 		process_off_cpu(w->p, i, &e);
 	still = t->cpu_ns && (!before || t->cpu_ns == before);
 	if (!w->p->dead && e.task && (e.off_cpu == 3 || (e.off_cpu == 0 && still)))
-		look_at_thread(w->p, t->tid, still, &e);
+		thread_stat_look(w->p->pid, t->tid, still, &e);
 	ev.tid = t->tid;
 	session_emit(w->p->session, ev, &e, sizeof(e));
 }

@@ -4,6 +4,7 @@
 #define WEFT_SOURCE_WEFT_INTERNAL_H
 
 #include "probes/attach.h"
+#include "probes/await_reader.h"
 #include "probes/census.h"
 #include "probes/lanes.h"
 #include "probes/session_internal.h"
@@ -29,7 +30,10 @@ struct weft_process {
 	struct target_map *map; /* NULL until the runtime has started */
 	struct lanes *lanes;
 	struct census *census;
-	struct lane_told *told; /* of max_lanes */
+	struct await_reader *awaits; /* NULL until somebody asks */
+	bool chains_asked, chains;   /* a walk with await chains: the next one, this one */
+	uint64_t one_asked, one; /* await chain of one task: the next walk, this one; 0 = none */
+	struct lane_told *told;  /* of max_lanes */
 	uint32_t lanes_told, sites_told;
 	uint32_t runtime_told[WEFT_MAX_RUNTIMES];
 	uint64_t lost_base;
@@ -71,8 +75,10 @@ void weft_forget_lanes(struct weft_process *w); /* ends their threads, closes th
 
 /* ---- source_weft_census.c ---- */
 
-void weft_census_begin(struct weft_process *w);
-void weft_census_due(struct weft_process *w); /* every second */
+void weft_census_ask(struct weft_process *w,
+		     bool chains); /* a walk, as soon as none is under way */
+void weft_census_ask_one(struct weft_process *w, uint64_t task); /* its await chain */
+void weft_census_due(struct weft_process *w);                    /* every second */
 void weft_census_step(struct weft_process *w);
 
 #endif

@@ -18,6 +18,7 @@
 /* One line per traced runtime. */
 static const target_detect detectors[] = {
 	target_detect_weft,
+	target_detect_rust,
 };
 
 static void append(char *list, size_t size, const char *separator, const char *entry)
@@ -100,6 +101,7 @@ static int identify(pid_t pid, struct session_process *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->pid = pid;
+	ret->analysed = true;
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	if (stat(path, &st) < 0 || !read_line(pid, "comm", ret->comm, sizeof(ret->comm)))
 		return -ESRCH;
@@ -142,10 +144,10 @@ static void add_symbols(const struct target *t, struct session_process *ret)
 }
 
 /* 1 = carries a runtime, 0 = none, negative errno = can't tell. */
-static int inspect(pid_t pid, struct target_files *files, struct session_process *ret)
+static int inspect(pid_t pid, struct target_files *files, bool full, struct session_process *ret)
 {
 	auto_proc_maps struct proc_maps *maps = NULL;
-	struct target t = { .pid = pid, .files = files };
+	struct target t = { .pid = pid, .files = files, .full = full };
 	int rc = proc_maps_read(pid, &maps), found = 0;
 
 	if (rc < 0)
@@ -182,7 +184,7 @@ static bool has_name(const struct session_process *p, const char *name)
 }
 
 /* Processes may come and go during the walk: one that can't be read any more is no error. */
-static int walk(const char *name, session_process_fn fn, void *ctx)
+static int walk(const char *name, bool full, session_process_fn fn, void *ctx)
 {
 	auto_closedir DIR *proc = opendir("/proc");
 	struct target_files *files = target_files_new();
@@ -197,7 +199,8 @@ static int walk(const char *name, session_process_fn fn, void *ctx)
 	}
 	while ((entry = readdir(proc))) {
 		if (number_parse_pid(entry->d_name, &pid) < 0 || identify(pid, &p) < 0 ||
-		    !p.exe[0] || (name && !has_name(&p, name)) || inspect(pid, files, &p) <= 0)
+		    !p.exe[0] || (name && !has_name(&p, name)) ||
+		    inspect(pid, files, full, &p) <= 0)
 			continue;
 		n++;
 		fn(ctx, &p);
@@ -208,7 +211,12 @@ static int walk(const char *name, session_process_fn fn, void *ctx)
 
 int session_list(session_process_fn fn, void *ctx)
 {
-	return walk(NULL, fn, ctx);
+	return walk(NULL, false, fn, ctx);
+}
+
+int session_list_full(session_process_fn fn, void *ctx)
+{
+	return walk(NULL, true, fn, ctx);
 }
 
 int session_inspect(pid_t pid, struct session_process *ret)
@@ -221,7 +229,7 @@ int session_inspect(pid_t pid, struct session_process *ret)
 		return -ENOMEM;
 	rc = pid > 0 ? identify(pid, &p) : -ESRCH;
 	if (rc == 0)
-		rc = inspect(pid, files, &p);
+		rc = inspect(pid, files, false, &p);
 	target_files_free(files);
 	if (rc == -EACCES)
 		return -EPERM;
@@ -248,5 +256,5 @@ int session_find_name(const char *name, pid_t *pids, size_t max)
 {
 	struct pids found = { .at = pids, .max = max };
 
-	return walk(name, add_pid, &found);
+	return walk(name, false, add_pid, &found);
 }

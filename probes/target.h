@@ -21,6 +21,7 @@ struct target {
 	const struct proc_maps *maps; /* at least one mapping */
 	struct target_files *files;   /* what is known of mapped files, shared by one walk */
 	bool has_symbols, has_lines;  /* of the main executable */
+	bool full;                    /* analyse what takes time */
 };
 
 /*
@@ -30,6 +31,7 @@ struct target {
 typedef int (*target_detect)(const struct target *t, struct session_process *ret);
 
 int target_detect_weft(const struct target *t, struct session_process *ret);
+int target_detect_rust(const struct target *t, struct session_process *ret);
 
 /* True when an executable mapping's file holds USDT notes of the provider. Remembered per file. */
 bool target_has_notes(const struct target *t, const char *provider);

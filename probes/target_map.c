@@ -79,6 +79,51 @@ static bool kinds_sound(const uint8_t *words)
 	return true;
 }
 
+bool target_map_reads_abi(uint32_t abi)
+{
+	return abi == WEFT_ABI_VERSION || abi == WEFT_ABI_VERSION - 1;
+}
+
+static uint32_t batch_bytes(const struct weft_map_header *h)
+{
+	return h->abi == 1 ? WEFT_BATCH_BYTES_1 : WEFT_BATCH_BYTES;
+}
+
+static uint32_t frame_offset(const struct weft_map_header *h)
+{
+	bool told = h->header_bytes >=
+		    offsetof(struct weft_map_header, frame_offset) + sizeof(h->frame_offset);
+
+	return told && h->frame_offset >= h->task_head_bytes && h->frame_offset % 8 == 0 &&
+			       h->frame_offset <= MAX_TASK_HEAD
+		       ? h->frame_offset
+		       : 0;
+}
+
+static uint32_t joiner_offset(const struct weft_map_header *h)
+{
+	bool told = h->header_bytes >=
+		    offsetof(struct weft_map_header, joiner_offset) + sizeof(h->joiner_offset);
+
+	return told && h->joiner_offset >= h->task_head_bytes && h->joiner_offset % 8 == 0 &&
+			       h->joiner_offset <= MAX_TASK_HEAD
+		       ? h->joiner_offset
+		       : 0;
+}
+
+static struct target_waiter waiter(const struct weft_map_header *h)
+{
+	struct target_waiter none = { 0 };
+	bool told = h->header_bytes >= sizeof(*h);
+
+	if (!told || h->waiter_task % 8 || h->waiter_queue % 8 || h->waiter_state % 4)
+		return none;
+	return (struct target_waiter){ .task = h->waiter_task,
+				       .queue = h->waiter_queue,
+				       .state = h->waiter_state,
+				       .queued = h->waiter_queued };
+}
+
 static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t ns_pid,
 			struct target_map_shape *s)
 {
@@ -88,15 +133,15 @@ static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t n
 		return -EPROTO;
 	if (h->abi > ABI_PLAUSIBLE)
 		return -EPROTO;
-	if (h->abi != WEFT_ABI_VERSION) /* and the one before it, once there is one */
+	if (!target_map_reads_abi(h->abi))
 		return -ENOTSUP;
 	if ((pid_t)h->pid != ns_pid)
 		return -ENOENT;
-	if (h->lane_stride < 2 * WEFT_PAGE || h->lane_stride > MAX_STRIDE || h->lane_stride % 8 ||
-	    h->max_lanes == 0 || h->max_lanes > WEFT_MAX_LANES || h->clock > WEFT_CLOCK_TSC ||
-	    h->site_stride < sizeof(struct weft_site_entry) || h->site_stride > MAX_STRIDE ||
-	    h->max_sites > WEFT_MAX_SITES || h->max_slabs > WEFT_MAX_SLABS ||
-	    h->task_head_bytes < sizeof(struct weft_task_head) ||
+	if (h->lane_stride < WEFT_PAGE + batch_bytes(h) || h->lane_stride > MAX_STRIDE ||
+	    h->lane_stride % 8 || h->max_lanes == 0 || h->max_lanes > WEFT_MAX_LANES ||
+	    h->clock > WEFT_CLOCK_TSC || h->site_stride < sizeof(struct weft_site_entry) ||
+	    h->site_stride > MAX_STRIDE || h->max_sites > WEFT_MAX_SITES ||
+	    h->max_slabs > WEFT_MAX_SLABS || h->task_head_bytes < sizeof(struct weft_task_head) ||
 	    h->task_head_bytes > MAX_TASK_HEAD || !kinds_sound(h->kind_words) ||
 	    !table_fits(h->lane_offset, h->lane_stride, h->max_lanes, bytes) ||
 	    !table_fits(h->site_offset, h->site_stride, h->max_sites, bytes) ||
@@ -106,6 +151,7 @@ static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t n
 	s->clock = h->clock;
 	s->lane_offset = h->lane_offset;
 	s->lane_stride = h->lane_stride;
+	s->batch_bytes = batch_bytes(h);
 	s->max_lanes = h->max_lanes;
 	s->site_offset = h->site_offset;
 	s->site_stride = h->site_stride;
@@ -113,6 +159,9 @@ static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t n
 	s->slab_offset = h->slab_offset;
 	s->max_slabs = h->max_slabs;
 	s->task_head_bytes = h->task_head_bytes;
+	s->frame_offset = frame_offset(h);
+	s->joiner_offset = joiner_offset(h);
+	s->waiter = waiter(h);
 	memcpy(s->kind_words, h->kind_words, sizeof(s->kind_words));
 	return 0;
 }
@@ -306,7 +355,7 @@ bool target_map_commit(const struct target_map *m, uint32_t lane, uint32_t *seq,
 		return false;
 	*seq = (uint32_t)(word >> 32);
 	*head = (uint32_t)word;
-	if (*head < sizeof(struct weft_batch) || *head > WEFT_BATCH_BYTES || *head % 8)
+	if (*head < sizeof(struct weft_batch) || *head > m->shape.batch_bytes || *head % 8)
 		*head = sizeof(struct weft_batch);
 	return true;
 }

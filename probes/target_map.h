@@ -22,13 +22,21 @@ struct target_map_shape {
 	uint64_t bytes;
 	uint64_t address; /* of the mapping in the target */
 	uint32_t abi, clock;
-	uint32_t lane_offset, lane_stride, max_lanes;
+	uint32_t lane_offset, lane_stride, batch_bytes, max_lanes;
 	uint32_t site_offset, site_stride, max_sites;
 	uint32_t slab_offset, max_slabs;
 	uint32_t task_head_bytes;
+	uint32_t frame_offset;  /* 0 = its writer did not tell: no await chains */
+	uint32_t joiner_offset; /* 0 = its writer did not tell: nobody knows who awaits whom */
+	struct target_waiter {
+		uint8_t task, queue, state,
+			queued; /* as in the header; queued 0 = its writer did not tell */
+	} waiter;
 	uint8_t kind_words[WEFT_MAX_KINDS];
 	bool sealed; /* false: read by pread */
 };
+
+bool target_map_reads_abi(uint32_t abi); /* WEFT_ABI_VERSION and the one before it */
 
 /*
  * ns_pid: the pid that the mapping must name (a forked child inherits its parent's mapping). -ENOENT: no
@@ -57,7 +65,7 @@ bool target_map_slab(const struct target_map *m, uint32_t index, struct weft_sla
 uint64_t target_map_lane_offset(const struct target_map *m, uint32_t lane); /* of its status page */
 
 /*
- * A lane as it was at one moment: status page and the batch page's committed part go together with `seq`,
+ * A lane as it was at one moment: status page and the batch's committed part go together with `seq`,
  * `head`. Other status fields may be newer. -EAGAIN: the writer was too fast; -EIO: unreadable.
  */
 struct lane_copy {

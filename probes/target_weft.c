@@ -10,6 +10,7 @@
 #include "probes/base/capability.h"
 #include "probes/base/cleanup.h"
 #include "probes/target.h"
+#include "probes/target_map.h"
 #include "runtime/probe_points.h"
 
 _Static_assert(sizeof(((struct weft_ev_runtime *)0)->name) <=
@@ -21,7 +22,7 @@ static int check_header(const struct weft_map_header *h, pid_t ns_pid)
 {
 	if (h->magic != WEFT_MAP_MAGIC)
 		return -EPROTO;
-	if (h->abi != WEFT_ABI_VERSION && h->abi + 1 != WEFT_ABI_VERSION)
+	if (!target_map_reads_abi(h->abi))
 		return -ENOTSUP;
 	return (pid_t)h->pid == ns_pid ? 0 : -ECHILD;
 }

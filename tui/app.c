@@ -55,6 +55,7 @@ struct app *app_new(const struct app_options *o)
 		return NULL;
 	a->view = (struct view){ .live = o->live,
 				 .ascii = o->ascii,
+				 .follow = o->follow,
 				 .speed = o->speed,
 				 .candidates = o->candidates,
 				 .candidates_ctx = o->candidates_ctx,
@@ -184,12 +185,43 @@ void app_show(struct app *a, int tab)
 
 /* ---- reading ---- */
 
+static void read_others(struct view *v)
+{
+	uint32_t n = v->head_known && v->head.processes > 1 ? v->head.processes - 1 : 0;
+
+	v->others = n < SCREEN_OTHERS ? n : SCREEN_OTHERS;
+	for (uint32_t i = 0; i < v->others; i++) {
+		uint32_t process = (v->process + 1 + i) % v->head.processes;
+
+		v->other[i].known = live_header(v->live, process, &v->other[i].head) == 0;
+	}
+}
+
+/* The newest that runs, once the one that is shown is gone. */
+static bool follow_restart(struct view *v)
+{
+	struct live_header h;
+	uint32_t i = v->head.processes;
+
+	while (i-- > 0)
+		if (i != v->process && live_header(v->live, i, &h) == 0 && !h.gone) {
+			v->process = i;
+			v->head = h;
+			snprintf(v->status, sizeof(v->status), "process %u came up", h.info.pid);
+			return true;
+		}
+	return false;
+}
+
 static void read_header(struct app *a)
 {
 	struct view *v = &a->view;
 	int n;
 
 	v->head_known = live_header(v->live, v->process, &v->head) == 0;
+	if (v->follow && v->head_known && v->head.gone && follow_restart(v))
+		a->status_left = STATUS_REFRESHES;
+	read_others(v);
 	v->done = live_done(v->live);
 	n = live_findings(v->live, v->top, 0, SCREEN_TOP_FINDINGS);
 	v->tops = 0;
@@ -234,7 +266,10 @@ static void draw_mode(struct app *a, int y, int x)
 			 v->speed > 0 ? format_short(v->speed).s : "",
 			 v->done ? ", at the end" : "");
 	else
-		snprintf(text, sizeof(text), "%s", v->head.gone ? "gone" : "live");
+		snprintf(text, sizeof(text), "%s",
+			 v->head.gone                      ? "gone"
+			 : v->follow && !v->head.processes ? "waiting"
+							   : "live");
 	if (x + (int)strlen(text) < c->width)
 		canvas_right(c, x, y, c->width - x,
 			     v->paused || v->head.gone ? ROLE_WARN : ROLE_GOOD, text);

@@ -18,6 +18,7 @@ struct app_options {
 	const char *notice; /* said in the footer at first; NULL = nothing */
 	double speed;       /* of a replay */
 	bool ascii;
+	bool follow; /* restarts are attached to: show the new process when the old one is gone */
 	int (*candidates)(void *ctx, struct screen_candidate *rows, size_t max);
 	void *candidates_ctx;
 	const char *trouble; /* borrowed */

@@ -20,6 +20,8 @@ const struct command_option command_target_options[] = {
 	{ "unit", 0, COMMAND_TEXT, TARGET(unit), "UNIT", "the processes of a systemd unit" },
 	{ "container", 0, COMMAND_TEXT, TARGET(container), "ID",
 	  "the processes of a container, by the beginning of its id" },
+	{ "follow", 0, COMMAND_FLAG, TARGET(follow), NULL,
+	  "wait for it if need be, and attach again after a restart" },
 	{ "as-root", 0, COMMAND_FLAG, TARGET(as_root), NULL,
 	  "run -- CMD as root, not as the user who called sudo" },
 	{ 0 },
@@ -274,6 +276,9 @@ static int check_target(const struct command *self, const struct command_target 
 	if (given > 1)
 		return command_error(self, "more than one target: give one of -p PID, -n NAME, "
 					   "--unit UNIT, --container ID or -- CMD");
+	if (t->follow && (t->child || !given))
+		return command_error(self, "--follow goes with -p PID, -n NAME, --unit UNIT or "
+					   "--container ID: nothing else can come back");
 	return COMMAND_OK;
 }
 
@@ -306,14 +311,23 @@ static int parse_and_run(const struct command *self, int argc, char **argv, void
 	return rc < 0 ? COMMAND_OK : rc;
 }
 
+static int run_raw(const struct command *self, int argc, char **argv)
+{
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		command_help(self, stdout);
+		return COMMAND_OK;
+	}
+	return self->raw(self, argc, argv);
+}
+
 int command_main(const struct command *self, int argc, char **argv)
 {
-	void *args = calloc(1, self->args_size);
+	void *args = calloc(1, self->args_size + 1);
 	int rc;
 
 	if (!args)
 		return command_error(self, "out of memory");
-	rc = parse_and_run(self, argc, argv, args);
+	rc = self->raw ? run_raw(self, argc, argv) : parse_and_run(self, argc, argv, args);
 	free(args);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return command_error(self, "can't write the output: %s", strerror(errno));

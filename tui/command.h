@@ -48,7 +48,7 @@ struct command_option {
 
 struct command_target {
 	const char *pids, *name, *unit, *container;
-	bool as_root;
+	bool as_root, follow;
 	char **child; /* -- CMD ARGS; NULL = none */
 };
 
@@ -74,6 +74,8 @@ struct command {
 	size_t args_size; /* of the struct that `options` point into; zeroed, then `init`, then parsed */
 	void (*init)(void *args);
 	int (*run)(const struct command *self, void *args);
+	/* Takes the arguments as they are, unless the first is --help; the fields from `options` on stay blank. */
+	int (*raw)(const struct command *self, int argc, char **argv);
 };
 
 extern const struct command_option command_target_options[];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Help, man page and shell completion, all made from a command's table. */
+/* Help and man page, made from a command's table. */
 #ifndef WEFT_COMMAND_HELP_H
 #define WEFT_COMMAND_HELP_H
 
@@ -7,9 +7,8 @@
 
 void command_help(const struct command *c, FILE *out);
 void command_help_man(const struct command *c, FILE *out);
-/* weft.1 itself, and completion for bash: of all commands, NULL terminated. */
+/* weft.1 itself: of all commands, NULL terminated. */
 void command_help_overview(const struct command *const *all, FILE *out);
 void command_help_man_overview(const struct command *const *all, FILE *out);
-void command_help_completion(const struct command *const *all, FILE *out);
 
 #endif

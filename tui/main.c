@@ -7,10 +7,14 @@
 
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : "help";
+	const char *name = argc > 1 ? argv[1] : "help", *self = argc ? strrchr(argv[0], '/') : NULL;
 	const struct command *c;
 
 	setlocale(LC_CTYPE, "");
+	/* `cargo weft build` runs the program cargo-weft, a link to this one, with the arguments "weft build". */
+	if (argc > 1 && !strcmp(self ? self + 1 : argv[0], "cargo-weft"))
+		return command_main(commands_find("cargo"), argc - (strcmp(name, "weft") == 0),
+				    argv + (strcmp(name, "weft") == 0));
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
 		puts("weft " WEFT_VERSION);
 		return COMMAND_OK;

@@ -21,14 +21,23 @@ struct screen_candidate {
 	char name[64], user[33], runtime[96], can_see[256], cannot_see[256];
 };
 
+/* Another watched process, for its line in the header. */
+struct view_other {
+	struct live_header head;
+	bool known;
+};
+#define SCREEN_OTHERS 3 /* most lines of them; Tab reaches all */
+
 /* What all screens look at; filled by app.c before each refresh. */
 struct view {
 	struct live *live; /* NULL in the picker */
-	bool paused, ascii;
+	bool paused, ascii, follow;
 	uint32_t process;
 	struct live_header head;
-	bool head_known; /* something is known of the process yet */
-	bool done;       /* all targets are gone, or the replay is at its end */
+	bool head_known;                        /* something is known of the process yet */
+	struct view_other other[SCREEN_OTHERS]; /* those that come next with Tab */
+	uint32_t others;
+	bool done; /* all targets are gone, or the replay is at its end */
 	struct live_finding top[SCREEN_TOP_FINDINGS]; /* open ones, worst first */
 	uint32_t tops;
 	double speed; /* of a replay */

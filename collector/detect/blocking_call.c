@@ -6,6 +6,7 @@
  */
 #include "collector/detect/advice.h"
 #include "collector/detect/detector.h"
+#include "collector/detect/load.h"
 #include "probes/symbols/resolver.h"
 
 #include <stdio.h>
@@ -29,7 +30,8 @@ static const struct detector_option options[] = {
 #define RECENT     16u
 #define RECENT_NS  10000000000ull
 #define SETTLE_NS  100000000ull
-#define RUNTIME_NS 1000000000ull /* a lock of the runtime that is held for so long is a fault */
+#define RUNTIME_NS 1000000000ull  /* a lock of the runtime that is held for so long is a fault */
+#define STARVED_NS 10000000000ull /* the same in a process that lacks CPUs */
 
 /* What is known of one type in one process. */
 struct place {
@@ -46,6 +48,7 @@ struct place {
 
 struct state {
 	struct detect_cursor *cursor;
+	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when it last was, 0 = never */
 	struct place place[PLACES];
 };
 
@@ -125,29 +128,35 @@ static const char *file_end(const char *file)
 	return slash ? slash + 1 : file;
 }
 
-static bool is_futex(int32_t syscall)
+static bool is_call(int32_t syscall, const char *list)
 {
-	return syscall >= 0 && !strcmp(resolver_syscall_name(syscall), "futex");
+	return syscall >= 0 && is_one_of(resolver_syscall_name(syscall), list);
+}
+
+/* Its holder is then as likely to have lost its CPU, for as long. */
+static bool is_rust_lock(const struct model_frame *f)
+{
+	return strstr(f->func, "utex::lock_") || strstr(f->func, "wLock::lock_");
 }
 
 /*
  * A lock inside the runtime, met in one of its functions that the task called. Its holder has only lost its CPU
- * to others: nothing that the task does, or could do differently. (Of Rust runtimes a nested block_on looks so.)
+ * to others: nothing that the task does, or could do differently. A nested block_on of Rust's looks so but for the lock.
  */
-static bool is_runtimes_lock(const struct detect_run *run, uint32_t process, uint64_t blocked_ns,
+static bool is_runtimes_lock(const struct detect_run *run, uint32_t process,
 			     const struct model_stack *k)
 {
-	if (blocked_ns >= RUNTIME_NS ||
-	    detect_runtime_kind(run->model, process, MODEL_NONE) != WEFT_RT_WEFT)
-		return false;
-	if (!k || !is_futex(k->syscall))
+	bool locks = detect_runtime_kind(run->model, process, MODEL_NONE) == WEFT_RT_WEFT;
+
+	if (!k || !is_call(k->syscall, "futex"))
 		return false;
 	for (uint32_t i = k->kernel; i < k->nframes; i++) {
 		const struct model_frame *f =
 			stack_store_frame(model_stacks(run->model), k->frame[i]);
 
 		if (f && f->origin != FRAME_SYSTEM)
-			return f->origin == FRAME_RUNTIME;
+			return locks && f->origin == FRAME_RUNTIME;
+		locks |= f && is_rust_lock(f);
 	}
 	return false;
 }
@@ -169,7 +178,7 @@ static void cause_text(const struct detect_run *run, int32_t syscall, const stru
 		snprintf(text, size, "%.20s inside a poll", name);
 }
 
-/* Do the workers of a process wait for CPUs that others have, a fifth of the time and more? */
+/* Do the workers of a process wait for CPUs that others have, a fifth of the time, or half of what they want of them, and more? */
 static bool is_starved(const struct detect_run *run, uint32_t process)
 {
 	const struct model_process *p = model_process(run->model, process);
@@ -178,9 +187,102 @@ static bool is_starved(const struct detect_run *run, uint32_t process)
 	for (uint32_t i = 0; p && i < p->nlanes; i++)
 		if (p->lanes[i] && detect_is_worker(p->lanes[i]) &&
 		    lane_shares(p->lanes[i], run->now_ns, &parts) &&
-		    parts.runnable * 5 > parts.span)
+		    (parts.runnable * 5 > parts.span ||
+		     (parts.runnable > parts.busy + parts.own && parts.runnable * 20 > parts.span)))
 			return true;
 	return false;
+}
+
+static bool was_starved(const struct detect_run *run, uint32_t process)
+{
+	const struct state *s = run->state;
+	uint64_t last_ns = process < MODEL_MAX_PROCESSES ? s->starved_ns[process] : 0;
+
+	return is_starved(run, process) || (last_ns && last_ns + RECENT_NS > run->now_ns);
+}
+
+static void note_starved(struct detect_run *run)
+{
+	struct state *s = run->state;
+
+	for (uint32_t i = 0; i < model_processes(run->model) && i < MODEL_MAX_PROCESSES; i++)
+		if (is_starved(run, i))
+			s->starved_ns[i] = run->now_ns;
+}
+
+/* The kernel's locks of an open file, of its inode, of the address space: who waits for one is in the function that asked for it. */
+static bool is_kernels_lock(const struct detect_run *run, const struct model_stack *k)
+{
+	static const char locks[] =
+		"fdget_pos __fdget_pos ext4_buffered_write_iter ext4_file_write_iter xfs_ilock btrfs_inode_lock "
+		"generic_file_write_iter lock_mm_and_find_vma do_user_addr_fault vm_mmap_pgoff __vm_munmap "
+		"do_mprotect_pkey do_madvise";
+	const struct model_frame *f =
+		k && k->kernel ? stack_store_frame(model_stacks(run->model), k->frame[0]) : NULL;
+
+	return f && is_one_of(f->func, locks);
+}
+
+/* Did a poll on another worker, that went on meanwhile, wait for a CPU for half of that time? */
+static bool another_waited(const struct detect_run *run, const struct model_lane *l,
+			   const struct lane_poll *poll)
+{
+	const struct model_process *p = model_process(run->model, l->process);
+
+	for (uint32_t k = 0; p && k < p->nlanes; k++) {
+		const struct model_lane *o = p->lanes[k];
+
+		for (uint32_t i = 0; o && o != l && i < LANE_LONG_POLLS && i < o->npolls; i++) {
+			const struct lane_poll *q = &o->poll[(o->npolls - i) % LANE_LONG_POLLS];
+
+			if (q->number && q->start_ns < poll->end_ns && q->end_ns > poll->start_ns &&
+			    q->runnable_ns * 2 >= poll->blocked_ns)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The table of open files grows, and the kernel waits for all CPUs: so often as it doubles, in every program with many. */
+static bool is_table_growing(const struct detect_run *run, const struct model_stack *k)
+{
+	for (uint32_t i = 0; k && i < k->kernel; i++) {
+		const struct model_frame *f =
+			stack_store_frame(model_stacks(run->model), k->frame[i]);
+
+		if (f && !strcmp(f->func, "expand_files"))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Nothing that the task does, or could do differently. In a process that lacks CPUs that goes for locks of the program and of the
+ * kernel, too, that may be held for no time at all: who holds it has lost his CPU, and so is late. Whose lock it was is
+ * not known where the stack is not. poll: NULL = lasts.
+ */
+#define MAKES_FILES \
+	"accept accept4 socket dup dup2 dup3 eventfd2 pipe2 epoll_create1 timerfd_create"
+#define LOCKS "read write pread64 pwrite64 readv writev pwritev mmap munmap mprotect madvise brk"
+static bool is_excused(const struct detect_run *run, const struct model_lane *l,
+		       const struct lane_poll *poll, uint64_t blocked_ns,
+		       const struct model_stack *k)
+{
+	bool starved = was_starved(run, l->process);
+	int32_t syscall = poll ? poll->syscall : l->open.syscall;
+
+	if (blocked_ns < (starved ? STARVED_NS : RUNTIME_NS) &&
+	    is_runtimes_lock(run, l->process, k))
+		return true;
+	if (blocked_ns >= RUNTIME_NS)
+		return false;
+	if (is_table_growing(run, k) || (!k && is_call(syscall, MAKES_FILES)))
+		return true;
+	if (!starved)
+		return false;
+	if (is_call(syscall, "futex"))
+		return !k || !poll || another_waited(run, l, poll);
+	return k ? is_kernels_lock(run, k) : syscall < 0 || is_call(syscall, LOCKS);
 }
 
 /* ---- raising ---- */
@@ -305,11 +407,8 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	bool enough;
 
 	if (!t || blocked < threshold_ns(run, SHORT_MS, poll->syscall, k) ||
-	    is_runtimes_lock(run, l->process, poll->blocked_ns, k))
+	    is_excused(run, l, poll, poll->blocked_ns, k))
 		return;
-	if (!k && is_futex(poll->syscall) && poll->blocked_ns < RUNTIME_NS &&
-	    is_starved(run, l->process))
-		return; /* whose lock it was is not known, and its holder may only wait for a CPU */
 	if (poll->sampled && poll->syscall < 0 && !k)
 		return; /* samples alone, with neither call nor stack, are no proof */
 	if (detect_disturbed(run, l->process, poll->start_ns) && poll->blocked_ns < 200000000)
@@ -348,10 +447,10 @@ static void lasting(struct detect_run *run, const struct model_lane *l)
 	k = stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, o->seq);
 	if (!k)
 		detect_want(run, l, SESSION_WANT_STACK);
-	if (is_runtimes_lock(run, l->process, o->blocked_ns, k))
+	if (is_excused(run, l, NULL, o->blocked_ns, k))
 		return;
 	/* Neither call nor stack is no proof; a futex may be the runtime's. The record of the whole poll will tell. */
-	if (!k && (o->syscall < 0 || (is_futex(o->syscall) && o->blocked_ns < RUNTIME_NS)))
+	if (!k && (o->syscall < 0 || (is_call(o->syscall, "futex") && o->blocked_ns < RUNTIME_NS)))
 		return;
 	if ((double)o->blocked_ns < threshold_ns(run, WARN_MS, o->syscall, k))
 		return;
@@ -371,6 +470,8 @@ static void tick(struct detect_run *run)
 {
 	struct state *s = run->state;
 
+	if (run->new_second)
+		note_starved(run);
 	detect_each_long_poll(run, &s->cursor, SETTLE_NS, ended);
 	detect_each_worker(run, lasting);
 	for (uint32_t i = 0; run->new_second && i < PLACES; i++)
@@ -394,13 +495,15 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 
 		for (uint32_t k = 0; p && k < p->nlanes; k++)
 			seen |= p->lanes[k] && p->lanes[k]->sample_ns;
-		split |= p && (p->sees_offcpu || model_sees_polls(run->model, i));
+		split |= p && (p->offcpu_ns || model_sees_polls(run->model, i));
 	}
 	if (!seen && !split)
 		snprintf(why, size, "no worker was seen at work");
 	else if (!split)
 		snprintf(why, size,
 			 "level light: blocks shorter than 50 ms are met by chance only");
+	if (detect_load_scant(run, why, size))
+		return true;
 	return !seen && !split;
 }
 

@@ -2,12 +2,14 @@
 /*
  * busy-loop: CPU is used and nothing comes of it. Four forms:
  *   spin       one open poll uses the CPU on and on; judged while it is open, by CPU time
- *   crunch     one task takes half a CPU or more through polls of 10 ms and longer
+ *   crunch     one task takes half a CPU or more through polls of 10 ms and longer, or uses it again and again as long
+ *              as a spin: its worker may be blocked by others half the time
  *   storm      a task wakes itself again and again, each poll too short to have done anything
  *   ping-pong  two tasks wake each other and nobody else has a part in it
  * Everything is judged by CPU time: a task that is runnable on a machine that others overload uses none.
  */
 #include "collector/detect/busy_internal.h"
+#include "collector/detect/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@ static const struct detector_option options[] = {
 	[SPIN_CRIT_MS] = { "busy.spin_crit_ms", 1000, "ms", "CPU time in one open poll: crit" },
 	[SPIN_SHARE] = { "busy.spin_share", 0.8, "",
 			 "of the poll's CPU and blocked time, on the CPU at least this part" },
+	[SPIN_TIMES] = { "busy.spin_times", 3, "polls",
+			 "ended ones of one task with as much CPU time, within 10 s" },
 	[CRUNCH_SHARE] = { "busy.crunch_share", 0.5, "cpu",
 			   "one task's share of a CPU through long polls, over 2 s" },
 	[CRUNCH_POLL_MS] = { "busy.crunch_poll_ms", 10, "ms",
@@ -37,11 +41,14 @@ static const struct detector_option options[] = {
 #define CRUNCHERS 256u
 #define BUCKET_NS 250000000ull
 #define BUCKETS   8u
+#define SPINS     16u
+#define SPINS_NS  10000000000ull
 
 struct cruncher {
 	uint64_t task, last_bucket;
 	uint64_t cpu_ns[BUCKETS], first_ns;
-	uint32_t polls;
+	uint32_t polls, spins;
+	uint64_t spun_ns[SPINS]; /* [spins % SPINS] ends of the polls as long as a spin */
 };
 
 struct state {
@@ -191,22 +198,6 @@ static struct cruncher *cruncher_of(struct state *s, uint64_t task, uint64_t buc
 	return oldest;
 }
 
-/* CPU time of a poll that has ended: by the kernel, by samples, else in the measure of its lane in the last second. */
-static double poll_cpu(const struct detect_run *run, const struct model_lane *l,
-		       const struct lane_poll *p)
-{
-	const struct model_process *process = model_process(run->model, l->process);
-	struct lane_parts parts;
-	double in_poll;
-
-	if (p->split || (process && process->sees_offcpu))
-		return (double)p->busy_ns;
-	if (!lane_shares(l, run->now_ns, &parts))
-		return 0;
-	in_poll = (double)(parts.busy + parts.blocked + parts.runnable);
-	return in_poll > 0 ? (double)(p->busy_ns) * (double)parts.busy / in_poll : 0;
-}
-
 static void crunch_raise(struct detect_run *run, const struct model_task *t,
 			 const struct cruncher *c, double share)
 {
@@ -224,16 +215,42 @@ static void crunch_raise(struct detect_run *run, const struct model_task *t,
 				100 * share, run->value[CRUNCH_POLL_MS]);
 }
 
-static void crunch(struct detect_run *run, const struct model_lane *l, const struct lane_poll *p)
+/* By how many polls with as much CPU time as a spin, this one the last, within 10 s: 0 = too few. Only where that time is exact. */
+static uint32_t spins(struct detect_run *run, const struct model_lane *l, struct cruncher *c,
+		      const struct lane_poll *p)
 {
-	struct model_task *t = model_task(run->model, p->task);
-	uint64_t bucket = p->end_ns / BUCKET_NS, sum = 0, from;
-	double cpu = poll_cpu(run, l, p);
-	struct cruncher *c;
+	uint32_t n = 0;
 
-	if (!t || cpu < run->value[CRUNCH_POLL_MS] * 1e6)
-		return;
-	c = cruncher_of(run->state, p->task, bucket);
+	if ((double)p->busy_ns < run->value[SPIN_MS] * 1e6 || !detect_poll_is_split(run, l, p))
+		return 0;
+	c->spun_ns[c->spins++ % SPINS] = p->end_ns;
+	for (uint32_t i = 0; i < SPINS && i < c->spins; i++)
+		n += c->spun_ns[i] + SPINS_NS > p->end_ns;
+	return (double)n >= run->value[SPIN_TIMES] ? n : 0;
+}
+
+static void spins_raise(struct detect_run *run, const struct model_task *t,
+			const struct lane_poll *p, uint32_t n)
+{
+	struct busy_charge charge = { .form = "takes the CPU through long polls",
+				      .advice = ADVICE_CRUNCH,
+				      .severity = LIVE_WARN,
+				      .confidence = 0.9f,
+				      .first_ns = p->start_ns };
+	struct live_finding *f = busy_loop_raise(run, t, &charge);
+	char text[24];
+
+	if (f)
+		detect_evidence(f, n, "polls",
+				"%u polls within 10 s, the last one with %s of CPU time", n,
+				detect_duration(p->busy_ns, text));
+}
+
+static double crunch_share(const struct detect_run *run, struct cruncher *c,
+			   const struct lane_poll *p, double cpu)
+{
+	uint64_t bucket = p->end_ns / BUCKET_NS, sum = 0, from;
+
 	if (bucket > c->last_bucket + BUCKETS || !c->first_ns) {
 		memset(c->cpu_ns, 0, sizeof(c->cpu_ns));
 		c->first_ns = p->start_ns;
@@ -247,9 +264,28 @@ static void crunch(struct detect_run *run, const struct model_lane *l, const str
 	for (uint32_t i = 0; i < BUCKETS; i++)
 		sum += c->cpu_ns[i];
 	from = (bucket - (bucket < BUCKETS ? bucket : BUCKETS - 1)) * BUCKET_NS;
-	if (c->polls >= 5 && c->first_ns <= from + BUCKET_NS &&
-	    (double)sum / 2e9 >= run->value[CRUNCH_SHARE])
-		crunch_raise(run, t, c, (double)sum / 2e9);
+	if (c->polls < 5 || c->first_ns > from + BUCKET_NS ||
+	    (double)sum / 2e9 < run->value[CRUNCH_SHARE])
+		return 0;
+	return (double)sum / 2e9;
+}
+
+static void crunch(struct detect_run *run, const struct model_lane *l, const struct lane_poll *p)
+{
+	struct model_task *t = model_task(run->model, p->task);
+	double cpu = detect_poll_cpu(run, l, p), share;
+	struct cruncher *c;
+	uint32_t n;
+
+	if (!t || cpu < run->value[CRUNCH_POLL_MS] * 1e6)
+		return;
+	c = cruncher_of(run->state, p->task, p->end_ns / BUCKET_NS);
+	n = spins(run, l, c, p);
+	share = crunch_share(run, c, p, cpu);
+	if (share > 0)
+		crunch_raise(run, t, c, share);
+	else if (n)
+		spins_raise(run, t, p, n);
 }
 
 /* ---- the detector ---- */
@@ -288,6 +324,8 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	else if (!polls)
 		snprintf(why, size,
 			 "level light: pairs of tasks that wake each other are not seen");
+	if (detect_load_scant(run, why, size))
+		return true;
 	return !samples && !polls;
 }
 

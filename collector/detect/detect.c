@@ -9,49 +9,7 @@
 #define MAX_LOST      0.01
 #define TELL_AGAIN_NS 1000000000ull
 
-static const struct {
-	const char *id;
-	enum symptom_source source;
-} symptoms[SYMPTOMS] = {
-#define X(name, id, title, source) { id, SYMPTOM_##source },
-	WEFT_SYMPTOMS(X)
-#undef X
-};
-
 /* ---- options ---- */
-
-static bool id_in_list(const char *list, const char *id, size_t n)
-{
-	while (list && *list) {
-		size_t len = strcspn(list, ",");
-
-		if (len == n && !strncmp(list, id, n))
-			return true;
-		list += len + (list[len] == ',');
-	}
-	return false;
-}
-
-static int check_ids(const char *list, char *error, size_t size)
-{
-	while (list && *list) {
-		size_t len = strcspn(list, ",");
-		bool known = len == 0;
-
-		for (int s = 0; s < SYMPTOMS; s++)
-			known |= strlen(symptoms[s].id) == len &&
-				 !strncmp(list, symptoms[s].id, len);
-		if (!known) {
-			snprintf(
-				error, size,
-				"unknown symptom \"%.*s\": not among \"checked\" of weft diagnose --format json",
-				(int)len, list);
-			return -EINVAL;
-		}
-		list += len + (list[len] == ',');
-	}
-	return 0;
-}
 
 static double *value_by_name(struct detect *d, const char *name, size_t n)
 {
@@ -85,21 +43,17 @@ static int set_threshold(struct detect *d, const char *text, char *error, size_t
 static int set_options(struct detect *d, char *error, size_t size)
 {
 	const struct detect_options *o = &d->options;
-	int rc = check_ids(o->only, error, size);
+	int rc = symptom_check_list(o->only, error, size);
 
 	if (!rc)
-		rc = check_ids(o->ignore, error, size);
+		rc = symptom_check_list(o->ignore, error, size);
 	for (uint32_t k = 0; detect_registry[k]; k++)
 		for (uint32_t i = 0; detect_registry[k]->options[i].name; i++)
 			d->value[k][i] = detect_registry[k]->options[i].value;
 	for (uint32_t i = 0; !rc && o->thresholds && o->thresholds[i]; i++)
 		rc = set_threshold(d, o->thresholds[i], error, size);
-	for (int s = 0; s < SYMPTOMS; s++) {
-		size_t n = strlen(symptoms[s].id);
-
-		d->asked[s] = (!o->only || !*o->only || id_in_list(o->only, symptoms[s].id, n)) &&
-			      !id_in_list(o->ignore, symptoms[s].id, n);
-	}
+	for (int s = 0; s < SYMPTOMS; s++)
+		d->asked[s] = symptom_asked((enum symptom)s, o->only, o->ignore);
 	return rc;
 }
 
@@ -188,6 +142,11 @@ static struct detect_run run_of(const struct detect *d, uint32_t k)
 				    .now_ns = d->now_ns,
 				    .new_second = d->now_ns / SECOND_NS != d->second,
 				    .lost = d->lost };
+}
+
+void detect_lost(struct detect *d, double lost)
+{
+	d->lost = lost;
 }
 
 void detect_tick(struct detect *d, uint64_t now_ns, double lost)
@@ -287,7 +246,7 @@ static const char *judge(const struct detect *d, enum symptom s, char *why, size
 		snprintf(why, size, "not asked for");
 		return "not-checked";
 	}
-	if (symptoms[s].source == SYMPTOM_BUILD && only_rust(d->model)) {
+	if (symptom_source((enum symptom)s) == SYMPTOM_BUILD && only_rust(d->model)) {
 		snprintf(why, size, "shows in the compiler's output: weft diagnose --cargo FILE");
 		return "not-applicable";
 	}
@@ -306,13 +265,17 @@ static const char *judge(const struct detect *d, enum symptom s, char *why, size
 		return "not-checked";
 	}
 	run = run_of(d, k);
+	if (detect_registry[k]->not_on_rust && detect_only_rust(&run)) {
+		snprintf(why, size, "%s", detect_registry[k]->not_on_rust);
+		return "not-applicable";
+	}
 	return detect_registry[k]->blind(&run, why, size) ? "not-checked" : "clean";
 }
 
 size_t detect_checked(const struct detect *d, struct live_checked *rows, size_t max)
 {
 	for (size_t s = 0; s < SYMPTOMS && s < max; s++) {
-		snprintf(rows[s].id, sizeof(rows[s].id), "%s", symptoms[s].id);
+		snprintf(rows[s].id, sizeof(rows[s].id), "%s", symptom_id((enum symptom)s));
 		rows[s].verdict = judge(d, (enum symptom)s, rows[s].why, sizeof(rows[s].why));
 	}
 	return SYMPTOMS;

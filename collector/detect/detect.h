@@ -28,6 +28,8 @@ struct detect *detect_free(struct detect *d);
 
 /* 20 times a second, after model_tick(now_ns). lost: share of the produced events that were lost. */
 void detect_tick(struct detect *d, uint64_t now_ns, double lost);
+/* After the last tick: the share as it turned out, for the verdicts. */
+void detect_lost(struct detect *d, double lost);
 uint64_t detect_version(
 	const struct detect *d); /* grows when a finding appears, worsens or is resolved */
 

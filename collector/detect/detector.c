@@ -9,6 +9,7 @@
 
 #define WANT_AGAIN_NS 250000000ull
 #define DISTURBED_NS  200000000ull
+#define HELD_UP_NS    20000000000ull
 
 struct detect_cursor {
 	uint64_t *number[MODEL_MAX_PROCESSES]; /* [lane]: last long poll that was shown */
@@ -124,6 +125,7 @@ void detect_advice(struct live_finding *f, const char *text, ...)
 	va_start(args, text);
 	vsnprintf(f->advice, sizeof(f->advice), text, args);
 	va_end(args);
+	finding_more(f, f->id);
 }
 
 void detect_want(struct detect_run *run, const struct model_lane *l, enum session_want_kind kind)
@@ -146,7 +148,104 @@ void detect_want(struct detect_run *run, const struct model_lane *l, enum sessio
 	d->options.want(d->options.ctx, &want);
 }
 
+void detect_want_walk(struct detect_run *run, uint32_t process, bool chains)
+{
+	struct session_want want = { .kind = SESSION_WANT_SNAPSHOT,
+				     .process = process,
+				     .value = chains };
+
+	if (run->detect->options.want)
+		run->detect->options.want(run->detect->options.ctx, &want);
+}
+
+void detect_want_await(struct detect_run *run, uint32_t process, uint64_t task)
+{
+	struct session_want want = { .kind = SESSION_WANT_AWAIT,
+				     .process = process,
+				     .task = task & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1) };
+
+	if (run->detect->options.want)
+		run->detect->options.want(run->detect->options.ctx, &want);
+}
+
 /* ---- what several detectors need ---- */
+
+bool detect_is_found(const struct detect_run *run, const char *id, const struct detect_subject *s)
+{
+	uint64_t hash = finding_hash(id, s->name, s->location);
+
+	return finding_table_find(&run->detect->findings, hash, s->process) != NULL;
+}
+
+bool detect_is_held_up(const struct detect_run *run, uint32_t process)
+{
+	static const char *const ids[] = { "busy-loop", "blocking-call", "timer-stall",
+					   "never-runs" };
+	const struct finding_table *t = &run->detect->findings;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct live_finding *f = &t->entry[i]->row;
+
+		if (f->process != process || f->last_ns + HELD_UP_NS < run->now_ns)
+			continue;
+		for (size_t k = 0; k < sizeof(ids) / sizeof(*ids); k++)
+			if (!strcmp(f->id, ids[k]))
+				return true;
+	}
+	return false;
+}
+
+bool detect_poll_is_torn(const struct detect_run *run, const struct model_lane *l,
+			 const struct lane_poll *p)
+{
+	const struct model_process *process = model_process(run->model, l->process);
+	uint64_t least, most;
+
+	if (process && p->start_ns < process->unsure_ns)
+		return true;
+	/* The watcher lacks CPUs itself: what the thread did is not known yet. */
+	if (!p->split && l->sample_ns && l->sample_ns < p->end_ns)
+		return true;
+	lane_waited(l, p->start_ns, p->end_ns, &least, &most);
+	/* Where switches are told of the poll, what is told counts in doubt. */
+	return (p->split || p->proven ? least : most) * 2 >= p->end_ns - p->start_ns;
+}
+
+bool detect_poll_is_split(const struct detect_run *run, const struct model_lane *l,
+			  const struct lane_poll *p)
+{
+	const struct model_process *process = model_process(run->model, l->process);
+
+	if (detect_poll_is_torn(run, l, p))
+		return false;
+	return p->split || (process && process->offcpu_ns && p->start_ns >= process->offcpu_ns);
+}
+
+double detect_poll_cpu(const struct detect_run *run, const struct model_lane *l,
+		       const struct lane_poll *p)
+{
+	struct lane_parts parts;
+	double in_poll;
+
+	if (p->proven || detect_poll_is_split(run, l, p))
+		return (double)p->busy_ns;
+	if (!lane_shares(l, run->now_ns, &parts))
+		return 0;
+	in_poll = (double)(parts.busy + parts.blocked + parts.runnable);
+	return in_poll > 0 ? (double)(p->busy_ns) * (double)parts.busy / in_poll : 0;
+}
+
+void detect_each_runtime(struct detect_run *run,
+			 void (*fn)(struct detect_run *run, const struct model_process *p,
+				    const struct model_runtime *rt))
+{
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		for (uint32_t k = 0; p && !p->gone && k < p->nruntimes; k++)
+			fn(run, p, &p->runtime[k]);
+	}
+}
 
 struct detect_subject detect_subject_task(const struct model *m, const struct model_task *t)
 {
@@ -239,6 +338,56 @@ enum weft_runtime_kind detect_runtime_kind(const struct model *m, uint32_t proce
 	if (!rt && p && p->nruntimes)
 		rt = &p->runtime[0];
 	return rt && rt->info.kind ? (enum weft_runtime_kind)rt->info.kind : WEFT_RT_WEFT;
+}
+
+static bool all_kinds(const struct detect_run *run, bool (*fits)(enum weft_runtime_kind kind))
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		if (!fits(detect_runtime_kind(run->model, i, MODEL_NONE)))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+static bool is_async_task(enum weft_runtime_kind kind)
+{
+	return kind == WEFT_RT_ASYNC_STD || kind == WEFT_RT_SMOL;
+}
+
+static bool is_rust(enum weft_runtime_kind kind)
+{
+	return kind == WEFT_RT_TOKIO || is_async_task(kind);
+}
+
+bool detect_only_async_task(const struct detect_run *run)
+{
+	return all_kinds(run, is_async_task);
+}
+
+bool detect_only_rust(const struct detect_run *run)
+{
+	return all_kinds(run, is_rust);
+}
+
+bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size)
+{
+	bool seen = false;
+
+	for (uint32_t i = 0; i < model_processes(run->model); i++)
+		seen |= model_sees_polls(run->model, i);
+	if (detect_only_async_task(run))
+		snprintf(why, size, "timers of async-std and smol are not seen");
+	else if (!seen)
+		snprintf(why, size, "level light: single timers are not seen");
+	else if (!singles && detect_only_rust(run))
+		snprintf(why, size,
+			 "no single timer was seen: not every build lets Weft read them");
+	else
+		return false;
+	return true;
 }
 
 bool detect_disturbed(const struct detect_run *run, uint32_t process, uint64_t start_ns)

@@ -38,9 +38,16 @@ struct detector {
 	void (*done)(void *state); /* frees what the state points at; NULL = nothing */
 	/* Can't be judged (so far)? Then true, and why. `why` may be filled on false as well: clean, but. */
 	bool (*blind)(const struct detect_run *run, char *why, size_t size);
+	const char *
+		not_on_rust; /* why it never can be where all runtimes are Rust's: not applicable; NULL = it can */
 };
 
-extern const struct detector busy_loop_detector, blocking_call_detector, task_leak_detector;
+extern const struct detector busy_loop_detector, blocking_call_detector, task_leak_detector,
+	never_runs_detector, timer_stall_detector, handle_dropped_detector, mixed_runtimes_detector,
+	not_send_detector, not_unpin_detector, missing_feature_detector, long_poll_detector,
+	lost_waker_detector, worker_imbalance_detector, queue_backlog_detector,
+	cpu_starved_detector, wait_cycle_detector, timer_late_detector, detached_panic_detector,
+	large_future_detector, worker_count_detector;
 extern const struct detector *const detect_registry[]; /* registry.c; ends with NULL */
 
 /* ---- raising ---- */
@@ -80,6 +87,9 @@ __attribute__((format(printf, 2, 3))) void detect_advice(struct live_finding *f,
 /* Ask for the stack, or cpu samples, of a lane's thread; not more often than it makes sense. */
 void detect_want(struct detect_run *run, const struct model_lane *l, enum session_want_kind kind);
 
+/* Ask for a walk over all tasks of a process; `chains`: and where each of them waits. */
+void detect_want_walk(struct detect_run *run, uint32_t process, bool chains);
+
 /* ---- what several detectors need ---- */
 
 /* Calls fn for each worker lane of each process that is watched and alive. */
@@ -98,8 +108,39 @@ struct detect_cursor *detect_cursor_free(struct detect_cursor *cursor);
 bool detect_is_worker(const struct model_lane *l);
 enum weft_runtime_kind detect_runtime_kind(const struct model *m, uint32_t process,
 					   uint32_t runtime);
+/* All that is watched runs on async-std or smol; on Rust runtimes. */
+bool detect_only_async_task(const struct detect_run *run);
+bool detect_only_rust(const struct detect_run *run);
+/* Single timers, of which the caller has met so many that a task waited for, can't be seen: why. */
+bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size);
 /* Our own attach, or a change of level, disturbs a target for a moment. */
 bool detect_disturbed(const struct detect_run *run, uint32_t process, uint64_t start_ns);
+/* A finding of that id on the same subject is there, open or resolved: it says more, and this one is left out. */
+bool detect_is_found(const struct detect_run *run, const char *id,
+		     const struct detect_subject *subject);
+/*
+ * The process has, or had within the last 20 s, a finding of a poll that keeps a worker (busy-loop, blocking-call, timer-stall,
+ * never-runs): what is late or waits because of that is no finding of its own.
+ */
+bool detect_is_held_up(const struct detect_run *run, uint32_t process);
+/*
+ * A poll that has ended may have waited for a CPU without a word of it: switches were lost, or its thread lost its CPU between
+ * two polls, where the C runtime takes one stamp for the end of one and the begin of the next.
+ */
+bool detect_poll_is_torn(const struct detect_run *run, const struct model_lane *l,
+			 const struct lane_poll *p);
+/* The kernel has told what of a poll that has ended was on the CPU. */
+bool detect_poll_is_split(const struct detect_run *run, const struct model_lane *l,
+			  const struct lane_poll *p);
+/* CPU time of a poll that has ended: by the kernel, by samples, else in the measure of its lane in the last second. */
+double detect_poll_cpu(const struct detect_run *run, const struct model_lane *l,
+		       const struct lane_poll *p);
+/* Ask where one task waits; the answer is model_task_await(). */
+void detect_want_await(struct detect_run *run, uint32_t process, uint64_t task);
+/* Calls fn for each runtime of each process that is watched and alive. */
+void detect_each_runtime(struct detect_run *run,
+			 void (*fn)(struct detect_run *run, const struct model_process *p,
+				    const struct model_runtime *rt));
 /* "12 ms", "1.84 s": into buf, for causes and evidence. Returns buf. */
 char *detect_duration(uint64_t ns, char buf[24]);
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t fnv(uint64_t h, const char *text)
 {
@@ -14,6 +15,15 @@ static uint64_t fnv(uint64_t h, const char *text)
 uint64_t finding_hash(const char *id, const char *name, const char *location)
 {
 	return fnv(fnv(fnv(0xcbf29ce484222325ull, id), name), location);
+}
+
+void finding_more(struct live_finding *f, const char *id)
+{
+	size_t n = strlen(f->advice);
+
+	if (n && n + 24 + strlen(id) < sizeof(f->advice))
+		snprintf(f->advice + n, sizeof(f->advice) - n, "%s weft explain %s",
+			 f->advice[n - 1] == '.' ? " More:" : " #", id);
 }
 
 struct finding *finding_table_find(const struct finding_table *t, uint64_t hash, uint32_t process)

@@ -21,6 +21,8 @@ struct finding_table {
 };
 
 uint64_t finding_hash(const char *id, const char *name, const char *location);
+/* The advice ends with where there is more to read: "weft explain ID", after a # where it is a command. */
+void finding_more(struct live_finding *f, const char *id);
 struct finding *finding_table_find(const struct finding_table *t, uint64_t hash, uint32_t process);
 struct finding *finding_table_add(struct finding_table *t,
 				  uint64_t hash); /* NULL = full of open ones */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ten symptoms, in the order of the troubleshooting table. One list for ids, verdicts and reports.
+ * The ten symptoms, in the order of the troubleshooting table, and what else is found. One list for ids, verdicts and reports.
  *
  *   X(ENUM, "id", "what the user sees", where it shows on Rust runtimes: RUN, or BUILD = in the compiler's output only)
  */
 #ifndef WEFT_DETECT_SYMPTOMS_H
 #define WEFT_DETECT_SYMPTOMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #define WEFT_SYMPTOMS(X)                                                                  \
 	X(NOT_SEND, "not-send", "cannot be sent between threads safely", BUILD)           \
@@ -17,7 +20,17 @@
 	X(MIXED_RUNTIMES, "mixed-runtimes", "panics, odd stalls, twice the threads", RUN) \
 	X(TIMER_STALL, "timer-stall", "timers late or never", RUN)                        \
 	X(TASK_LEAK, "task-leak", "memory grows", RUN)                                    \
-	X(NOT_UNPIN, "not-unpin", "cannot be unpinned", BUILD)
+	X(NOT_UNPIN, "not-unpin", "cannot be unpinned", BUILD)                            \
+	X(LONG_POLL, "long-poll", "a poll holds its worker", RUN)                         \
+	X(LOST_WAKER, "lost-waker", "nobody is left to wake it", RUN)                     \
+	X(WORKER_IMBALANCE, "worker-imbalance", "one worker does it all", RUN)            \
+	X(QUEUE_BACKLOG, "queue-backlog", "runnable tasks pile up", RUN)                  \
+	X(CPU_STARVED, "cpu-starved", "the workers get no CPU", RUN)                      \
+	X(WAIT_CYCLE, "wait-cycle", "tasks wait for each other", RUN)                     \
+	X(TIMER_LATE, "timer-late", "timers a little late, always", RUN)                  \
+	X(DETACHED_PANIC, "detached-panic", "an error that nobody sees", RUN)             \
+	X(LARGE_FUTURE, "large-future", "futures of many kilobytes", RUN)                 \
+	X(WORKER_COUNT, "worker-count", "workers do not fit the CPUs", RUN)
 
 enum symptom_source { SYMPTOM_RUN, SYMPTOM_BUILD };
 
@@ -27,5 +40,12 @@ enum symptom {
 #undef X
 		SYMPTOMS
 };
+
+const char *symptom_id(enum symptom s);
+enum symptom_source symptom_source(enum symptom s);
+/* only, ignore: comma lists of ids; NULL or "" = all, none. */
+bool symptom_asked(enum symptom s, const char *only, const char *ignore);
+/* -EINVAL and one line in `error` when an id of the comma list is none of ours. */
+int symptom_check_list(const char *list, char *error, size_t size);
 
 #endif

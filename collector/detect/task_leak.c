@@ -155,10 +155,9 @@ static void look_at_ages(const struct detect_run *run, const struct model_type *
 
 		if (t->type != type->id || !task_alive(t))
 			continue;
-		age = t->spawn_ns == LIVE_UNKNOWN
-			      ? run->now_ns
-			      : run->now_ns -
-					(t->spawn_ns < run->now_ns ? t->spawn_ns : run->now_ns);
+		age = task_age(t, run->now_ns);
+		if (age == LIVE_UNKNOWN)
+			age = run->now_ns;
 		a->moving += age > RECENT_NS && last && last + RECENT_NS > run->now_ns;
 		if (age > a->oldest_ns) {
 			a->oldest_ns = age;
@@ -347,8 +346,12 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	uint32_t window = window_of(run->value);
 	uint64_t watched = detect_watched_ns(run->detect) / 1000000000;
 
-	if (model_types(run->model) && s->longest_s >= window + FIRST_SECONDS)
+	if (model_types(run->model) && s->longest_s >= window + FIRST_SECONDS) {
+		if (detect_only_async_task(run))
+			snprintf(why, size,
+				 "of async-std and smol, tasks that are done and held are not seen");
 		return false;
+	}
 	if (watched >= window + FIRST_SECONDS && !model_types(run->model)) {
 		snprintf(why, size, "no tasks");
 		return false;

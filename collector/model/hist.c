@@ -15,8 +15,7 @@ static void setup_once(void)
 		unsigned log = k / 8, i = 0;
 		uint64_t low = 1ull << log;
 
-		if (log >= 3)
-			low += (uint64_t)(k % 8) << (log - 3);
+		low += log >= 3 ? (uint64_t)(k % 8) << (log - 3) : (uint64_t)(k % 8) >> (3 - log);
 		while (i < LIVE_HIST - 1 && low > hist_bounds[i])
 			i++;
 		hist_first[k] = (uint8_t)i;

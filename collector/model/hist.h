@@ -12,26 +12,31 @@ struct hist {
 	uint32_t n[LIVE_HIST];
 };
 
-/* For each power of two and its three next bits the bucket of the smallest value, and all bounds. */
+/* For each power of two and the three bits below it the bucket of the smallest value, and all bounds. */
 extern uint8_t hist_first[512];
 extern uint64_t hist_bounds[LIVE_HIST];
 void hist_setup(void); /* fills both; any number of times, from any thread */
 
 static inline unsigned hist_bucket(uint64_t ns)
 {
-	unsigned log = ns ? 63 - (unsigned)__builtin_clzll(ns) : 0;
-	unsigned i = hist_first[log * 8 + (log >= 3 ? (ns >> (log - 3)) & 7 : 0)];
+	unsigned zeros = (unsigned)__builtin_clzll(ns | 1);
+	unsigned i = hist_first[(63 - zeros) * 8 + ((ns << zeros) >> 60 & 7)];
 
 	while (i < LIVE_HIST - 1 && ns > hist_bounds[i])
 		i++;
 	return i;
 }
 
-static inline void hist_add(struct hist *h, uint64_t ns)
+static inline void hist_count_in(struct hist *h, unsigned bucket)
 {
-	uint32_t *n = &h->n[hist_bucket(ns)];
+	uint32_t *n = &h->n[bucket];
 
 	*n += *n != UINT32_MAX;
+}
+
+static inline void hist_add(struct hist *h, uint64_t ns)
+{
+	hist_count_in(h, hist_bucket(ns));
 }
 
 uint64_t hist_count(const struct hist *h);

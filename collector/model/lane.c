@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define SECOND     1000000000ull
+#define WATCHED_NS 300000000ull  /* what lies between samples further apart goes unseen */
 #define SAMPLED_NS 1000000000ull /* samples older than this: the lane is not sampled */
 #define CPU_LAG_NS \
 	5000000ull /* the kernel brings a running thread's CPU time up to date at its tick */
@@ -237,14 +238,36 @@ void lane_sample(struct model_lane *l, uint64_t t_ns, const struct weft_ev_lane_
 	if (l->sample_ns) {
 		p = parts_between(l, t_ns, s);
 		push_slice(l, t_ns, &p);
+		if (p.span <= WATCHED_NS)
+			add_parts(&l->watched, &p);
 	} else {
-		l->slice_ns = t_ns;
+		l->slice_ns = l->first_ns = t_ns;
+		l->first_polls = s->polls;
 		l->rec = (struct lane_parts){ 0 };
 	}
 	update_open(l, t_ns, s, behind);
 	count_sample(l, s);
 	l->last = *s;
 	l->sample_ns = t_ns;
+}
+
+void lane_waited(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns, uint64_t *ret_least,
+		 uint64_t *ret_most)
+{
+	uint32_t n = l->nslices < LANE_SLICES ? l->nslices : LANE_SLICES;
+
+	*ret_least = *ret_most = 0;
+	for (uint32_t i = 1; i <= n; i++) {
+		uint32_t k = (l->nslices - i) % LANE_SLICES;
+		const struct lane_parts *p = &l->slice[k].p;
+		uint64_t end = l->slice[k].end_ns, begin = minus(end, p->span), shared;
+
+		if (end <= from_ns)
+			break;
+		shared = minus(least(end, to_ns), most(begin, from_ns));
+		*ret_most += least(p->runnable, shared);
+		*ret_least += minus(p->runnable + shared, p->span);
+	}
 }
 
 bool lane_shares(const struct model_lane *l, uint64_t now_ns, struct lane_parts *ret)
@@ -280,6 +303,7 @@ void lane_offcpu(struct model_lane *l, const struct record *r)
 	}
 	if (!o) {
 		o = oldest;
+		l->noff += (uint32_t)((r->task != 0) - (o->task != 0));
 		*o = (struct lane_off){ .task = r->task, .seq = r->d, .syscall = -1 };
 		o->first_ns = minus(r->t_ns, r->a + r->b);
 	}
@@ -304,6 +328,7 @@ bool lane_take_off(struct model_lane *l, uint64_t task, uint64_t start_ns, uint6
 			continue;
 		*ret = *o;
 		*o = (struct lane_off){ 0 };
+		l->noff--;
 		if (ret->last_ns < start_ns)
 			return false;
 		ret->blocked_ns = least(ret->blocked_ns, end_ns - start_ns);

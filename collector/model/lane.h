@@ -43,6 +43,7 @@ struct lane_poll {
 	uint64_t busy_ns, blocked_ns, runnable_ns; /* sum = end - start */
 	bool split;                                /* by the kernel */
 	bool sampled;     /* by samples: in the proportions that they prove */
+	bool proven;      /* sampled, of the greater part */
 	int32_t syscall;  /* of the longest block inside, -1 = none known */
 	uint32_t victims; /* tasks polled here later that had been runnable meanwhile */
 	uint64_t harm_ns; /* task-ns they waited for it */
@@ -60,19 +61,23 @@ struct lane_off {
 struct model_lane {
 	uint32_t process, lane, role, runtime, worker, tid, generation;
 	char name[32];
-	uint32_t state;     /* enum weft_worker_state */
+	uint32_t state; /* enum weft_worker_state */
+	bool estimated; /* polls were watched part of the time: counts and poll times are extrapolated */
 	uint64_t sample_ns; /* of the last LANE_SAMPLE, 0 = none */
 	struct weft_ev_lane_sample last;
 	struct lane_open open;
 	struct lane_off off[4];
+	uint32_t noff;         /* of them that hold something of a task */
 	struct lane_parts rec; /* from records, since the last slice was closed */
 	uint64_t slice_ns;     /* when that was */
 	struct {
 		uint64_t end_ns;
 		struct lane_parts p;
 	} slice[LANE_SLICES];
-	uint32_t nslices;         /* ever */
-	struct lane_parts second; /* since the last full second */
+	uint32_t nslices;               /* ever */
+	struct lane_parts second;       /* since the last full second */
+	uint64_t first_ns, first_polls; /* first sample */
+	struct lane_parts watched; /* since, in all, between samples that are close enough to tell */
 	float history[LANE_HISTORY],
 		history_blocked[LANE_HISTORY]; /* [second % 60]; < 0 = not seen */
 	uint64_t history_second;
@@ -103,6 +108,10 @@ void lane_victim(struct model_lane *l, uint64_t ready_ns, uint64_t start_ns);
 void lane_tick(struct model_lane *l, uint64_t now_ns);
 /* Shares of the last second before now_ns, the open poll counted; false = nothing known. */
 bool lane_shares(const struct model_lane *l, uint64_t now_ns, struct lane_parts *ret);
+
+/* How long the thread waited for a CPU in [from, to], by what it did between the samples around: at least, and at most. 0, 0 = not known. */
+void lane_waited(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns, uint64_t *ret_least,
+		 uint64_t *ret_most);
 
 static inline uint64_t lane_open_ns(const struct model_lane *l, uint64_t now_ns)
 {

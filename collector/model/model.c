@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/model/model_internal.h"
+#include "collector/model/task_index.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define INDEX_AHEAD       16u
-#define TASK_AHEAD        8u
+#define AHEAD             16u /* records under way in model_apply_all */
+#define TASK_AFTER        8u
 #define TIMER_PATIENCE_NS 2000000000ull
 
 int model_new(struct model **ret)
@@ -31,6 +32,7 @@ static void process_free(struct model_process *p)
 		free(p->lanes[i]);
 	free(p->lanes);
 	free(p->sites);
+	await_store_free(p->awaits);
 	free(p);
 }
 
@@ -197,17 +199,10 @@ uint16_t model_runtime_index(const struct model_process *p, uint32_t runtime)
 
 /* ---- feeding ---- */
 
-void model_apply(struct model *m, struct record *r)
+/* Kinds that are rare. */
+static void apply_other(struct model *m, struct record *r)
 {
-	if (r->t_ns > m->now_ns && r->t_ns < m->now_ns + 86400 * SECOND_NS)
-		m->now_ns = r->t_ns;
 	switch (r->kind) {
-	case WEFT_K_TASK_POLL:
-		model_task_poll(m, r);
-		break;
-	case WEFT_K_TASK_WAKE:
-		model_task_wake(m, r);
-		break;
 	case WEFT_K_TASK_SPAWN:
 		model_task_spawn(m, r);
 		break;
@@ -226,21 +221,56 @@ void model_apply(struct model *m, struct record *r)
 	case WEFT_EV_SNAPSHOT_END:
 		model_census_end(m, r);
 		break;
+	case WEFT_EV_PLACE:
+	case WEFT_EV_AWAIT:
+	case WEFT_EV_AWAITED:
+		model_await(m, r);
+		break;
 	default:
 		model_session_apply(m, r);
 	}
 }
 
+static inline void apply(struct model *m, struct record *r)
+{
+	if (r->t_ns - m->now_ns - 1 < 86400 * SECOND_NS) /* later, and not by more than a day */
+		m->now_ns = r->t_ns;
+	if (r->kind == WEFT_K_TASK_POLL)
+		model_task_poll(m, r);
+	else if (r->kind == WEFT_K_TASK_WAKE)
+		model_task_wake(m, r);
+	else
+		apply_other(m, r);
+}
+
+void model_apply(struct model *m, struct record *r)
+{
+	apply(m, r);
+}
+
 /* Tasks lie all over the memory: what a record needs is asked for while those before it are dealt with. */
 void model_apply_all(struct model *m, struct record *records, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (i + INDEX_AHEAD < n)
-			task_table_prefetch_index(&m->tasks, records[i + INDEX_AHEAD].task);
-		if (i + TASK_AHEAD < n)
-			task_table_prefetch_task(&m->tasks, records[i + TASK_AHEAD].task);
-		model_apply(m, &records[i]);
+	struct model_task *guess[AHEAD] = { NULL };
+	uint64_t hash[AHEAD] = { 0 };
+
+	/* Record i is hashed in round i, its task guessed in round i + TASK_AFTER, applied in round i + AHEAD. */
+	for (size_t i = 0; i < n + AHEAD; i++) {
+		size_t middle = i - TASK_AFTER, last = i - AHEAD;
+
+		if (last < n) {
+			m->guess = guess[last % AHEAD];
+			apply(m, &records[last]);
+		}
+		if (middle < n)
+			guess[middle % AHEAD] = task_index_guess(&m->tasks, hash[middle % AHEAD],
+								 records[middle].task);
+		if (i < n) {
+			hash[i % AHEAD] = task_index_hash(&m->tasks, records[i].task);
+			task_index_fetch(&m->tasks, hash[i % AHEAD], records[i].task);
+		}
 	}
+	m->guess = NULL;
 }
 
 static void type_tick(struct model_type *t, uint64_t second)
@@ -293,6 +323,21 @@ void model_tick(struct model *m, uint64_t now_ns)
 }
 
 /* ---- reading ---- */
+
+bool model_task_await(struct model *m, const struct model_task *t, struct live_await *ret)
+{
+	const struct model_process *p = model_process(m, t->process);
+
+	*ret = (struct live_await){ .t_ns = LIVE_UNKNOWN };
+	return p && p->awaits && await_store_get(p->awaits, t, ret);
+}
+
+uint64_t model_task_waits_for(const struct model *m, const struct model_task *t)
+{
+	const struct model_process *p = model_process(m, t->process);
+
+	return p && p->awaits ? await_store_waits_for(p->awaits, t) : 0;
+}
 
 uint64_t model_now(const struct model *m)
 {
@@ -380,11 +425,16 @@ uint64_t model_births(const struct model *m)
 	return m->births;
 }
 
-bool model_timer_next(struct model *m, struct timer_fired *ret)
+bool model_timer_next(const struct model *m, uint64_t *cursor, struct timer_fired *ret)
 {
 	uint64_t before = m->now_ns > TIMER_PATIENCE_NS ? m->now_ns - TIMER_PATIENCE_NS : 0;
 
-	return timer_log_next(&m->timers, before, ret);
+	return timer_log_next(&m->timers, cursor, before, ret);
+}
+
+bool model_notable_next(const struct model *m, uint64_t *cursor, struct notable *ret)
+{
+	return notable_log_next(&m->notables, cursor, ret);
 }
 
 const struct model_lane *model_task_lane(const struct model *m, const struct model_task *t)
@@ -411,6 +461,15 @@ enum live_task_state model_task_state(const struct model *m, const struct model_
 	if (!l)
 		return (enum live_task_state)t->state;
 	return l->open.state == 2 ? LIVE_BLOCKED : LIVE_RUNNING;
+}
+
+uint64_t model_polls_since(const struct model *m, uint32_t process)
+{
+	const struct model_process *p = model_process(m, process);
+
+	if (!model_sees_polls(m, process))
+		return UINT64_MAX;
+	return p->quiet_ns > p->gap_ns ? p->quiet_ns : p->gap_ns;
 }
 
 bool model_sees_polls(const struct model *m, uint32_t process)

@@ -11,6 +11,7 @@
 #define WEFT_MODEL_H
 
 #include "collector/live.h"
+#include "collector/model/await.h"
 #include "collector/model/process.h"
 #include "collector/model/stack.h"
 #include "collector/model/task.h"
@@ -48,10 +49,18 @@ uint32_t model_tasks_alive(const struct model *m);
 uint64_t model_births(
 	const struct model *m); /* grows when a task is added or ends: a cached order is stale */
 
-/* Timers that fired and whose effect is known by now, one by one. */
+/* Timers that fired and whose effect is known by now, one by one; each reader has a cursor, 0 at first. */
 struct timer_fired;
-bool model_timer_next(struct model *m, struct timer_fired *ret);
+bool model_timer_next(const struct model *m, uint64_t *cursor, struct timer_fired *ret);
 
+/* Misuse, and tasks taken off before they were done, one by one; *cursor from 0, one for each reader. */
+struct notable;
+bool model_notable_next(const struct model *m, uint64_t *cursor, struct notable *ret);
+
+/* Where it waited when somebody asked last; false: nobody did. */
+bool model_task_await(struct model *m, const struct model_task *t, struct live_await *ret);
+/* The task whose end it awaited at the last walk that read await chains; 0 = none. */
+uint64_t model_task_waits_for(const struct model *m, const struct model_task *t);
 /* The open poll of a task. NULL = it is not being polled as far as is known. */
 const struct model_lane *model_task_lane(const struct model *m, const struct model_task *t);
 const char *model_task_name(const struct model *m, const struct model_task *t);
@@ -60,5 +69,7 @@ const char *model_task_location(const struct model *m, const struct model_task *
 enum live_task_state model_task_state(const struct model *m, const struct model_task *t);
 /* Are single polls and wakes of this process seen (level normal or higher)? */
 bool model_sees_polls(const struct model *m, uint32_t process);
+/* Since when without a gap. UINT64_MAX = they are not. */
+uint64_t model_polls_since(const struct model *m, uint32_t process);
 
 #endif

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OLDEST_NS (1ull << 60) /* no task is older; nonsense of a target */
+
 void model_census_begin(struct model *m, const struct record *r)
 {
 	struct model_process *p = model_process_get(m, r->process);
@@ -17,16 +19,23 @@ void model_census_begin(struct model *m, const struct record *r)
 		return;
 	p->walk++;
 	p->walk_ns = r->t_ns;
+	if (p->awaits && r->ev && r->ev->flags & WEFT_EVF_CHAINS)
+		await_store_clear(p->awaits);
 	for (uint32_t i = 0; i < m->ntypes; i++)
 		if (m->types[i]->process == p->index)
 			m->types[i]->held_now = 0;
 }
 
-static void set_polls(struct model_process *p, struct model_task *t, uint32_t polls)
+static void set_polls(struct model *m, struct model_process *p, struct model_task *t,
+		      uint32_t polls)
 {
 	uint64_t dt = p->walk_ns > p->walk_before_ns ? p->walk_ns - p->walk_before_ns : 0;
+	bool again = t->walk && (uint8_t)(t->walk + 1) == (uint8_t)p->walk;
 
-	if (t->walk && (uint8_t)(t->walk + 1) == (uint8_t)p->walk && dt)
+	/* Runnable at both walks, and polled in between: not the same wait. */
+	if (again && polls != t->census_polls && t->ready_ns && t->ready_ns < p->walk_before_ns)
+		model_task_ready(m, t, 0);
+	if (again && dt)
 		t->census_rate = (float)((double)(polls - t->census_polls) * 1e9 / (double)dt);
 	t->census_polls = polls;
 }
@@ -53,9 +62,8 @@ static void set_state(struct model *m, struct model_task *t, const struct record
 	}
 	if (runnable && !t->ready_ns)
 		model_task_ready(m, t, r->t_ns - age ? r->t_ns - age : 1);
-	else if (!runnable && t->ready_ns && t->ready_ns + SECOND_NS < r->t_ns &&
-		 !model_sees_polls(m, t->process))
-		model_task_ready(m, t, 0);
+	else if (!runnable && t->ready_ns && t->ready_ns + SECOND_NS < r->t_ns)
+		model_task_ready(m, t, 0); /* its poll was lost, or is not seen at this level */
 }
 
 /* Complete, and kept only by a handle: for us it has ended, its memory has not. */
@@ -65,6 +73,15 @@ static void seen_ended(struct model *m, struct model_task *t, const struct weft_
 		return;
 	t->flags |= MODEL_T_HELD;
 	m->types[t->type]->held_now++;
+}
+
+/* Every waker is a reference; so are the task itself until it ends, and its handle. */
+static bool is_alone(const struct weft_ev_snapshot_task *e)
+{
+	uint64_t refs = e->state >> WEFT_TASK_REF_SHIFT;
+
+	return refs && !(e->state & (WEFT_T_RUNNING | WEFT_T_COMPLETE | WEFT_T_NOTIFIED)) &&
+	       refs == 1 + ((e->state & WEFT_T_JOIN_INTEREST) != 0);
 }
 
 void model_census_task(struct model *m, const struct record *r)
@@ -90,17 +107,22 @@ void model_census_task(struct model *m, const struct record *r)
 		t = model_task_found(m, p, id, e->site);
 	if (!t)
 		return;
+	/* Where a spawn tells it by its thread, the list that the task is in knows better. */
+	if (model_runtime_index(p, e->runtime) != MODEL_NO_RUNTIME)
+		model_task_runtime(m, p, t, e->runtime);
 	if (t->flags & MODEL_T_FOUND) {
 		model_task_retype(m, p, t, e->site);
 		t->parent = model_task_id(r->process, e->parent);
-		t->bytes = e->bytes;
+		t->bytes = m->types[t->type]->one_bytes = e->bytes;
 		model_task_runtime(m, p, t, e->runtime);
-		if (e->age_ns < r->t_ns)
+		/* Older than the recording: a negative stamp. */
+		if (e->age_ns < OLDEST_NS)
 			t->spawn_ns = r->t_ns - e->age_ns;
 	}
-	set_polls(p, t, e->polls);
+	set_polls(m, p, t, e->polls);
 	set_name(m, t, e);
 	set_state(m, t, r, e);
+	t->alone = is_alone(e);
 	t->walk = (uint8_t)p->walk;
 	t->missed_walks = 0;
 }
@@ -111,7 +133,7 @@ static void end_missing(struct model *m, struct model_process *p, uint64_t t_ns)
 	uint32_t cursor = 0;
 
 	while ((t = model_task_each(m, &cursor))) {
-		bool born_later = t->spawn_ns != LIVE_UNKNOWN && t->spawn_ns >= p->walk_ns;
+		bool born_later = task_born_here(t) && t->spawn_ns >= p->walk_ns;
 
 		if (t->process != p->index || !task_alive(t) || born_later ||
 		    t->walk == (uint8_t)p->walk)
@@ -119,8 +141,7 @@ static void end_missing(struct model *m, struct model_process *p, uint64_t t_ns)
 		if (t->poll_ns >= p->walk_ns || t->wake_ns >= p->walk_ns || t->missed_walks++ == 0)
 			continue;
 		p->ends++;
-		m->types[t->type]->ended += t->spawn_ns != LIVE_UNKNOWN &&
-					    !(t->flags & MODEL_T_FOUND);
+		m->types[t->type]->ended += task_born_here(t) && !(t->flags & MODEL_T_FOUND);
 		model_task_finish(m, t, LIVE_DONE, t_ns);
 	}
 }
@@ -136,9 +157,50 @@ void model_census_end(struct model *m, const struct record *r)
 		if (m->types[i]->process == p->index)
 			m->types[i]->held = m->types[i]->held_now;
 	p->walk_before_ns = p->walk_ns;
+	p->chain_walks += (r->ev->flags & WEFT_EVF_CHAINS) != 0;
 	if (e->missed)
 		return;
 	p->walks++;
 	if (!e->torn)
 		end_missing(m, p, r->t_ns);
+}
+
+static void awaited(struct model *m, struct model_process *p, const struct record *r)
+{
+	const struct weft_ev_awaited *e = model_payload(r, sizeof(*e));
+	struct model_task *t = task_table_find(&m->tasks, model_task_id(r->process, e->task));
+	struct model_task *by = task_table_find(&m->tasks, model_task_id(r->process, e->by));
+
+	/* A joiner may be gone, or be no task at all: the target's word. */
+	if (!t || !by || t->process != r->process || by->process != r->process || !task_alive(by))
+		return;
+	m->oddities += !await_store_awaited(p->awaits, by, t->id);
+}
+
+void model_await(struct model *m, const struct record *r)
+{
+	bool place = r->kind == WEFT_EV_PLACE;
+	const void *e = model_payload(r, place ? sizeof(struct weft_ev_place)
+					 : r->kind == WEFT_EV_AWAITED
+						 ? sizeof(struct weft_ev_awaited)
+						 : sizeof(struct weft_ev_await));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+	struct model_task *t;
+
+	if (!p || (!p->awaits && await_store_new(&p->awaits))) {
+		m->oddities++;
+		return;
+	}
+	if (place) {
+		m->oddities += !await_store_place(p->awaits, r);
+		return;
+	}
+	if (r->kind == WEFT_EV_AWAITED) {
+		awaited(m, p, r);
+		return;
+	}
+	t = task_table_find(&m->tasks,
+			    model_task_id(r->process, ((const struct weft_ev_await *)e)->task));
+	if (t && t->process == r->process && task_alive(t))
+		m->oddities += !await_store_put(p->awaits, r, t);
 }

@@ -4,6 +4,7 @@
 #define WEFT_MODEL_INTERNAL_H
 
 #include "collector/model/model.h"
+#include "collector/model/notable.h"
 #include "collector/model/timer.h"
 
 #define SECOND_NS 1000000000ull
@@ -11,14 +12,18 @@
 struct model {
 	uint64_t now_ns, second, oddities, births;
 	struct task_table tasks;
+	struct model_task *guess; /* who the record in hand is probably about; NULL = no idea */
 	struct model_process *process[MODEL_MAX_PROCESSES];
 	uint32_t nprocesses;
 	struct model_type **types;
 	uint32_t ntypes, room_types;
 	struct stack_store *stacks;
 	struct timer_log timers;
+	struct notable_log notables;
 	struct weft_ev_session session;
 	bool session_known;
+	uint64_t offcpu_lost; /* by the last word of the session */
+	bool losing;          /* that was more than by the one before */
 };
 
 static inline const void *model_payload(const struct record *r, size_t bytes)
@@ -61,13 +66,20 @@ void model_task_finish(struct model *m, struct model_task *t, enum live_task_sta
 void model_task_ready(struct model *m, struct model_task *t,
 		      uint64_t ready_ns); /* 0 = not any more */
 
+/* model_notable.c: what the detectors read one by one */
+void model_notable_misuse(struct model *m, const struct record *r);
+void model_notable_drop(struct model *m, const struct record *r);
+/* The task is about to be finished as not done. */
+void model_notable_end(struct model *m, const struct model_task *t, const struct record *r);
+
 /* model_session.c: events of the session */
 void model_session_apply(struct model *m, const struct record *r);
 
-/* census.c: walks over all tasks */
+/* model_census.c: walks over all tasks */
 void model_census_begin(struct model *m, const struct record *r);
 void model_census_task(struct model *m, const struct record *r);
 void model_census_end(struct model *m, const struct record *r);
+void model_await(struct model *m, const struct record *r); /* PLACE, AWAIT */
 
 /* process.c */
 void process_tick(struct model_process *p, uint64_t now_ns, bool new_second);

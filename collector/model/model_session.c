@@ -221,6 +221,7 @@ static void apply_lane_sample(struct model *m, const struct record *r)
 	s.task = model_task_id(r->process, e->task);
 	if (s.open_ns != UINT64_MAX && s.open_ns >= 1ull << 62)
 		s.open_ns = UINT64_MAX;
+	l->estimated = r->ev && r->ev->flags & WEFT_EVF_ESTIMATE;
 	before = l->sample_ns;
 	lane_sample(l, r->t_ns, &s, s.task ? tasks_behind(m, p, l, &s) : 0);
 	if (l->open.task)
@@ -238,6 +239,16 @@ static void apply_runtime_sample(struct model *m, const struct record *r)
 	rt->sample_ns = r->t_ns;
 }
 
+/* At light the kernel says nothing of a thread that leaves the CPU: what came before doesn't hold any more. */
+static void take_level(struct model_process *p, uint64_t level)
+{
+	if (!level || level > WEFT_LEVEL_FULL)
+		return;
+	p->level = (uint32_t)level;
+	if (level == WEFT_LEVEL_LIGHT)
+		p->offcpu_ns = 0;
+}
+
 static void apply_process_sample(struct model *m, const struct record *r)
 {
 	const struct weft_ev_process_sample *e = model_payload(r, sizeof(*e));
@@ -245,10 +256,30 @@ static void apply_process_sample(struct model *m, const struct record *r)
 
 	if (!p)
 		return;
+	if (p->sample_ns && r->t_ns > p->sample_ns) {
+		uint64_t before = p->sample.cpu_user_ns + p->sample.cpu_sys_ns;
+		uint64_t now = e->cpu_user_ns + e->cpu_sys_ns;
+
+		p->cpu_share = now < before
+				       ? 0
+				       : (double)(now - before) / (double)(r->t_ns - p->sample_ns);
+	}
 	p->sample = *e;
 	p->sample_ns = r->t_ns;
-	if (e->level && e->level <= WEFT_LEVEL_FULL)
-		p->level = e->level;
+	take_level(p, e->level);
+}
+
+static void apply_cpus(struct model *m, const struct record *r)
+{
+	const struct weft_ev_cpus *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+
+	if (!p)
+		return;
+	p->cpus_before = p->cpus_ns ? p->cpus : *e;
+	p->cpus_before_ns = p->cpus_ns;
+	p->cpus = *e;
+	p->cpus_ns = r->t_ns;
 }
 
 /* ---- levels, blind spots ---- */
@@ -260,8 +291,7 @@ static void apply_level(struct model *m, const struct record *r)
 
 	if (!p)
 		return;
-	if (e->level && e->level <= WEFT_LEVEL_FULL)
-		p->level = e->level;
+	take_level(p, e->level);
 	p->level_auto = e->automatic;
 	p->quiet_ns = r->t_ns;
 }
@@ -324,12 +354,26 @@ static void apply_steal(struct model *m, const struct record *r)
 		l->stolen = l->rec_stolen;
 }
 
+/* No single timer: the record is of the first poll after the driver came back. */
+static void driver_late(struct model *m, const struct model_lane *l, const struct record *r,
+			struct timer_fired f)
+{
+	uint64_t since = r->a & WEFT_ID_MASK;
+
+	f.timer = 0;
+	f.runtime = l ? l->runtime : 0;
+	f.fire_ns = since < r->t_ns ? r->t_ns - since : 0;
+	f.poll_ns = r->t_ns;
+	timer_log_fire(&m->timers, &f);
+}
+
 static void apply_timer(struct model *m, const struct record *r)
 {
 	struct model_process *p = model_process_get(m, r->process);
 	struct model_task *t = r->task ? task_table_find(&m->tasks, r->task) : NULL;
 	struct timer_fired f = { .task = r->task,
 				 .timer = r->a,
+				 .process = r->process,
 				 .deadline_ns = (int64_t)r->b,
 				 .fire_ns = r->t_ns,
 				 .poll_ns = UINT64_MAX };
@@ -341,7 +385,12 @@ static void apply_timer(struct model *m, const struct record *r)
 	l = model_lane_get(m, p, r->lane);
 	if (l && l->npolls && f.deadline_ns > 0 && r->b < r->t_ns)
 		lane_victim(l, r->b, r->t_ns);
-	f.runtime = t && t->runtime < p->nruntimes ? p->runtime[t->runtime].info.runtime : 0;
+	if (!r->task && r->a & WEFT_TIMER_OF_DRIVER) {
+		driver_late(m, l, r, f);
+		return;
+	}
+	if (t ? t->runtime < p->nruntimes : p->nruntimes == 1)
+		f.runtime = p->runtime[t ? t->runtime : 0].info.runtime;
 	timer_log_fire(&m->timers, &f);
 	if (t && task_alive(t))
 		t->flags |= MODEL_T_TIMER;
@@ -356,8 +405,31 @@ static void apply_offcpu(struct model *m, const struct record *r)
 		m->oddities++;
 		return;
 	}
-	p->sees_offcpu = true;
+	if (!p->offcpu_ns && p->level != WEFT_LEVEL_LIGHT)
+		p->offcpu_ns = r->t_ns;
 	lane_offcpu(l, r);
+}
+
+/* Told when off-CPU records have been lost since the last round, and once more when no more are. */
+static void apply_lost(struct model *m, const struct record *r)
+{
+	const struct weft_ev_lost *e = model_payload(r, sizeof(*e));
+	uint64_t lost = e ? e->lost[WEFT_EV_OFFCPU - WEFT_EV_BATCH] : m->offcpu_lost;
+	bool more = lost > m->offcpu_lost;
+
+	for (uint32_t i = 0; (more || m->losing) && i < MODEL_MAX_PROCESSES; i++)
+		if (m->process[i])
+			m->process[i]->unsure_ns = more ? UINT64_MAX : r->t_ns;
+	m->offcpu_lost = lost;
+	m->losing = more;
+}
+
+static void apply_gap(struct model *m, const struct record *r)
+{
+	struct model_process *p = model_process_get(m, r->process);
+
+	if (p)
+		p->gap_ns = r->t_ns;
 }
 
 static void apply_stack(struct model *m, const struct record *r)
@@ -374,8 +446,8 @@ static void apply_lane_level(struct model *m, const struct record *r)
 {
 	struct model_process *p = model_process_get(m, r->process);
 
-	if (p && r->a && r->a <= WEFT_LEVEL_FULL)
-		p->level = (uint32_t)r->a;
+	if (p)
+		take_level(p, r->a);
 }
 
 void model_session_apply(struct model *m, const struct record *r)
@@ -388,6 +460,8 @@ void model_session_apply(struct model *m, const struct record *r)
 		[WEFT_K_STEAL] = apply_steal,
 		[WEFT_K_TIMER_FIRE] = apply_timer,
 		[WEFT_K_LEVEL] = apply_lane_level,
+		[WEFT_K_MISUSE] = model_notable_misuse,
+		[WEFT_K_HANDLE_DROP] = model_notable_drop,
 		[WEFT_EV_SESSION] = apply_session,
 		[WEFT_EV_PROCESS] = apply_process,
 		[WEFT_EV_PROCESS_EXEC] = apply_exec,
@@ -396,12 +470,15 @@ void model_session_apply(struct model *m, const struct record *r)
 		[WEFT_EV_LANE] = apply_lane,
 		[WEFT_EV_SITE] = apply_site,
 		[WEFT_EV_OFFCPU] = apply_offcpu,
+		[WEFT_EV_LOST] = apply_lost,
+		[WEFT_EV_GAP] = apply_gap,
 		[WEFT_EV_FRAME] = apply_stack,
 		[WEFT_EV_MODULE] = apply_stack,
 		[WEFT_EV_STACK] = apply_stack,
 		[WEFT_EV_LANE_SAMPLE] = apply_lane_sample,
 		[WEFT_EV_RUNTIME_SAMPLE] = apply_runtime_sample,
 		[WEFT_EV_PROCESS_SAMPLE] = apply_process_sample,
+		[WEFT_EV_CPUS] = apply_cpus,
 		[WEFT_EV_LEVEL_SET] = apply_level,
 		[WEFT_EV_CANNOT_SEE] = apply_cannot_see,
 	};

@@ -92,17 +92,26 @@ static bool may_be_alive(const struct model_process *p, uint64_t id)
 }
 
 /* A task's id carries its process; ids are so unique in the table whatever a target says. */
-static struct model_process *process_of(struct model *m, const struct record *r)
+static inline struct model_process *process_of(struct model *m, const struct record *r)
 {
 	if (!r->task || r->task >> WEFT_TASK_PROCESS_SHIFT != r->process) {
 		m->oddities++;
 		return NULL;
 	}
+	if (r->process < m->nprocesses && m->process[r->process])
+		return m->process[r->process];
 	return model_process_get(m, r->process);
 }
 
-static struct model_task *task_of(struct model *m, const struct record *r)
+static inline struct model_lane *lane_of(struct model *m, struct model_process *p, uint16_t lane)
 {
+	return lane < p->nlanes && p->lanes[lane] ? p->lanes[lane] : model_lane_get(m, p, lane);
+}
+
+static inline struct model_task *task_of(struct model *m, const struct record *r)
+{
+	if (m->guess && m->guess->id == r->task)
+		return m->guess;
 	return task_table_find(&m->tasks, r->task);
 }
 
@@ -148,6 +157,7 @@ void model_task_spawn(struct model *m, const struct record *r)
 	p->spawns++;
 	m->types[t->type]->spawned++;
 	m->types[t->type]->bytes += t->bytes;
+	m->types[t->type]->one_bytes = t->bytes;
 	m->types[t->type]->runtime = (uint32_t)r->d;
 	if (p->first_spawn > r->task)
 		p->first_spawn = r->task;
@@ -168,7 +178,7 @@ void model_task_finish(struct model *m, struct model_task *t, enum live_task_sta
 	type->alive--;
 	type->found -= (t->flags & MODEL_T_FOUND) != 0;
 	p->alive--;
-	if (t->spawn_ns != LIVE_UNKNOWN && t_ns >= t->spawn_ns)
+	if (task_born_here(t) && t_ns >= t->spawn_ns)
 		hist_add(&type->life_hist, t_ns - t->spawn_ns);
 	m->births++;
 	task_table_end(&m->tasks, t, how, t_ns);
@@ -186,7 +196,9 @@ void model_task_end(struct model *m, const struct record *r)
 
 	if (!p || !t || !task_alive(t))
 		return;
-	t->end_reason = (uint8_t)(r->b <= WEFT_E_SHUTDOWN ? r->b : 0);
+	t->end_reason = (r->b & 0xff) <= WEFT_E_SHUTDOWN ? r->b & 7 : 0;
+	if (how[t->end_reason] == LIVE_CANCELLED || how[t->end_reason] == LIVE_FAILED)
+		model_notable_end(m, t, r);
 	p->ends++;
 	m->types[t->type]->ended++;
 	model_task_finish(m, t, (enum live_task_state)how[t->end_reason], r->t_ns);
@@ -236,19 +248,20 @@ static void count_second(struct model_task *t, uint64_t end_ns, uint64_t busy, u
 				    (uint64_t)((double)blocked / (double)dur * (double)there));
 }
 
-/* A poll's time in the proportions that samples have proven of its greater part. */
-static void share_out(struct lane_poll *k, const struct lane_open *o, uint64_t dur)
+/* A poll's time in the proportions that samples have proven of a part of it. True: of its greater part. */
+static bool share_out(struct lane_poll *k, const struct lane_open *o, uint64_t dur)
 {
 	double proven = (double)(o->cpu_ns + o->runq_ns + o->blocked_ns);
 
 	if (proven <= 0)
-		return;
+		return false;
 	k->blocked_ns = (uint64_t)((double)dur * ((double)o->blocked_ns / proven));
 	k->runnable_ns = (uint64_t)((double)dur * ((double)o->runq_ns / proven));
 	if (k->blocked_ns > dur)
 		k->blocked_ns = dur;
 	if (k->runnable_ns > dur - k->blocked_ns)
 		k->runnable_ns = dur - k->blocked_ns;
+	return proven >= (double)dur / 2;
 }
 
 /* What the kernel (off-CPU records) or else the samples say of the poll [start, end] of task t. */
@@ -270,9 +283,9 @@ static void split_poll(struct model_lane *l, struct lane_poll *k)
 		k->behind_ns = o->behind_ns;
 		k->seq = o->seq;
 		if (!k->split) {
-			share_out(k, o, dur);
-			k->syscall = o->syscall;
+			k->proven = share_out(k, o, dur);
 			k->sampled = true;
+			k->syscall = o->syscall;
 		}
 	}
 	k->busy_ns = dur - k->blocked_ns - k->runnable_ns;
@@ -283,28 +296,31 @@ static uint64_t as_us(uint64_t ns)
 	return ns / 1000 < UINT32_MAX ? ns / 1000 : UINT32_MAX;
 }
 
-static void count_delay(struct model_type *type, struct model_task *t, struct model_lane *l,
-			const struct record *r, uint64_t start)
+static inline void count_delay(struct model_type *type, struct model_task *t, struct model_lane *l,
+			       const struct record *r, uint64_t start)
 {
 	uint64_t delay = r->b;
+	unsigned bucket;
 
 	if (delay == LIVE_UNKNOWN && t->ready_ns && t->ready_ns <= start)
 		delay = start - t->ready_ns;
 	if (delay >= LONGEST_NS)
 		return;
-	hist_add(&type->delay_hist, delay);
+	bucket = hist_bucket(delay);
+	hist_count_in(&type->delay_hist, bucket);
 	if (t->hot)
-		hist_add(&t->hot->delays, delay);
+		hist_count_in(&t->hot->delays, bucket);
 	if (l->npolls && delay >= 1000)
 		lane_victim(l, start > delay ? start - delay : 0, start);
 }
 
-static void count_poll(struct model *m, struct model_task *t, struct model_lane *l,
-		       const struct lane_poll *k)
+static inline void count_poll(struct model *m, struct model_task *t, struct model_lane *l,
+			      const struct lane_poll *k)
 {
 	struct model_process *p = m->process[t->process];
 	struct model_type *type = m->types[t->type];
 	uint64_t dur = k->end_ns - k->start_ns;
+	unsigned bucket = hist_bucket(dur);
 
 	t->polls++;
 	t->busy_ns += k->busy_ns;
@@ -318,15 +334,17 @@ static void count_poll(struct model *m, struct model_task *t, struct model_lane 
 		t->poll_ns = k->end_ns;
 	count_second(t, k->end_ns, k->busy_ns, k->blocked_ns);
 	if (t->hot || (t->polls + t->wakes >= HOT_AFTER && task_table_heat(&m->tasks, t)))
-		hist_add(&t->hot->polls, dur);
+		hist_count_in(&t->hot->polls, bucket);
 	type->polls++;
 	type->busy_ns += k->busy_ns;
-	type->blocked_ns += k->blocked_ns;
-	type->runnable_ns += k->runnable_ns;
+	if (k->blocked_ns | k->runnable_ns) {
+		type->blocked_ns += k->blocked_ns;
+		type->runnable_ns += k->runnable_ns;
+	}
 	if (dur > type->poll_max_ns)
 		type->poll_max_ns = dur;
-	hist_add(&type->poll_hist, dur);
-	hist_add(&p->recent[0], dur);
+	hist_count_in(&type->poll_hist, bucket);
+	hist_count_in(&p->recent[0], bucket);
 	p->seen_polls++;
 	l->rec_polls++;
 	l->rec.busy += k->busy_ns;
@@ -337,18 +355,28 @@ static void count_poll(struct model *m, struct model_task *t, struct model_lane 
 void model_task_poll(struct model *m, struct record *r)
 {
 	struct model_process *p = process_of(m, r);
-	struct model_lane *l = p ? model_lane_get(m, p, r->lane) : NULL;
+	struct model_lane *l = p ? lane_of(m, p, r->lane) : NULL;
 	struct model_task *t = p ? task_of(m, r) : NULL;
-	struct lane_poll k = { .task = r->task, .end_ns = r->t_ns };
+	struct lane_poll k;
 
 	r->d = 0;
 	if (!l || r->a >= LONGEST_NS) {
 		m->oddities++;
 		return;
 	}
+	k.task = r->task;
+	k.end_ns = r->t_ns;
 	k.start_ns = r->t_ns > r->a ? r->t_ns - r->a : 0;
-	split_poll(l, &k);
-	r->d = as_us(k.blocked_ns) << 32 | as_us(k.runnable_ns);
+	if (l->noff || l->open.task == r->task || r->a >= LANE_LONG_NS) {
+		k = (struct lane_poll){ .task = r->task,
+					.start_ns = k.start_ns,
+					.end_ns = r->t_ns };
+		split_poll(l, &k);
+		r->d = as_us(k.blocked_ns) << 32 | as_us(k.runnable_ns);
+	} else { /* short, and nothing but the poll itself is known of it */
+		k.blocked_ns = k.runnable_ns = 0;
+		k.busy_ns = k.end_ns - k.start_ns;
+	}
 	if (!t && may_be_alive(p, r->task))
 		t = model_task_found(m, p, r->task, MODEL_NONE);
 	if (!t)
@@ -383,7 +411,7 @@ void model_task_poll(struct model *m, struct record *r)
 /* ---- wakes ---- */
 
 /* The most frequent wakers stay: a newcomer takes over the place and the count of the rarest. */
-static void count_waker(struct model_hot *hot, const struct record *r)
+static inline void count_waker(struct model_hot *hot, const struct record *r)
 {
 	struct model_waker *w = NULL, *rarest = &hot->waker[0];
 
@@ -411,7 +439,7 @@ static void count_waker(struct model_hot *hot, const struct record *r)
 				   .last_ns = r->t_ns };
 }
 
-static void count_wake(struct model *m, struct model_task *t, const struct record *r)
+static inline void count_wake(struct model *m, struct model_task *t, const struct record *r)
 {
 	bool self = r->a && r->a == r->task;
 	uint64_t second = r->t_ns / SECOND_NS;
@@ -428,7 +456,7 @@ static void count_wake(struct model *m, struct model_task *t, const struct recor
 		t->wake_ns = r->t_ns;
 }
 
-static void count_lane_wake(struct model_process *p, struct model_lane *l, bool self)
+static inline void count_lane_wake(struct model_process *p, struct model_lane *l, bool self)
 {
 	p->seen_wakes++;
 	p->seen_self_wakes += self;
@@ -449,7 +477,7 @@ void model_task_wake(struct model *m, const struct record *r)
 
 	if (!p)
 		return;
-	count_lane_wake(p, r->lane == WEFT_NO_LANE ? NULL : model_lane_get(m, p, r->lane),
+	count_lane_wake(p, r->lane == WEFT_NO_LANE ? NULL : lane_of(m, p, r->lane),
 			r->a && r->a == r->task);
 	if (!t && p->first_spawn != UINT64_MAX && r->task < p->first_spawn)
 		t = model_task_found(m, p, r->task, MODEL_NONE);

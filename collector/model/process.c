@@ -108,3 +108,44 @@ void process_rates(const struct model_process *p, uint64_t now_ns, struct model_
 		ret->own_cost = (double)(z->own_cost - b->own_cost) / (double)cpu;
 	ret->own_self = not_below_zero(per_second(b->own_self, z->own_self, dt10)) / 1e9;
 }
+
+/* ---- CPUs ---- */
+
+double process_cpus(const struct model_process *p)
+{
+	const struct weft_ev_cpus *c = &p->cpus;
+	double quota = c->period_us ? (double)c->quota_us / (double)c->period_us : 0;
+
+	if (!p->cpus_ns)
+		return 0;
+	return quota > 0 && quota < c->cpus ? quota : c->cpus;
+}
+
+double process_throttled(const struct model_process *p)
+{
+	uint64_t dt = p->cpus_before_ns && p->cpus_ns > p->cpus_before_ns
+			      ? p->cpus_ns - p->cpus_before_ns
+			      : 0;
+	uint64_t stopped = p->cpus.throttled_ns > p->cpus_before.throttled_ns
+				   ? p->cpus.throttled_ns - p->cpus_before.throttled_ns
+				   : 0;
+
+	if (!dt)
+		return 0;
+	return stopped < dt ? (double)stopped / (double)dt : 1;
+}
+
+double process_machine_busy(const struct model_process *p)
+{
+	uint64_t busy = p->cpus.busy_ns - p->cpus_before.busy_ns,
+		 total = p->cpus.total_ns - p->cpus_before.total_ns;
+
+	return p->cpus_before_ns && total && busy <= total ? (double)busy / (double)total : 0;
+}
+
+double process_own_share(const struct model_process *p)
+{
+	double cpus = process_cpus(p);
+
+	return cpus > 0 ? p->cpu_share / cpus : 0;
+}

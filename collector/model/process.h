@@ -53,13 +53,20 @@ struct model_process {
 	uint64_t recent_slot;
 	struct weft_ev_process_sample sample;
 	uint64_t sample_ns;
+	double cpu_share;            /* CPUs that it used between the last two samples */
 	uint64_t rss[MODEL_SECONDS]; /* [second % MODEL_SECONDS], 0 = not seen */
 	struct model_point point[MODEL_POINTS];
 	uint64_t npoints;
-	bool sees_offcpu; /* off-CPU records came */
-	uint32_t walk;    /* number of the census under way or last done */
+	struct weft_ev_cpus cpus, cpus_before; /* the last two */
+	uint64_t cpus_ns, cpus_before_ns;      /* when they came, 0 = not yet */
+	uint64_t offcpu_ns; /* first off-CPU record at this level, 0 = none: what later polls lack of them, they ran */
+	uint64_t gap_ns; /* when batches were last found missing */
+	uint64_t unsure_ns; /* polls that began before may lack records that were lost; UINT64_MAX = they are being lost */
+	uint32_t walk; /* number of the census under way or last done */
 	uint64_t walk_ns, walk_before_ns,
-		walks; /* when it and the one before began; complete ones */
+		walks;              /* when it and the one before began; complete ones */
+	struct await_store *awaits; /* NULL until a chain comes */
+	uint64_t chain_walks;       /* walks that read await chains, ended */
 	struct live_cannot_see cannot_see[MODEL_CANNOT_SEE];
 	uint32_t ncannot_see;
 };
@@ -68,6 +75,14 @@ struct model_process {
 struct model_rates {
 	double polls, wakes, steals, spawns, ends, alive, rss, own_cost, own_self;
 };
+/* CPUs that it may use: fewer than it may run on where a quota says so. 0 = not known. */
+double process_cpus(const struct model_process *p);
+/* Share of the last second in which the quota stopped it. */
+double process_throttled(const struct model_process *p);
+/* Share of all CPUs of the machine that were busy in it. */
+double process_machine_busy(const struct model_process *p);
+/* Share of process_cpus() that it used between the last two samples. 0 = not known. */
+double process_own_share(const struct model_process *p);
 void process_rates(const struct model_process *p, uint64_t now_ns, struct model_rates *ret);
 
 #endif

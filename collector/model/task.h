@@ -25,6 +25,7 @@ enum model_task_flag {
 	MODEL_T_HELD = 16,   /* complete, but somebody holds its handle */
 	MODEL_T_TIMER = 32,  /* a timer fired, its poll is awaited */
 	MODEL_T_DETACHED = 64,
+	MODEL_T_DROPPED = 128, /* cancelled by the drop of its handle */
 };
 
 /* What happened in one second; ns stick at 4.29 s. */
@@ -61,8 +62,10 @@ struct model_task {
 	uint16_t type, process, lane;
 	uint8_t runtime; /* index in the process, MODEL_NO_RUNTIME = not known */
 	uint8_t state; /* enum live_task_state, RUNNING and BLOCKED left out: those are the lanes' */
-	uint8_t flags; /* enum model_task_flag */
-	uint8_t end_reason, missed_walks, walk;
+	uint8_t flags;          /* enum model_task_flag */
+	uint8_t end_reason : 4; /* of the ended */
+	uint8_t alone : 1; /* as of the last walk: idle, and nobody but its runtime and its handle refers to it */
+	uint8_t missed_walks, walk;
 	uint32_t next; /* slot: free list or list of the ended */
 
 	uint64_t polls, wakes, busy_ns, poll_max_ns;
@@ -72,10 +75,10 @@ struct model_task {
 	float census_rate;
 
 	struct model_second before; /* the second before */
-	uint32_t pad;
+	uint32_t slot;              /* its own */
 	uint64_t blocked_ns, runnable_ns;
 	uint64_t parent;
-	uint64_t spawn_ns; /* LIVE_UNKNOWN = before the attach */
+	uint64_t spawn_ns; /* LIVE_UNKNOWN = not known; before the start of the recording: negative */
 	char *name;        /* own name, NULL = its site's */
 };
 WEFT_ASSERT(model_task, sizeof(struct model_task) == 192);
@@ -102,9 +105,6 @@ void task_table_end(struct task_table *t, struct model_task *task, enum live_tas
 void task_table_revive(struct task_table *t, struct model_task *task);
 /* The id belongs to another task from here on: the old one is forgotten and the slot blank. */
 void task_table_recycle(struct task_table *t, struct model_task *task);
-/* Brings what a look at `id` needs closer: first its place in the index, a little later the task. */
-void task_table_prefetch_index(const struct task_table *t, uint64_t id);
-void task_table_prefetch_task(const struct task_table *t, uint64_t id);
 struct model_task *task_table_slot(const struct task_table *t, uint32_t slot);
 /* Histograms and wakers from here on, when there is room. */
 bool task_table_heat(struct task_table *t, struct model_task *task);
@@ -113,6 +113,20 @@ void task_table_cool(struct task_table *t, struct model_task *task);
 static inline bool task_alive(const struct model_task *t)
 {
 	return t->state < LIVE_DONE;
+}
+
+/* Born since the recording began. */
+static inline bool task_born_here(const struct model_task *t)
+{
+	return t->spawn_ns <= INT64_MAX;
+}
+
+/* LIVE_UNKNOWN = not known. */
+static inline uint64_t task_age(const struct model_task *t, uint64_t now_ns)
+{
+	if (t->spawn_ns == LIVE_UNKNOWN)
+		return LIVE_UNKNOWN;
+	return (int64_t)now_ns > (int64_t)t->spawn_ns ? now_ns - t->spawn_ns : 0;
 }
 
 /* The slot's seconds as of now_ns: moves the window on. */

@@ -1,76 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-#include "collector/model/task.h"
+#include "collector/model/task_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
-/* A page fills one huge page of the kernel: looks at tasks here and there then miss the TLB less. */
-#define PAGE_BYTES (2u << 20)
-#define PAGE_TASKS (PAGE_BYTES / (uint32_t)sizeof(struct model_task))
 #define FIRST_BITS 12
-#define SLOT_BITS  23 /* MODEL_MAX_TASKS + 1 fits */
-#define SLOT_MASK  ((1u << SLOT_BITS) - 1)
 
-/*
- * Runs of 8 ids stay together; where a run lies depends on a seed that a target can't know. Both rounds are
- * needed: one multiplication puts consecutive runs into few clusters for some seeds.
- */
-static uint64_t mixed(const struct task_table *t, uint64_t id)
+struct model_task *task_table_slot(const struct task_table *t, uint32_t slot)
 {
-	uint64_t x = ((id >> 3) ^ t->seed) * 0x9e3779b97f4a7c15ull;
-
-	return (x ^ x >> 32) * 0xd6e8feb86659fd93ull;
-}
-
-static uint32_t home_of(const struct task_table *t, uint64_t x, uint64_t id)
-{
-	return (uint32_t)(x >> (67 - t->index_bits)) << 3 | (uint32_t)(id & 7);
+	return &t->pages[slot / TASK_PAGE_TASKS][slot % TASK_PAGE_TASKS];
 }
 
 static uint32_t home(const struct task_table *t, uint64_t id)
 {
-	return home_of(t, mixed(t, id), id);
+	return task_index_home(t, task_index_hash(t, id), id);
 }
 
-/* An entry of the index: the slot + 1, and above it a few bits of the id, so that others' tasks need not be looked at. */
-static uint32_t tag_of(uint64_t x, uint64_t id)
+static uint32_t entry_of(uint32_t tag, uint32_t away, uint32_t slot)
 {
-	return ((uint32_t)x ^ (uint32_t)(id & 7) * 73u) << SLOT_BITS;
+	return (tag & ~0u << TASK_TAG_SHIFT) |
+	       (away < TASK_AWAY_MOST ? away : TASK_AWAY_MOST) << TASK_SLOT_BITS | (slot + 1);
 }
 
 static uint32_t slot_at(const struct task_table *t, uint32_t i)
 {
-	return (t->index[i] & SLOT_MASK) - 1;
-}
-
-struct model_task *task_table_slot(const struct task_table *t, uint32_t slot)
-{
-	return &t->pages[slot / PAGE_TASKS][slot % PAGE_TASKS];
+	return (t->index[i] & TASK_SLOT_MASK) - 1;
 }
 
 /* Place in the index of an id. false = it is not there. */
 static bool place_of(const struct task_table *t, uint64_t id, uint32_t *ret)
 {
-	uint64_t x = mixed(t, id);
-	uint32_t mask = (1u << t->index_bits) - 1, tag = tag_of(x, id);
+	uint64_t x = task_index_hash(t, id);
+	uint32_t mask = (1u << t->index_bits) - 1, tag = task_index_tag(x, id);
 
-	for (uint32_t i = home_of(t, x, id); t->index[i]; i = (i + 1) & mask) {
-		if ((t->index[i] & ~SLOT_MASK) != tag ||
+	for (uint32_t i = task_index_home(t, x, id); t->index[i];
+	     i = (i + TASK_INDEX_STEP) & mask) {
+		if (!task_index_tagged(t->index[i], tag) ||
 		    task_table_slot(t, slot_at(t, i))->id != id)
 			continue;
 		*ret = i;
 		return true;
 	}
 	return false;
-}
-
-static uint32_t slot_of(const struct task_table *t, const struct model_task *task)
-{
-	uint32_t i;
-
-	return place_of(t, task->id, &i) ? slot_at(t, i) : MODEL_NONE;
 }
 
 int task_table_init(struct task_table *t)
@@ -104,31 +77,25 @@ struct model_task *task_table_find(const struct task_table *t, uint64_t id)
 	return place_of(t, id, &i) ? task_table_slot(t, slot_at(t, i)) : NULL;
 }
 
-void task_table_prefetch_index(const struct task_table *t, uint64_t id)
-{
-	__builtin_prefetch(&t->index[home(t, id)]);
-}
-
-void task_table_prefetch_task(const struct task_table *t, uint64_t id)
-{
-	uint32_t at = home(t, id);
-	const struct model_task *task;
-
-	if (!t->index[at])
-		return;
-	task = task_table_slot(t, slot_at(t, at));
-	__builtin_prefetch(task, 1);
-	__builtin_prefetch((const char *)task + 64, 1);
-}
-
 static void index_put(struct task_table *t, uint64_t id, uint32_t slot)
 {
-	uint64_t x = mixed(t, id);
-	uint32_t mask = (1u << t->index_bits) - 1, i = home_of(t, x, id);
+	uint64_t x = task_index_hash(t, id);
+	uint32_t mask = (1u << t->index_bits) - 1, first = task_index_home(t, x, id), i = first;
 
 	while (t->index[i])
-		i = (i + 1) & mask;
-	t->index[i] = tag_of(x, id) | (slot + 1);
+		i = (i + TASK_INDEX_STEP) & mask;
+	t->index[i] = entry_of(task_index_tag(x, id), ((i - first) & mask) / TASK_INDEX_STEP, slot);
+}
+
+static uint32_t away_at(const struct task_table *t, uint32_t i)
+{
+	uint32_t away = t->index[i] >> TASK_SLOT_BITS & 7;
+
+	if (away < TASK_AWAY_MOST)
+		return away;
+	return ((i - home(t, task_table_slot(t, slot_at(t, i))->id)) &
+		((1u << t->index_bits) - 1)) /
+	       TASK_INDEX_STEP;
 }
 
 /* Backward shift: no entry may stand behind a hole on its way from home. */
@@ -138,12 +105,13 @@ static void index_remove(struct task_table *t, uint64_t id)
 
 	if (!place_of(t, id, &hole))
 		return;
-	for (uint32_t i = (hole + 1) & mask; t->index[i]; i = (i + 1) & mask) {
-		uint32_t want = home(t, task_table_slot(t, slot_at(t, i))->id);
+	for (uint32_t i = (hole + TASK_INDEX_STEP) & mask; t->index[i];
+	     i = (i + TASK_INDEX_STEP) & mask) {
+		uint32_t away = away_at(t, i), back = ((i - hole) & mask) / TASK_INDEX_STEP;
 
-		if (((i - want) & mask) < ((i - hole) & mask))
+		if (away < back)
 			continue;
-		t->index[hole] = t->index[i];
+		t->index[hole] = entry_of(t->index[i], away - back, slot_at(t, i));
 		hole = i;
 	}
 	t->index[hole] = 0;
@@ -173,27 +141,29 @@ static uint32_t slot_take(struct task_table *t)
 		t->free = task_table_slot(t, slot)->next;
 		return slot;
 	}
-	if (t->used == t->npages * PAGE_TASKS) {
+	if (t->used == t->npages * TASK_PAGE_TASKS) {
 		struct model_task **pages =
 			realloc(t->pages, (t->npages + 1) * sizeof(struct model_task *));
 
 		if (!pages)
 			return MODEL_NONE;
 		t->pages = pages;
-		pages[t->npages] = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
+		pages[t->npages] = aligned_alloc(TASK_PAGE_BYTES, TASK_PAGE_BYTES);
 		if (!pages[t->npages])
 			return MODEL_NONE;
-		madvise(pages[t->npages], PAGE_BYTES, MADV_HUGEPAGE);
+		madvise(pages[t->npages], TASK_PAGE_BYTES, MADV_HUGEPAGE);
 		t->npages++;
 	}
 	return t->used++;
 }
 
-static void blank(struct model_task *task, uint64_t id)
+static void blank(struct model_task *task, uint64_t id, uint32_t slot)
 {
-	*task = (struct model_task){
-		.id = id, .spawn_ns = LIVE_UNKNOWN, .next = MODEL_NONE, .lane = WEFT_NO_LANE
-	};
+	*task = (struct model_task){ .id = id,
+				     .spawn_ns = LIVE_UNKNOWN,
+				     .next = MODEL_NONE,
+				     .lane = WEFT_NO_LANE,
+				     .slot = slot };
 }
 
 struct model_task *task_table_add(struct task_table *t, uint64_t id)
@@ -207,7 +177,7 @@ struct model_task *task_table_add(struct task_table *t, uint64_t id)
 	slot = slot_take(t);
 	if (slot == MODEL_NONE)
 		return NULL;
-	blank(task_table_slot(t, slot), id);
+	blank(task_table_slot(t, slot), id, slot);
 	index_put(t, id, slot);
 	t->entries++;
 	t->alive++;
@@ -240,7 +210,7 @@ static void drop_oldest(struct task_table *t)
 void task_table_end(struct task_table *t, struct model_task *task, enum live_task_state how,
 		    uint64_t now_ns)
 {
-	uint32_t slot = slot_of(t, task);
+	uint32_t slot = task->slot;
 
 	task->state = (uint8_t)how;
 	task->end_ns = now_ns;
@@ -259,7 +229,7 @@ void task_table_end(struct task_table *t, struct model_task *task, enum live_tas
 /* Rare, so a walk over the list is fine. */
 static void unlink_ended(struct task_table *t, struct model_task *task)
 {
-	uint32_t slot = slot_of(t, task), before = MODEL_NONE;
+	uint32_t slot = task->slot, before = MODEL_NONE;
 
 	for (uint32_t s = t->ended_first; s != MODEL_NONE;
 	     before = s, s = task_table_slot(t, s)->next) {
@@ -290,7 +260,7 @@ void task_table_recycle(struct task_table *t, struct model_task *task)
 	if (!task_alive(task))
 		task_table_revive(t, task);
 	release(t, task);
-	blank(task, task->id);
+	blank(task, task->id, task->slot);
 }
 
 bool task_table_heat(struct task_table *t, struct model_task *task)

@@ -1,33 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/model/timer.h"
 
+static uint32_t hash(uint64_t task)
+{
+	return (uint32_t)(task * 0x9e3779b97f4a7c15ull >> 32) % TIMER_LOG;
+}
+
 void timer_log_fire(struct timer_log *log, const struct timer_fired *f)
 {
-	log->entry[log->written % TIMER_LOG] = *f;
-	log->written++;
-	if (log->written - log->read > TIMER_LOG)
-		log->read = log->written - TIMER_LOG;
+	uint64_t n = ++log->written, *last = &log->last[hash(f->task)];
+
+	log->entry[n % TIMER_LOG] = *f;
+	log->before[n % TIMER_LOG] = *last;
+	*last = n;
 }
 
 void timer_log_poll(struct timer_log *log, uint64_t task, uint64_t start_ns)
 {
-	for (uint64_t n = log->written; n > log->read; n--) {
-		struct timer_fired *f = &log->entry[(n - 1) % TIMER_LOG];
+	/* Those written over have the least numbers: the first of them ends the chain. */
+	for (uint64_t n = log->last[hash(task)]; n && log->written - n < TIMER_LOG;
+	     n = log->before[n % TIMER_LOG]) {
+		struct timer_fired *f = &log->entry[n % TIMER_LOG];
 
-		if (f->task == task && f->poll_ns == UINT64_MAX) {
-			f->poll_ns = start_ns;
+		if (f->task == task) {
+			if (f->poll_ns == UINT64_MAX)
+				f->poll_ns = start_ns;
 			return;
 		}
 	}
 }
 
-bool timer_log_next(struct timer_log *log, uint64_t before_ns, struct timer_fired *ret)
+bool timer_log_next(const struct timer_log *log, uint64_t *cursor, uint64_t before_ns,
+		    struct timer_fired *ret)
 {
-	struct timer_fired *f = &log->entry[log->read % TIMER_LOG];
+	const struct timer_fired *f;
 
-	if (log->read == log->written || (f->poll_ns == UINT64_MAX && f->fire_ns >= before_ns))
+	if (log->written - *cursor > TIMER_LOG)
+		*cursor = log->written - TIMER_LOG;
+	if (*cursor == log->written)
+		return false;
+	f = &log->entry[(*cursor + 1) % TIMER_LOG];
+	if (f->poll_ns == UINT64_MAX && f->fire_ns >= before_ns)
 		return false;
 	*ret = *f;
-	log->read++;
+	++*cursor;
 	return true;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Timers that fired, until the task they woke is polled: how late they were and when that had an effect. */
+/*
+ * Timers that fired, until the task they woke is polled: how late they were and when that had an effect. A ring; each
+ * reader keeps the number of the last one it has read.
+ */
 #ifndef WEFT_MODEL_TIMER_H
 #define WEFT_MODEL_TIMER_H
 
@@ -7,25 +10,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIMER_LOG 1024u
+#define TIMER_LOG 4096u
 
 struct timer_fired {
-	uint64_t task, timer;
-	uint32_t runtime;
+	uint64_t task,
+		timer;    /* task 0: no single timer, but a driver and what it had to wait for */
+	uint32_t runtime; /* 0 = not known */
+	uint32_t process;
 	int64_t deadline_ns;
 	uint64_t fire_ns,
 		poll_ns; /* poll_ns: start of the first poll after; UINT64_MAX = not seen */
 };
 
 struct timer_log {
-	struct timer_fired entry[TIMER_LOG]; /* [number % TIMER_LOG] */
-	uint64_t written, read;
+	struct timer_fired entry[TIMER_LOG]; /* [number % TIMER_LOG], numbers from 1 */
+	/* Tasks by hash: number of the last one, and of the one before each; 0 = none. */
+	uint64_t last[TIMER_LOG], before[TIMER_LOG];
+	uint64_t written;
 };
 
 void timer_log_fire(struct timer_log *log, const struct timer_fired *f);
 /* The task is polled: fills in the poll of its last timer. */
 void timer_log_poll(struct timer_log *log, uint64_t task, uint64_t start_ns);
-/* The next one that is settled: polled, or fired before `before_ns`. */
-bool timer_log_next(struct timer_log *log, uint64_t before_ns, struct timer_fired *ret);
+/* The one after *cursor, if it is settled: polled, or fired before `before_ns`. Moves *cursor on. */
+bool timer_log_next(const struct timer_log *log, uint64_t *cursor, uint64_t before_ns,
+		    struct timer_fired *ret);
 
 #endif

@@ -21,6 +21,7 @@ struct model_type {
 						* found: existed before */
 	uint64_t spawned, ended; /* seen to happen */
 	uint64_t bytes;          /* of all that were spawned, together */
+	uint32_t one_bytes;      /* of the one that was spawned or met by a walk last */
 	uint64_t polls, busy_ns, blocked_ns, runnable_ns, poll_max_ns;
 	struct hist poll_hist, delay_hist, life_hist;
 	struct model_type_sample history[MODEL_SECONDS]; /* [second % MODEL_SECONDS] */

@@ -11,7 +11,8 @@
  *       DELAY the distance to the delay that the last wake of the same task in this chunk explains
  *   so that what is absent costs nothing, and one byte names them all.
  *   Column ids: CHUNK_COL_TIME (ns since the event before, starting from the base; LATE events: ns back from there), CHUNK_COL_SHAPE,
- *   CHUNK_COL_TASK (index in the dictionary), CHUNK_COL(kind, field) the numbers of one field of one kind.
+ *   CHUNK_COL_TASK (index in the dictionary), CHUNK_COL(kind, field) the numbers of one field of one kind. CHUNK_COL_MARK, since
+ *   version 2 of the schema: for each CHUNK_MARK events in full the bytes of TIME that they take, and the ns they span.
  *
  * `tasks`: varint mode, hot, then `hot` ids by falling frequency, then the others as rising differences. mode 1: the
  *   TASK column holds zigzag differences of indices (ids that come and go), 0: indices (a steady set).
@@ -36,6 +37,8 @@
 #define CHUNK_COL_TIME         0
 #define CHUNK_COL_SHAPE        1
 #define CHUNK_COL_TASK         2
+#define CHUNK_COL_MARK         3
+#define CHUNK_MARK             64u /* events between two marks */
 #define CHUNK_COL(kind, field) ((unsigned)(kind)*CHUNK_FIELDS + (field) + 8)
 #define CHUNK_COLS             CHUNK_COL(WEFT_EV_KINDS, 0)
 
@@ -98,6 +101,9 @@ int chunk_writer_new(struct chunk_writer **ret);
 struct chunk_writer *chunk_writer_free(struct chunk_writer *w);
 /* -ENOSPC: full, close first. */
 int chunk_put(struct chunk_writer *w, const struct record *r);
+/* Puts records up to the first that is no column event, or with which the chunk would be too full. Returns how many;
+ * *ret_rc: as of chunk_put. */
+size_t chunk_put_run(struct chunk_writer *w, const struct record *r, size_t n, int *ret_rc);
 int chunk_put_flat(struct chunk_writer *w, const struct record *r);
 uint32_t chunk_count(const struct chunk_writer *w); /* column events so far */
 size_t chunk_flat_bytes(const struct chunk_writer *w);
@@ -105,8 +111,8 @@ bool chunk_empty(const struct chunk_writer *w);
 uint64_t chunk_start(const struct chunk_writer *w); /* UINT64_MAX while empty */
 /* Counts an event that is kept elsewhere (a definition). */
 void chunk_count_other(struct chunk_writer *w, uint32_t process, uint32_t kind);
-/* Tasks seen, in no order; valid until the chunk is closed. */
-const struct chunk_task *chunk_tasks(const struct chunk_writer *w, size_t *n);
+/* Tasks seen, in no order; valid until the chunk is closed. Their site may be filled in. */
+struct chunk_task *chunk_tasks(struct chunk_writer *w, size_t *n);
 /* Events by (process, kind): once, right before the chunk is closed, chunk_count_shapes adds those in columns. */
 void chunk_count_shapes(struct chunk_writer *w);
 const struct chunk_count *chunk_counts(const struct chunk_writer *w, size_t *n);
@@ -143,7 +149,16 @@ struct chunk_reader {
 	uint64_t event_t;  /* of the event before `next` */
 	uint64_t *wake;    /* last wake of each task; UINT64_MAX = none */
 	uint32_t *skipped; /* by shape: passed over since synced */
-	bool damaged;
+	bool damaged, any_late;
+	/* the walk over one task */
+	bool one;
+	uint64_t one_task, one_wake;
+	const uint8_t *shape_bytes;    /* NULL = shapes[] */
+	struct chunk_bytes dictionary; /* read when a record refers to another task */
+	uint32_t *hit;                 /* its events */
+	uint32_t nhits, next_hit, hit_room;
+	const uint8_t *marked_p; /* TIME at the last mark used, and the time there */
+	uint64_t marked_t;
 };
 
 void chunk_reader_init(struct chunk_reader *c);
@@ -158,9 +173,11 @@ bool chunk_read(struct chunk_reader *c, const struct chunk_bytes *tasks,
 
 /* Passes one event; time and task of it are in event_t and tasks[next - 1]. false = end or damaged. */
 bool chunk_step(struct chunk_reader *c);
-/* Passes events up to the next one of a task, by index in the dictionary; the same task, and no chunk_step, for the
- * whole walk. */
-bool chunk_step_task(struct chunk_reader *c, uint32_t task);
+/* For the events of one task only, number `index` of the dictionary: chunk_read_task in place of chunk_read,
+ * chunk_step_task in place of chunk_step. tasks[] is not filled. */
+bool chunk_read_task(struct chunk_reader *c, const struct chunk_bytes *tasks,
+		     const struct chunk_bytes *data, uint32_t index, uint64_t task);
+bool chunk_step_task(struct chunk_reader *c);
 /* The event last passed, in full. `ret_text`: malloc'd event of TASK_NAME and LABEL, else NULL. false = damaged. */
 bool chunk_record(struct chunk_reader *c, struct record *ret, struct weft_ev **ret_text);
 /* The numbers of a column, for scans; false = not there. */

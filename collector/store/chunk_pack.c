@@ -10,6 +10,7 @@
 #define HOT       120 /* at most so many ids in front: their index is one byte */
 #define HOT_LEAST 4   /* and only those that occur as often */
 #define RADIX     11
+#define SAMPLE    1024u /* events looked at to tell which way to write the tasks is shorter */
 
 /* Room that stays: blobs of this size would come from and go back to the kernel each time. */
 static int scratch_room(struct chunk_writer *w, size_t bytes)
@@ -103,14 +104,14 @@ static uint32_t index_tasks(struct chunk_writer *w, struct chunk_blobs *ret)
 	return hot;
 }
 
-/* Whether differences of indices take less room than the indices. */
+/* Whether differences of indices take less room than the indices, as far as the first events show. */
 static bool differences_win(const struct chunk_writer *w)
 {
 	uint32_t plain = 0, diff = 0, before = 0;
 
 	if (w->ntasks <= 128)
 		return false;
-	for (uint32_t i = 0; i < w->n; i++) {
+	for (uint32_t i = 0; i < w->n && i < SAMPLE; i++) {
 		uint32_t at = w->index[w->tasks[i]];
 
 		plain += at >= 128;
@@ -149,10 +150,12 @@ static uint8_t *put_task_column(const struct chunk_writer *w, bool differences, 
 {
 	uint32_t before = 0;
 
-	for (uint32_t i = 0; i < w->n; i++) {
+	for (uint32_t i = 0; i < w->n && !differences; i++)
+		p = varint_put_small(p, w->index[w->tasks[i]]);
+	for (uint32_t i = 0; i < w->n && differences; i++) {
 		uint32_t at = w->index[w->tasks[i]];
 
-		p = varint_put(p, differences ? varint_zigzag((int32_t)(at - before)) : at);
+		p = varint_put_small(p, (uint32_t)varint_zigzag((int32_t)(at - before)));
 		before = at;
 	}
 	return p;
@@ -165,7 +168,7 @@ static uint8_t *put_references(const struct chunk_writer *w, const struct chunk_
 		uint16_t local;
 
 		memcpy(&local, s->at + i, 2);
-		p = varint_put(p, w->index[local]);
+		p = varint_put_small(p, w->index[local]);
 	}
 	return p;
 }
@@ -216,6 +219,19 @@ static uint8_t *put_shapes(struct chunk_writer *w, const uint32_t *rank, uint8_t
 	return p;
 }
 
+/* One byte each when there are few, in the order in which they came. */
+static uint8_t *put_shape_column(const struct chunk_writer *w, const uint32_t *rank, uint8_t *p)
+{
+	if (w->nshapes <= 128) {
+		for (uint32_t i = 0; i < w->n; i++)
+			p[i] = (uint8_t)w->shapes[i];
+		return p + w->n;
+	}
+	for (uint32_t i = 0; i < w->n; i++)
+		p = varint_put_small(p, rank[w->shapes[i]]);
+	return p;
+}
+
 /* Columns into `p`, their ids and lengths into `dir`; *ret_columns = how many. */
 static uint8_t *put_columns(struct chunk_writer *w, const uint32_t *rank, bool differences,
 			    uint8_t *p, uint8_t **dir, uint32_t *ret_columns)
@@ -226,10 +242,12 @@ static uint8_t *put_columns(struct chunk_writer *w, const uint32_t *rank, bool d
 		const struct chunk_stream *s = c == CHUNK_COL_TIME ? &w->time : &w->column[c];
 
 		if (c == CHUNK_COL_SHAPE) {
-			for (uint32_t i = 0; i < w->n; i++)
-				p = varint_put(p, rank[w->shapes[i]]);
+			p = put_shape_column(w, rank, p);
 		} else if (c == CHUNK_COL_TASK) {
 			p = put_task_column(w, differences, p);
+		} else if (c == CHUNK_COL_MARK && w->marks_used) {
+			memcpy(p, w->marks, w->marks_used);
+			p += w->marks_used;
 		} else if (!s->used) {
 			continue;
 		} else if (s->references) {
@@ -247,7 +265,7 @@ static uint8_t *put_columns(struct chunk_writer *w, const uint32_t *rank, bool d
 
 static size_t columns_room(const struct chunk_writer *w)
 {
-	size_t room = w->time.used + (size_t)w->n * 6 + VARINT_ROOM;
+	size_t room = w->time.used + w->marks_used + (size_t)w->n * 6 + VARINT_ROOM;
 
 	for (unsigned c = 0; c < CHUNK_COLS; c++)
 		room += w->column[c].used * (w->column[c].references ? 2 : 1);

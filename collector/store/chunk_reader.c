@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "collector/store/chunk.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/chunk_reader_internal.h"
 #include "collector/store/varint.h"
 
 #define EXTRA      4
@@ -25,11 +24,11 @@ void chunk_reader_done(struct chunk_reader *c)
 	free(c->wake);
 	free(c->shapes);
 	free(c->tasks);
+	free(c->hit);
 	chunk_reader_init(c);
 }
 
-/* Grows an array of the reader; *at is kept on failure. */
-static bool room(void *at, uint32_t n, size_t each)
+bool chunk_reader_room(void *at, uint32_t n, size_t each)
 {
 	void *old, *new;
 
@@ -83,7 +82,8 @@ bool chunk_read_tasks(struct chunk_reader *c, const struct chunk_bytes *tasks)
 	if (tasks->bytes > c->task_room) {
 		uint32_t n = tasks->bytes < MAX_TASKS ? (uint32_t)tasks->bytes : MAX_TASKS;
 
-		if (!room(&c->task, n, sizeof(*c->task)) || !room(&c->wake, n, sizeof(*c->wake)))
+		if (!chunk_reader_room(&c->task, n, sizeof(*c->task)) ||
+		    !chunk_reader_room(&c->wake, n, sizeof(*c->wake)))
 			return false;
 		c->task_room = n;
 	}
@@ -142,14 +142,15 @@ static const uint8_t *get_shape(const uint8_t *p, const uint8_t *end, struct chu
 static const uint8_t *get_shapes(struct chunk_reader *c, const uint8_t *p, const uint8_t *end)
 {
 	if (c->nshapes > c->shape_room) {
-		if (!room(&c->shape, c->nshapes, sizeof(*c->shape)) ||
-		    !room(&c->skipped, c->nshapes, sizeof(*c->skipped)))
+		if (!chunk_reader_room(&c->shape, c->nshapes, sizeof(*c->shape)) ||
+		    !chunk_reader_room(&c->skipped, c->nshapes, sizeof(*c->skipped)))
 			return NULL;
 		c->shape_room = c->nshapes;
 	}
 	for (uint32_t i = 0; p && i < c->nshapes; i++) {
 		p = get_shape(p, end, &c->shape[i]);
 		c->skipped[i] = 0;
+		c->any_late |= c->shape[i].flags & RECORD_LATE;
 	}
 	return p;
 }
@@ -217,14 +218,15 @@ static bool get_task_indices(struct chunk_reader *c, const struct chunk_bytes *t
 	return true;
 }
 
-bool chunk_read(struct chunk_reader *c, const struct chunk_bytes *tasks,
-		const struct chunk_bytes *data)
+bool chunk_read_head(struct chunk_reader *c, const struct chunk_bytes *data)
 {
+	const struct chunk_column *col;
 	const uint8_t *p = data->at, *end = p + data->bytes;
 
 	c->n = c->next = c->synced = 0;
-	c->damaged = false;
-	if (!p || !chunk_read_tasks(c, tasks))
+	c->damaged = c->any_late = false;
+	c->shape_bytes = NULL;
+	if (!p)
 		return false;
 	p = varint_get(p, end, &c->base);
 	p = varint_get_u32(p, end, MAX_EVENTS, &c->n);
@@ -232,17 +234,30 @@ bool chunk_read(struct chunk_reader *c, const struct chunk_bytes *tasks,
 	if (!p || c->base > INT64_MAX)
 		return false;
 	if (c->n > c->event_room) {
-		if (!room(&c->shapes, c->n, sizeof(*c->shapes)) ||
-		    !room(&c->tasks, c->n, sizeof(*c->tasks)))
+		if (!chunk_reader_room(&c->shapes, c->n, sizeof(*c->shapes)) ||
+		    !chunk_reader_room(&c->tasks, c->n, sizeof(*c->tasks)))
 			return false;
 		c->event_room = c->n;
 	}
 	p = get_shapes(c, p, end);
-	if (!p || !get_columns(c, p, end) || !get_shape_indices(c) || !get_task_indices(c, tasks))
+	if (!p || !get_columns(c, p, end))
+		return false;
+	c->now = c->event_t = c->marked_t = c->base;
+	c->marked_p = c->column[CHUNK_COL_TIME].p;
+	col = &c->column[CHUNK_COL_SHAPE];
+	if (c->one && c->nshapes <= 128 && col->p && (size_t)(col->end - col->p) == c->n)
+		c->shape_bytes = col->p;
+	return c->shape_bytes || get_shape_indices(c);
+}
+
+bool chunk_read(struct chunk_reader *c, const struct chunk_bytes *tasks,
+		const struct chunk_bytes *data)
+{
+	c->one = false;
+	if (!chunk_read_tasks(c, tasks) || !chunk_read_head(c, data) || !get_task_indices(c, tasks))
 		return false;
 	for (uint32_t i = 0; i < c->ntasks; i++)
 		c->wake[i] = NEVER;
-	c->now = c->event_t = c->base;
 	return true;
 }
 
@@ -266,7 +281,7 @@ static void learn_wake(struct chunk_reader *c)
 		c->wake[c->tasks[c->next - 1]] = c->event_t;
 }
 
-static inline bool pass_event(struct chunk_reader *c)
+bool chunk_pass_event(struct chunk_reader *c)
 {
 	struct chunk_column *time = &c->column[CHUNK_COL_TIME];
 	uint64_t v;
@@ -276,7 +291,7 @@ static inline bool pass_event(struct chunk_reader *c)
 		c->damaged = true;
 		return false;
 	}
-	if (c->shape[c->shapes[c->next++]].flags & RECORD_LATE)
+	if (c->shape[chunk_shape_at(c, c->next++)].flags & RECORD_LATE)
 		c->event_t = c->now - (uint64_t)varint_unzigzag(v);
 	else
 		c->event_t = c->now += v;
@@ -287,34 +302,7 @@ static inline bool pass_event(struct chunk_reader *c)
 bool chunk_step(struct chunk_reader *c)
 {
 	learn_wake(c);
-	return c->next != c->n && !c->damaged && pass_event(c);
-}
-
-/* The walk in locals: most events are passed over. */
-bool chunk_step_task(struct chunk_reader *c, uint32_t task)
-{
-	struct chunk_column *time = &c->column[CHUNK_COL_TIME];
-	const uint8_t *p = time->p;
-	uint64_t now = c->now, v;
-	uint32_t i = c->next;
-
-	learn_wake(c);
-	if (c->damaged)
-		return false;
-	for (; p && i < c->n && c->tasks[i] != task; i++) {
-		p = varint_get(p, time->end, &v);
-		if (p && !(c->shape[c->shapes[i]].flags & RECORD_LATE))
-			now += v;
-		else if (p && now - (uint64_t)varint_unzigzag(v) > INT64_MAX)
-			p = NULL;
-		if (now > INT64_MAX)
-			p = NULL;
-	}
-	c->damaged = !p && c->next < c->n;
-	time->p = p;
-	c->now = now;
-	c->next = i;
-	return i < c->n && !c->damaged && pass_event(c);
+	return c->next != c->n && !c->damaged && chunk_pass_event(c);
 }
 
 static bool column_of(const struct chunk_shape *s, unsigned field)
@@ -360,22 +348,37 @@ static bool skip_shape(struct chunk_reader *c, const struct chunk_shape *s, uint
 	return true;
 }
 
+/* Passes the columns over events by shape. */
+static void skip_far(struct chunk_reader *c, uint32_t to)
+{
+	uint32_t other[256] = { 0 }, *skipped = c->shape_bytes ? other : c->skipped;
+
+	if (c->shape_bytes)
+		for (uint32_t i = c->synced; i < to; i++)
+			other[c->shape_bytes[i]]++;
+	else
+		for (uint32_t i = c->synced; i < to; i++)
+			skipped[c->shapes[i]]++;
+	for (uint32_t i = 0; i < c->nshapes; i++) {
+		if (skipped[i] && !skip_shape(c, &c->shape[i], skipped[i]))
+			c->damaged = true;
+		skipped[i] = 0;
+	}
+}
+
 /* Brings the columns up to the event last passed: one by one when near, by shape when far. */
 static bool sync_columns(struct chunk_reader *c)
 {
 	uint32_t to = c->next - 1;
 
 	if (to - c->synced > 64) {
-		for (uint32_t i = c->synced; i < to; i++)
-			c->skipped[c->shapes[i]]++;
-		for (uint32_t i = 0; i < c->nshapes; i++) {
-			if (c->skipped[i] && !skip_shape(c, &c->shape[i], c->skipped[i]))
-				c->damaged = true;
-			c->skipped[i] = 0;
-		}
+		skip_far(c, to);
 	} else {
-		for (uint32_t i = c->synced; i < to && !c->damaged; i++)
-			c->damaged = !skip_shape(c, &c->shape[c->shapes[i]], 1);
+		for (uint32_t i = c->synced; i < to && !c->damaged; i++) {
+			unsigned shape = chunk_shape_at(c, i);
+
+			c->damaged = shape >= c->nshapes || !skip_shape(c, &c->shape[shape], 1);
+		}
 	}
 	c->synced = c->next;
 	return !c->damaged;
@@ -394,7 +397,7 @@ static bool get_field(struct chunk_reader *c, const struct chunk_shape *s, unsig
 		      const struct record *r, uint64_t *ret)
 {
 	unsigned class = chunk_fields[s->kind][f];
-	uint64_t v, wake = c->wake[c->tasks[c->next - 1]];
+	uint64_t v, wake = c->one ? c->one_wake : c->wake[c->tasks[c->next - 1]];
 
 	*ret = 0;
 	if (class == CHUNK_NONE || (class != CHUNK_SHAPE && s->how[f] == CHUNK_ZERO))
@@ -410,6 +413,8 @@ static bool get_field(struct chunk_reader *c, const struct chunk_shape *s, unsig
 	if (!get_number(c, s, f, &v))
 		return false;
 	if (class == CHUNK_TASK) {
+		if (c->one && !c->ntasks && !chunk_read_tasks(c, &c->dictionary))
+			return false;
 		if (v >= c->ntasks)
 			return false;
 		v = c->task[v];
@@ -494,9 +499,9 @@ static bool get_extra(struct chunk_reader *c, const struct chunk_shape *s, const
 
 bool chunk_record(struct chunk_reader *c, struct record *ret, struct weft_ev **ret_text)
 {
-	const struct chunk_shape *s = &c->shape[c->shapes[c->next - 1]];
+	const struct chunk_shape *s = &c->shape[chunk_shape_at(c, c->next - 1)];
 	struct record r = { .t_ns = c->event_t,
-			    .task = c->task[c->tasks[c->next - 1]],
+			    .task = c->one ? c->one_task : c->task[c->tasks[c->next - 1]],
 			    .process = s->process,
 			    .kind = s->kind,
 			    .lane = s->lane,

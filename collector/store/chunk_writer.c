@@ -4,16 +4,19 @@
 #include <string.h>
 
 #include "collector/store/chunk_internal.h"
+#include "collector/store/poll_bucket.h"
 #include "collector/store/varint.h"
 
 #define EXTRA 4 /* field number of what OFFCPU has besides a..d, and of texts */
+#define AHEAD 8 /* records whose place in the task table is fetched in advance */
 
 int chunk_writer_new(struct chunk_writer **ret)
 {
-	struct chunk_writer *w = calloc(1, sizeof(*w));
+	struct chunk_writer *w = aligned_alloc(_Alignof(struct chunk_writer), sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
+	memset(w, 0, sizeof(*w));
 	if (chunk_stream_room(&w->time, CHUNK_ROOM * VARINT_ROOM)) {
 		chunk_writer_free(w);
 		return -ENOMEM;
@@ -72,7 +75,7 @@ uint64_t chunk_start(const struct chunk_writer *w)
 	return chunk_empty(w) ? UINT64_MAX : w->t0;
 }
 
-const struct chunk_task *chunk_tasks(const struct chunk_writer *w, size_t *n)
+struct chunk_task *chunk_tasks(struct chunk_writer *w, size_t *n)
 {
 	*n = w->ntasks;
 	return w->task;
@@ -89,9 +92,9 @@ static void begin(struct chunk_writer *w, uint64_t t_ns)
 	w->t0 = w->t1 = w->now = t_ns;
 }
 
-static void extend(struct chunk_writer *w, uint64_t t_ns)
+static inline void extend(struct chunk_writer *w, uint64_t t_ns)
 {
-	if (chunk_empty(w))
+	if (!w->n && chunk_empty(w))
 		begin(w, t_ns);
 	if (t_ns < w->t0)
 		w->low = w->low && w->low < t_ns ? w->low : t_ns + 1;
@@ -186,7 +189,7 @@ static inline int put_number(struct chunk_writer *w, unsigned column, uint64_t v
 	return 0;
 }
 
-static int put_reference(struct chunk_writer *w, unsigned column, uint64_t task)
+static inline int put_reference(struct chunk_writer *w, unsigned column, uint64_t task)
 {
 	struct chunk_stream *s = &w->column[column];
 	uint16_t local = (uint16_t)local_task(w, task);
@@ -199,8 +202,8 @@ static int put_reference(struct chunk_writer *w, unsigned column, uint64_t task)
 	return 0;
 }
 
-static enum chunk_how how_of(unsigned class, uint64_t v, const struct record *r,
-			     const struct chunk_task *t)
+static inline enum chunk_how how_of(unsigned class, uint64_t v, const struct record *r,
+				    const struct chunk_task *t)
 {
 	if (!v)
 		return CHUNK_ZERO;
@@ -273,8 +276,20 @@ static inline void learn_poll(struct chunk_task *t, const struct record *r)
 	t->busy_ns += dur;
 	if (dur > t->poll_max_ns)
 		t->poll_max_ns = dur;
-	t->blocked_us += (uint32_t)(r->d >> 32);
-	t->runnable_us += (uint32_t)r->d;
+	if (r->d) {
+		t->blocked_us += (uint32_t)(r->d >> 32);
+		t->runnable_us += (uint32_t)r->d;
+	}
+}
+
+static inline void learn_wake(struct chunk_task *t, const struct record *r, bool late)
+{
+	t->wakes++;
+	t->self_wakes = (uint16_t)(t->self_wakes + (r->a == r->task));
+	if (r->c && !late) {
+		t->wake_ns = r->t_ns;
+		t->wake_known = true;
+	}
 }
 
 static inline void learn(struct chunk_task *t, const struct record *r, bool late)
@@ -285,12 +300,7 @@ static inline void learn(struct chunk_task *t, const struct record *r, bool late
 		learn_poll(t, r);
 		break;
 	case WEFT_K_TASK_WAKE:
-		t->wakes++;
-		t->self_wakes = (uint16_t)(t->self_wakes + (r->a == r->task));
-		if (r->c && !late) {
-			t->wake_ns = r->t_ns;
-			t->wake_known = true;
-		}
+		learn_wake(t, r, late);
 		break;
 	case WEFT_K_TASK_SPAWN:
 		t->spawned = true;
@@ -308,7 +318,36 @@ static inline void learn(struct chunk_task *t, const struct record *r, bool late
 	}
 }
 
-int chunk_put(struct chunk_writer *w, const struct record *r)
+static inline void put_time(struct chunk_writer *w, const struct record *r, bool late)
+{
+	uint64_t gap = late ? varint_zigzag((int64_t)(w->now - r->t_ns)) : r->t_ns - w->now;
+
+	w->time.used = (size_t)(varint_put(w->time.at + w->time.used, gap) - w->time.at);
+	if (!late)
+		w->now = r->t_ns;
+}
+
+static __attribute__((noinline)) void put_mark(struct chunk_writer *w)
+{
+	uint8_t *p = varint_put(w->marks + w->marks_used, w->time.used - w->marked_used);
+
+	p = varint_put(p, w->now - (w->marks_used ? w->marked_t : w->t0));
+	w->marks_used = (size_t)(p - w->marks);
+	w->marked_used = w->time.used;
+	w->marked_t = w->now;
+}
+
+static inline void put_indices(struct chunk_writer *w, uint32_t shape, uint32_t local)
+{
+	w->shapes[w->n] = (uint16_t)shape;
+	w->tasks[w->n++] = (uint16_t)local;
+	if (w->n % CHUNK_MARK == 0)
+		put_mark(w);
+}
+
+/* Any kind. */
+static __attribute__((noinline)) int put_any(struct chunk_writer *w, const struct record *r,
+					     uint32_t local, bool late)
 {
 	const uint64_t v[4] = { r->a, r->b, r->c, r->d };
 	struct chunk_shape s = { .kind = (uint8_t)r->kind,
@@ -316,32 +355,160 @@ int chunk_put(struct chunk_writer *w, const struct record *r)
 				 .lane = r->lane,
 				 .process = r->process,
 				 .tid = r->tid };
-	uint64_t gap;
-	uint32_t local;
-	bool late;
 	int rc = 0;
 
-	if (w->n == CHUNK_ROOM)
-		return -ENOSPC;
-	extend(w, r->t_ns);
-	late = r->flags & RECORD_LATE || r->t_ns < w->now;
 	if (late)
 		s.flags |= RECORD_LATE;
-	local = local_task(w, r->task);
 	for (unsigned f = 0; f < 4; f++)
 		rc |= put_field(w, r, f, v[f], &s, &w->task[local]);
 	if (chunk_has_text(r->kind) || r->kind == WEFT_EV_OFFCPU)
 		rc |= put_extra(w, r);
 	if (rc)
 		return -ENOMEM;
-	gap = late ? varint_zigzag((int64_t)(w->now - r->t_ns)) : r->t_ns - w->now;
-	w->time.used = (size_t)(varint_put(w->time.at + w->time.used, gap) - w->time.at);
-	if (!late)
-		w->now = r->t_ns;
-	w->shapes[w->n] = (uint16_t)local_shape(w, &s);
-	w->tasks[w->n++] = (uint16_t)local;
+	put_time(w, r, late);
+	if (r->kind == WEFT_K_TASK_POLL)
+		w->buckets[w->n] = (uint16_t)poll_bucket(r->a);
+	put_indices(w, local_shape(w, &s), local);
 	learn(&w->task[local], r, late);
 	return 0;
+}
+
+/* ---- polls and wakes, which are nearly all: the same without looking at each field's class ---- */
+
+/* The fields behind one another that all events of a shape share: two words. */
+_Static_assert(offsetof(struct record, flags) == offsetof(struct record, process) + 8 &&
+		       offsetof(struct record, kind) == offsetof(struct record, process) + 4 &&
+		       offsetof(struct record, tid) == offsetof(struct record, process) + 12,
+	       "read as two words");
+
+static __attribute__((noinline)) uint32_t make_memo(struct chunk_writer *w, const struct record *r,
+						    bool late, unsigned how,
+						    struct shape_memo *memo)
+{
+	struct chunk_shape s = { .kind = (uint8_t)r->kind,
+				 .flags = (uint8_t)(r->flags | (late ? RECORD_LATE : 0)),
+				 .lane = r->lane,
+				 .process = r->process,
+				 .tid = r->tid };
+
+	for (unsigned f = 0; f < 4; f++)
+		s.how[f] = how >> 2 * f & 3;
+	if (r->kind == WEFT_K_TASK_WAKE)
+		s.value[1] = r->b;
+	s.value[2] = r->c;
+	memo->shape = local_shape(w, &s);
+	return memo->shape;
+}
+
+/* `low`: the values that are part of the shape, in 16 bits. The record's flags fit 8 bits and there is no pad. */
+static inline uint32_t memo_shape(struct chunk_writer *w, const struct record *r, bool late,
+				  unsigned how, unsigned low)
+{
+	struct shape_memo *memo;
+	uint64_t what, who;
+
+	memcpy(&what, &r->process, 8);
+	memcpy(&who, &r->flags, 8);
+	who |= (uint64_t)late | how << 8 | (uint64_t)low << 16;
+	memo = &w->memo[hash(what ^ who << 7, 10)];
+	_Static_assert(MEMOS == 1 << 10, "bits of the hash");
+	if (memo->what == what && memo->who == who)
+		return memo->shape;
+	memo->what = what;
+	memo->who = who;
+	return make_memo(w, r, late, how, memo);
+}
+
+static inline bool plain(const struct record *r)
+{
+	return r->flags <= UINT8_MAX && !r->pad;
+}
+
+static inline enum chunk_how how_number(uint64_t v)
+{
+	return !v ? CHUNK_ZERO : v == UINT64_MAX ? CHUNK_ONES : CHUNK_VALUE;
+}
+
+static inline int put_poll(struct chunk_writer *w, const struct record *r, uint32_t local,
+			   bool late)
+{
+	struct chunk_task *t = &w->task[local];
+	unsigned dur = how_number(r->a), delay = how_of(CHUNK_DELAY, r->b, r, t),
+		 split = how_number(r->d);
+	uint64_t v = r->b;
+	int rc = 0;
+
+	if (dur == CHUNK_VALUE)
+		rc |= put_number(w, CHUNK_COL(WEFT_K_TASK_POLL, 0), r->a);
+	if (delay == CHUNK_DERIVED)
+		v = varint_zigzag((int64_t)(v - (r->t_ns - r->a - t->wake_ns)));
+	if (delay >= CHUNK_VALUE)
+		rc |= put_number(w, CHUNK_COL(WEFT_K_TASK_POLL, 1), v);
+	if (split == CHUNK_VALUE)
+		rc |= put_number(w, CHUNK_COL(WEFT_K_TASK_POLL, 3), r->d);
+	if (rc)
+		return rc;
+	put_time(w, r, late);
+	w->buckets[w->n] = (uint16_t)poll_bucket(r->a);
+	put_indices(w,
+		    memo_shape(w, r, late, dur | delay << 2 | split << 6, (unsigned)r->c & 0xffff),
+		    local);
+	t->count++;
+	learn_poll(t, r);
+	return 0;
+}
+
+static inline int put_wake(struct chunk_writer *w, const struct record *r, uint32_t local,
+			   bool late)
+{
+	unsigned by = !r->a ? CHUNK_ZERO : r->a == r->task ? CHUNK_DERIVED : CHUNK_VALUE;
+
+	if (by == CHUNK_VALUE && put_reference(w, CHUNK_COL(WEFT_K_TASK_WAKE, 0), r->a))
+		return -ENOMEM;
+	put_time(w, r, late);
+	put_indices(w, memo_shape(w, r, late, by, (unsigned)(r->b << 8 | r->c)), local);
+	w->task[local].count++;
+	learn_wake(&w->task[local], r, late);
+	return 0;
+}
+
+static inline int put_one(struct chunk_writer *w, const struct record *r)
+{
+	uint32_t local;
+	bool late;
+
+	if (w->n == CHUNK_ROOM)
+		return -ENOSPC;
+	extend(w, r->t_ns);
+	late = (r->flags & RECORD_LATE) | (r->t_ns < w->now);
+	local = local_task(w, r->task);
+	if (r->kind == WEFT_K_TASK_POLL && r->c <= UINT16_MAX && plain(r))
+		return put_poll(w, r, local, late);
+	if (r->kind == WEFT_K_TASK_WAKE && (r->b | r->c) <= UINT8_MAX && plain(r))
+		return put_wake(w, r, local, late);
+	return put_any(w, r, local, late);
+}
+
+int chunk_put(struct chunk_writer *w, const struct record *r)
+{
+	return put_one(w, r);
+}
+
+size_t chunk_put_run(struct chunk_writer *w, const struct record *r, size_t n, int *ret_rc)
+{
+	int rc = 0;
+	size_t i;
+
+	for (i = 0; i < n && !rc; i++) {
+		if (i + AHEAD < n)
+			__builtin_prefetch(&w->task_slot[hash(r[i + AHEAD].task, TASK_BITS)]);
+		if (r[i].kind != WEFT_K_TASK_POLL && r[i].kind != WEFT_K_TASK_WAKE &&
+		    !chunk_is_column(r[i].kind))
+			break;
+		rc = put_one(w, &r[i]);
+	}
+	*ret_rc = rc;
+	return rc ? i - 1 : i;
 }
 
 int chunk_put_flat(struct chunk_writer *w, const struct record *r)
@@ -379,9 +546,11 @@ void chunk_restart(struct chunk_writer *w)
 {
 	memset(w->task_slot, 0, sizeof(w->task_slot));
 	memset(w->shape_slot, 0, sizeof(w->shape_slot));
+	memset(w->memo, 0, sizeof(w->memo));
 	for (unsigned i = 0; i < CHUNK_COLS; i++)
 		w->column[i].used = 0;
 	w->time.used = w->flat.used = 0;
 	w->n = w->ntasks = w->nshapes = w->ncounts = w->nflat = w->flat_pos = 0;
 	w->low = 0;
+	w->marks_used = w->marked_used = 0;
 }

@@ -7,6 +7,7 @@
 
 #define AHEAD     16 /* tasks looked up in advance: the table is larger than the caches */
 #define MAX_SITES 8192
+#define MAX_GONE  64
 
 /* One task in the second in hand. */
 struct entry {
@@ -17,7 +18,15 @@ struct entry {
 	bool ended, active;
 };
 
+struct gone {
+	uint64_t task;
+	uint32_t site;
+};
+
 struct rollup {
+	struct gone gone[MAX_GONE],
+		going[MAX_GONE]; /* ended in the chunk before and in this one: the last so many */
+	size_t ngone, ngoing;
 	struct entry *at; /* dense: the next second reuses what stays */
 	uint32_t *slot;   /* number of an entry + 1, by hash; 0 = free */
 	size_t n, room;
@@ -161,6 +170,20 @@ static struct rollup_sum sum_of(const struct chunk_task *t)
 				    t->runnable_us * 1000ull };
 }
 
+/* A task that was gone by the end of the chunk before: the record of its last poll may come after that of its end. */
+static uint32_t site_of_gone(const struct rollup *r, uint64_t task)
+{
+	for (size_t i = 0; i < r->ngone; i++)
+		if (r->gone[i].task == task)
+			return r->gone[i].site;
+	return 0;
+}
+
+static void keep_gone(struct rollup *r, const struct chunk_task *t)
+{
+	r->going[r->ngoing++ % MAX_GONE] = (struct gone){ t->task, t->site };
+}
+
 static void add_short(struct rollup *r, const struct chunk_task *t)
 {
 	struct rollup_sum sum = sum_of(t);
@@ -172,9 +195,10 @@ static void add_short(struct rollup *r, const struct chunk_task *t)
 	add_sum(&s->sum, &sum);
 	s->spawned++;
 	s->ended += t->life_ns;
+	keep_gone(r, t);
 }
 
-static void add_task(struct rollup *r, const struct chunk_task *t)
+static void add_task(struct rollup *r, struct chunk_task *t)
 {
 	struct rollup_sum none = { 0 };
 	struct entry *e = entry_of(r, t->task);
@@ -183,6 +207,11 @@ static void add_task(struct rollup *r, const struct chunk_task *t)
 		return;
 	if (t->spawned)
 		e->site = t->site;
+	else if (!e->site)
+		e->site = site_of_gone(r, t->task);
+	t->site = e->site;
+	if (t->ended)
+		keep_gone(r, t);
 	e->active |= t->polls || t->wakes;
 	e->ended |= t->ended;
 	e->polls += t->polls;
@@ -265,7 +294,7 @@ static void look_ahead(const struct rollup *r, const struct chunk_task *tasks, s
 		__builtin_prefetch(&r->at[slot - 1], 1);
 }
 
-void rollup_add(struct rollup *r, uint64_t second, const struct chunk_task *tasks, size_t n,
+void rollup_add(struct rollup *r, uint64_t second, struct chunk_task *tasks, size_t n,
 		const struct rollup_sink *sink)
 {
 	if (r->begun && second != r->second)
@@ -273,7 +302,7 @@ void rollup_add(struct rollup *r, uint64_t second, const struct chunk_task *task
 	r->second = second;
 	r->begun = true;
 	for (size_t i = 0; i < n; i++) {
-		const struct chunk_task *t = &tasks[i];
+		struct chunk_task *t = &tasks[i];
 
 		look_ahead(r, tasks, i, n);
 		if (!t->task)
@@ -283,4 +312,7 @@ void rollup_add(struct rollup *r, uint64_t second, const struct chunk_task *task
 		else if (t->count)
 			add_task(r, t);
 	}
+	r->ngone = r->ngoing < MAX_GONE ? r->ngoing : MAX_GONE;
+	memcpy(r->gone, r->going, r->ngone * sizeof(r->gone[0]));
+	r->ngoing = 0;
 }

@@ -33,8 +33,9 @@ struct rollup_sink {
 
 int rollup_new(struct rollup **ret);
 struct rollup *rollup_free(struct rollup *r);
-/* The tasks of a chunk that is about to be closed. Gives out the second before when a new one begins. */
-void rollup_add(struct rollup *r, uint64_t second, const struct chunk_task *tasks, size_t n,
+/* The tasks of a chunk that is about to be closed; fills in where those were spawned that were not in this chunk. Gives out
+ * the second before when a new one begins. */
+void rollup_add(struct rollup *r, uint64_t second, struct chunk_task *tasks, size_t n,
 		const struct rollup_sink *sink);
 /* Where a task was spawned, told by a snapshot. */
 void rollup_place(struct rollup *r, uint64_t task, uint32_t site);

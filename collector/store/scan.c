@@ -11,13 +11,16 @@ int scan_chunks(sqlite3 *db, const struct scan_range *range, sqlite3_stmt **ret)
 {
 	int rc = sqlite3_prepare_v2(
 		db,
-		"SELECT codec, tasks, data, flat, t0, t1 FROM chunk WHERE t1 >= ?1 AND t0 <= ?2 ORDER BY chunk",
+		"SELECT codec, tasks, data, flat, t0, t1 FROM chunk WHERE t1 >= ?1 AND t0 <= ?2"
+		" AND chunk BETWEEN ?3 AND ?4 ORDER BY chunk",
 		-1, ret, NULL);
 
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(*ret, 1, range->t0 > INT64_MAX ? INT64_MAX : (sqlite3_int64)range->t0);
 	sqlite3_bind_int64(*ret, 2, range->t1 > INT64_MAX ? INT64_MAX : (sqlite3_int64)range->t1);
+	sqlite3_bind_int64(*ret, 3, 0);
+	sqlite3_bind_int64(*ret, 4, INT64_MAX);
 	return SQLITE_OK;
 }
 
@@ -200,7 +203,7 @@ static void short_event(struct scan_short *to, const struct record *r)
 		break;
 	case WEFT_K_TASK_END:
 		to->end_ns = r->t_ns;
-		to->reason = (uint32_t)r->b;
+		to->reason = (uint32_t)(r->b & 0xff);
 		break;
 	default:
 		break;

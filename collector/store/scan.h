@@ -33,15 +33,14 @@ struct scan_tasks {
 int scan_tasks(sqlite3 *db, const struct scan_range *range, struct scan_tasks *ret);
 void scan_tasks_free(struct scan_tasks *s);
 
-/* ---- polls by type: log-linear buckets, 16 to a factor of two (at most 6 % wide) ---- */
+/* ---- polls by type, from the sums in the file as far as they go, else from the chunks ---- */
 
-#define SCAN_BUCKETS 1024
 struct scan_type {
 	uint32_t process;
 	int64_t type;          /* of type_row, -1 = none */
 	char *name, *location; /* owned; NULL = not known */
 	uint64_t polls, busy_ns, max_ns;
-	uint32_t *bucket; /* SCAN_BUCKETS, NULL = no polls */
+	uint64_t *bucket; /* POLL_BUCKETS (poll_bucket.h), NULL = no polls */
 };
 struct scan_types {
 	struct scan_type *at;
@@ -50,8 +49,6 @@ struct scan_types {
 };
 int scan_types(sqlite3 *db, const struct scan_range *range, struct scan_types *ret);
 void scan_types_free(struct scan_types *s);
-unsigned scan_bucket(uint64_t ns);
-uint64_t scan_bucket_low(unsigned bucket);
 /* Smallest bound such that at least `share` of the polls are within it, never above the greatest seen. */
 uint64_t scan_quantile(const struct scan_type *t, double share);
 
@@ -75,7 +72,7 @@ void scan_shorts_close(struct scan_shorts *s);
 
 /* ---- for the passes ---- */
 
-/* SELECT codec, tasks, data, flat of the chunks in the range. */
+/* SELECT codec, tasks, data, flat, t0, t1 of the chunks in the range; numbers ?3 to ?4, at first all. */
 int scan_chunks(sqlite3 *db, const struct scan_range *range, sqlite3_stmt **ret);
 /* Opens the chunk of the row; false = damaged. */
 bool scan_open(sqlite3_stmt *chunks, struct chunk_reader *r);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/store/scan.h"
+#include "collector/store/poll_bucket.h"
+#include "collector/store/scan_sums.h"
 #include "collector/store/varint.h"
 
 #define PAGE_BITS 16
@@ -36,31 +37,14 @@ struct map {
 
 /* ---- buckets ---- */
 
-unsigned scan_bucket(uint64_t ns)
-{
-	unsigned log;
-
-	if (ns < 16)
-		return (unsigned)ns;
-	log = 63u - (unsigned)__builtin_clzll(ns);
-	return (log - 3) * 16 + (unsigned)(ns >> (log - 4) & 15);
-}
-
-uint64_t scan_bucket_low(unsigned bucket)
-{
-	if (bucket < 16)
-		return bucket;
-	return (uint64_t)(16 + bucket % 16) << (bucket / 16 - 1);
-}
-
 uint64_t scan_quantile(const struct scan_type *t, double share)
 {
 	uint64_t need = (uint64_t)((double)t->polls * share + 0.999999), seen = 0;
 
-	for (unsigned i = 0; t->bucket && i < SCAN_BUCKETS - 1; i++) {
+	for (unsigned i = 0; t->bucket && i < POLL_BUCKETS - 1; i++) {
 		seen += t->bucket[i];
 		if (seen >= need && seen)
-			return scan_bucket_low(i + 1) - 1 < t->max_ns ? scan_bucket_low(i + 1) - 1
+			return poll_bucket_low(i + 1) - 1 < t->max_ns ? poll_bucket_low(i + 1) - 1
 								      : t->max_ns;
 	}
 	return t->max_ns;
@@ -224,6 +208,7 @@ struct pass {
 	sqlite3 *db;
 	const struct scan_range *range;
 	struct scan_type unknown;
+	struct chunk_reader reader;
 	uint16_t *local; /* type by index of the dictionary */
 	size_t local_room;
 };
@@ -273,13 +258,13 @@ static int map_tasks(struct pass *p, const struct chunk_reader *r)
 static void add_poll(struct scan_type *t, uint64_t ns)
 {
 	if (!t->bucket)
-		t->bucket = calloc(SCAN_BUCKETS, sizeof(*t->bucket));
+		t->bucket = calloc(POLL_BUCKETS, sizeof(*t->bucket));
 	if (!t->bucket)
 		return;
 	t->polls++;
 	t->busy_ns += ns;
 	t->max_ns = ns > t->max_ns ? ns : t->max_ns;
-	t->bucket[scan_bucket(ns)]++;
+	t->bucket[poll_bucket(ns)]++;
 }
 
 /* Only the shapes, the tasks and the durations are looked at; times too where the range begins or ends inside. */
@@ -318,8 +303,9 @@ static bool add_polls(struct pass *p, struct chunk_reader *r, bool whole)
 	return true;
 }
 
-static int pass_chunk(struct pass *p, sqlite3_stmt *chunks, struct chunk_reader *r)
+static int pass_chunk(struct pass *p, sqlite3_stmt *chunks)
 {
+	struct chunk_reader *r = &p->reader;
 	bool whole = (uint64_t)sqlite3_column_int64(chunks, 4) >= p->range->t0 &&
 		     (uint64_t)sqlite3_column_int64(chunks, 5) <= p->range->t1;
 	int rc;
@@ -351,11 +337,52 @@ static void keep_unknown(struct pass *p)
 	s->at[i] = p->unknown;
 }
 
+static struct scan_type *type_of_place(void *ctx, uint32_t process, uint32_t site)
+{
+	struct pass *p = ctx;
+	uint16_t type = type_of_site(&p->map, process, site);
+
+	return type == NO_TYPE ? NULL : &p->map.types->at[type];
+}
+
+/* The chunks from `first` to `last`. */
+static int pass_chunks(struct pass *p, sqlite3_stmt *chunks, int64_t first, int64_t last)
+{
+	int rc = SQLITE_OK;
+
+	sqlite3_reset(chunks);
+	sqlite3_bind_int64(chunks, 3, first);
+	sqlite3_bind_int64(chunks, 4, last);
+	while (!rc && first <= last && (rc = sqlite3_step(chunks)) == SQLITE_ROW)
+		rc = pass_chunk(p, chunks);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Sums as far as they go, and the chunks between and around them. */
+static int pass_all(struct pass *p, const struct scan_range *range)
+{
+	const struct scan_sums_sink sink = { type_of_place, p };
+	struct scan_runs runs = { 0 };
+	sqlite3_stmt *chunks = NULL;
+	int64_t next = 0;
+	int rc = scan_sums(p->db, range, &sink, &runs);
+
+	if (!rc)
+		rc = scan_chunks(p->db, range, &chunks);
+	for (size_t i = 0; i < runs.n && !rc; i++) {
+		rc = pass_chunks(p, chunks, next, runs.at[i].first - 1);
+		next = runs.at[i].last + 1;
+	}
+	if (!rc)
+		rc = pass_chunks(p, chunks, next, INT64_MAX);
+	scan_runs_free(&runs);
+	sqlite3_finalize(chunks);
+	return rc;
+}
+
 int scan_types(sqlite3 *db, const struct scan_range *range, struct scan_types *ret)
 {
 	struct pass *p = calloc(1, sizeof(*p));
-	sqlite3_stmt *chunks = NULL;
-	struct chunk_reader reader;
 	int rc;
 
 	if (!p)
@@ -363,21 +390,18 @@ int scan_types(sqlite3 *db, const struct scan_range *range, struct scan_types *r
 	p->map.types = ret;
 	p->db = db;
 	p->range = range;
-	chunk_reader_init(&reader);
+	chunk_reader_init(&p->reader);
 	rc = read_types(&p->map, db);
 	if (!rc)
-		rc = scan_chunks(db, range, &chunks);
-	while (!rc && (rc = sqlite3_step(chunks)) == SQLITE_ROW)
-		rc = pass_chunk(p, chunks, &reader);
+		rc = pass_all(p, range);
 	keep_unknown(p);
 	for (size_t i = 0; i < MAX_PAGES * 2; i++)
 		free(p->map.page[i].type);
 	free(p->map.site);
 	free(p->local);
+	chunk_reader_done(&p->reader);
 	free(p);
-	chunk_reader_done(&reader);
-	sqlite3_finalize(chunks);
-	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+	return rc;
 }
 
 void scan_types_free(struct scan_types *s)

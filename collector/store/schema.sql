@@ -36,11 +36,12 @@ CREATE TABLE runtime(
 	PRIMARY KEY (process, runtime)
 ) WITHOUT ROWID;
 
--- A lane belongs to one thread that emits events; worker NULL = not a worker.
+-- A lane belongs to one thread that emits events; worker: the one that it is or was last, NULL = never was one.
 CREATE TABLE lane(
 	process INTEGER, lane INTEGER, generation INTEGER,
 	role INTEGER, runtime INTEGER, worker INTEGER, tid INTEGER, ns_tid INTEGER, name TEXT,
-	-- from the last sample; since the attach
+	-- from the last sample; since the attach. busy_ns: inside polls by the clock, blocked and waiting for a CPU too (of tasks: on
+	-- the CPU only); cpu_ns, runq_ns: of the thread, by the kernel
 	state INTEGER, polls INTEGER, busy_ns INTEGER, poll_max_ns INTEGER, park_ns INTEGER,
 	wakes INTEGER, self_wakes INTEGER, steals INTEGER, stolen_tasks INTEGER, parks INTEGER,
 	cpu_ns INTEGER, runq_ns INTEGER,
@@ -90,6 +91,15 @@ CREATE TABLE rollup_site(
 	PRIMARY KEY (second, process, site)
 ) WITHOUT ROWID;
 
+-- Polls by place of spawn over the chunks `first` to `last`, which lie between t0 and t1 (ns); site 0 = not seen. hist: pairs of
+-- varints, empty buckets before this one and polls in it; 16 buckets to a factor of two (collector/store/poll_bucket.h).
+-- Percentiles over a long time come from here. Where it has no row, they come from the chunks. Since version 2.
+CREATE TABLE poll_sum(
+	last INTEGER, process INTEGER, site INTEGER, first INTEGER NOT NULL, t0 INTEGER NOT NULL, t1 INTEGER NOT NULL,
+	polls INTEGER, busy_ns INTEGER, max_ns INTEGER, hist BLOB NOT NULL,
+	PRIMARY KEY (last, process, site)
+) WITHOUT ROWID;
+
 -- Tasks that were born and ended within one chunk have no row in task_row: their totals by place of spawn.
 -- The single ones: SELECT * FROM short_tasks (extension, `weft query`).
 CREATE TABLE short_total(
@@ -120,6 +130,8 @@ CREATE TABLE type_row(
 );
 
 -- A row for each task that lived past the end of the chunk it was born in, or is the subject of a finding.
+-- spawn_ns < 0: before the recording began, as the target remembers it.
+-- At level light: polls as the target counts them, since the birth; busy_ns and the like of long polls only.
 CREATE TABLE task_row(
 	task INTEGER PRIMARY KEY, native_id INTEGER, process INTEGER, runtime INTEGER, type INTEGER,
 	name TEXT, location TEXT, parent INTEGER, state TEXT,
@@ -133,6 +145,7 @@ CREATE TABLE wake_row(
 	PRIMARY KEY (waker_kind, waker, task)
 ) WITHOUT ROWID;
 
+-- Timers that fired: at most 2,000 of a second, and 2,000 more that were 1 ms late or later. All of them: events.
 CREATE TABLE timer_row(
 	task INTEGER, runtime INTEGER, deadline_ns INTEGER, fire_ns INTEGER, poll_ns INTEGER, lateness_ns INTEGER
 );
@@ -185,23 +198,25 @@ CREATE VIEW timers AS
 CREATE VIEW task_types AS
 	WITH long AS (
 		SELECT type, count(*) AS tasks, sum(end_ns IS NULL) AS alive, sum(polls) AS polls, sum(busy_ns) AS busy_ns,
-			sum(blocked_ns) AS blocked_ns, sum(wakes) AS wakes, max(poll_max_ns) AS poll_max_ns
+			sum(blocked_ns) AS blocked_ns, sum(wakes) AS wakes, max(poll_max_ns) AS poll_max_ns, max(size) AS size
 		FROM task_row GROUP BY type),
 	short AS (
 		SELECT s.process, l.file || ':' || l.line AS location, sum(s.tasks) AS tasks, sum(s.polls) AS polls,
 			sum(s.busy_ns) AS busy_ns, sum(s.blocked_ns) AS blocked_ns, sum(s.wakes) AS wakes,
 			max(s.poll_max_ns) AS poll_max_ns
 		FROM short_total s JOIN location l USING (process, site) GROUP BY 1, 2)
-	SELECT t.type, t.process, t.runtime, t.name, t.location, t.size,
+	SELECT t.type, t.process, t.runtime, t.name, t.location, coalesce(nullif(t.size, 0), long.size) AS size,
 		coalesce(long.tasks, 0) + coalesce(short.tasks, 0) AS tasks, coalesce(long.alive, 0) AS alive,
 		coalesce(short.tasks, 0) AS short_tasks,
-		coalesce(long.polls, 0) + coalesce(short.polls, 0) AS polls,
-		coalesce(long.busy_ns, 0) + coalesce(short.busy_ns, 0) AS busy_ns,
-		coalesce(long.blocked_ns, 0) + coalesce(short.blocked_ns, 0) AS blocked_ns,
-		coalesce(long.wakes, 0) + coalesce(short.wakes, 0) AS wakes,
-		max(coalesce(long.poll_max_ns, 0), coalesce(short.poll_max_ns, 0)) AS poll_max_ns
+		coalesce(long.polls + short.polls, long.polls, short.polls) AS polls,
+		coalesce(long.busy_ns + short.busy_ns, long.busy_ns, short.busy_ns) AS busy_ns,
+		coalesce(long.blocked_ns + short.blocked_ns, long.blocked_ns, short.blocked_ns) AS blocked_ns,
+		coalesce(long.wakes + short.wakes, long.wakes, short.wakes) AS wakes,
+		coalesce(max(long.poll_max_ns, short.poll_max_ns), long.poll_max_ns, short.poll_max_ns) AS poll_max_ns
 	FROM type_row t LEFT JOIN long USING (type)
-		LEFT JOIN short ON short.process = t.process AND short.location = t.location;
+		LEFT JOIN short ON short.process = t.process AND short.location = t.location
+	-- Tasks have a type without a place until their place is known.
+	WHERE t.location <> '' OR long.tasks > 0;
 
 CREATE VIEW workers AS
 	SELECT process, runtime, worker, lane, tid, name, polls, busy_ns, poll_max_ns, park_ns, wakes, self_wakes,

@@ -10,6 +10,7 @@
 #include "collector/accounts.h"
 #include "collector/decode.h"
 #include "collector/store/chunk.h"
+#include "collector/store/poll_sums.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_internal.h"
 #include "collector/store/store_rows.h"
@@ -24,6 +25,7 @@
 struct store {
 	struct chunk_writer *chunk;
 	struct rollup *rollup;
+	struct poll_sums *polls;
 	struct writer *writer;
 	struct rows rows; /* since the last job */
 	uint8_t *pack;    /* room for a definition */
@@ -57,7 +59,8 @@ int store_open(const char *path, uint64_t max_bytes, struct store **ret)
 	snprintf(open_error, sizeof(open_error), "out of memory");
 	s->fates = calloc(MAX_FATES, sizeof(*s->fates));
 	s->number = 1;
-	if (s->fates && !chunk_writer_new(&s->chunk) && !rollup_new(&s->rollup))
+	if (s->fates && !chunk_writer_new(&s->chunk) && !rollup_new(&s->rollup) &&
+	    !poll_sums_new(&s->polls))
 		rc = writer_open(path, max_bytes, &s->writer, open_error, sizeof(open_error));
 	pthread_mutex_unlock(&open_lock);
 	if (rc) {
@@ -127,6 +130,23 @@ static void short_row(void *ctx, const struct rollup_site *site)
 	rows_int(&s->rows, (int64_t)site->ended);
 }
 
+static void poll_row(void *ctx, const struct poll_sum *sum)
+{
+	struct store *s = ctx;
+
+	rows_begin(&s->rows, STORE_POLL_SUM);
+	rows_int(&s->rows, sum->last);
+	rows_int(&s->rows, sum->process);
+	rows_int(&s->rows, sum->site);
+	rows_int(&s->rows, sum->first);
+	rows_int(&s->rows, (int64_t)sum->t0);
+	rows_int(&s->rows, (int64_t)sum->t1);
+	rows_int(&s->rows, (int64_t)sum->polls);
+	rows_int(&s->rows, (int64_t)sum->busy_ns);
+	rows_int(&s->rows, (int64_t)sum->max_ns);
+	rows_blob(&s->rows, sum->hist.at, sum->hist.bytes);
+}
+
 static struct rollup_sink rollup_sink(struct store *s)
 {
 	return (struct rollup_sink){ rollup_task_row, rollup_site_row, short_row, s };
@@ -175,27 +195,33 @@ static void push_chunk(struct store *s)
 	}
 	if (rc) {
 		s->rc = s->rc ? s->rc : rc;
+		poll_sums_spoil(s->polls);
 		if (job)
 			writer_drop(s->writer, job);
 		return;
 	}
+	poll_sums_closed(s->polls, s->number, job->blobs.t0, job->blobs.t1);
 	job->has_chunk = true;
 	job->chunk = s->number++;
 	job->bytes += job->blobs.data.bytes + job->blobs.tasks.bytes + job->blobs.counts.bytes +
 		      job->blobs.flat.bytes;
-	writer_push(s->writer, job);
+	if (!writer_push(s->writer, job))
+		poll_sums_spoil(s->polls);
+	if (poll_sums_full(s->polls))
+		poll_sums_flush(s->polls, poll_row, s);
 }
 
 static void close_chunk(struct store *s)
 {
 	struct rollup_sink sink = rollup_sink(s);
-	const struct chunk_task *tasks;
+	struct chunk_task *tasks;
 	size_t n;
 
 	if (chunk_empty(s->chunk))
 		return;
 	tasks = chunk_tasks(s->chunk, &n);
 	rollup_add(s->rollup, s->second, tasks, n, &sink);
+	poll_sums_add(s->polls, s->chunk);
 	push_chunk(s);
 	s->opened = s->now + 1;
 }
@@ -243,23 +269,46 @@ static int put_record(struct store *s, const struct record *r)
 	return chunk_put_flat(s->chunk, r);
 }
 
-void store_put(struct store *s, const struct record *r)
+/* One that is no column event, or that the chunk had no room for. */
+static void put_apart(struct store *s, const struct record *r)
 {
-	int rc;
+	int rc = put_record(s, r);
 
-	if (r->t_ns > s->now)
-		s->now = r->t_ns;
-	if (chunk_empty(s->chunk)) {
-		s->start = r->t_ns;
-		s->second = r->t_ns / SECOND_NS;
-	}
-	rc = put_record(s, r);
 	if (rc == -ENOSPC) {
 		close_chunk(s);
+		s->start = r->t_ns;
+		s->second = r->t_ns / SECOND_NS;
 		rc = put_record(s, r);
 	}
 	if (rc)
 		s->rc = s->rc ? s->rc : rc;
+}
+
+void store_put_all(struct store *s, const struct record *r, size_t n)
+{
+	size_t i = 0;
+	int rc;
+
+	while (i < n) {
+		size_t from = i;
+
+		if (chunk_empty(s->chunk)) {
+			s->start = r[i].t_ns;
+			s->second = r[i].t_ns / SECOND_NS;
+		}
+		i += chunk_put_run(s->chunk, r + i, n - i, &rc);
+		for (size_t k = from; k < i; k++)
+			s->now = r[k].t_ns > s->now ? r[k].t_ns : s->now;
+		if (i == n)
+			break;
+		s->now = r[i].t_ns > s->now ? r[i].t_ns : s->now;
+		put_apart(s, &r[i++]);
+	}
+}
+
+void store_put(struct store *s, const struct record *r)
+{
+	store_put_all(s, r, 1);
 }
 
 void store_cut(struct store *s)
@@ -369,6 +418,7 @@ int store_finish(struct store *s, uint64_t end_ns, struct accounts *a)
 		s->now = end_ns;
 	close_chunk(s);
 	rollup_flush(s->rollup, &sink);
+	poll_sums_flush(s->polls, poll_row, s);
 	if (a)
 		store_accounts(s, a, true);
 	push_rows(s);
@@ -389,6 +439,7 @@ int store_close(struct store *s)
 		rc = store_finish(s, 0, NULL);
 	writer_close(s->writer);
 	rollup_free(s->rollup);
+	poll_sums_free(s->polls);
 	chunk_writer_free(s->chunk);
 	rows_done(&s->rows);
 	free(s->account);

@@ -34,6 +34,8 @@ int store_finish(struct store *s, uint64_t end_ns, struct accounts *a);
 
 /* Any record: events go into columns, session events into the chunk's flat part, so that a replay sees them all. */
 void store_put(struct store *s, const struct record *r);
+/* n records in a row. */
+void store_put_all(struct store *s, const struct record *r, size_t n);
 
 /* Rows beside the chunks; upserts by id. A task needs a row when it is alive at the end of a chunk in which it was born, when it
  * ends after having got one, or when it is the subject of a finding. */

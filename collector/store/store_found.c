@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows that the model and the detectors hand over. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,7 +51,7 @@ void store_put_task(struct store *s, const struct store_task *t)
 	rows_text(r, reason_name(t->end_reason));
 	for (unsigned i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
 		rows_known(r, sums[i]);
-	rows_int(r, t->bytes);
+	reference(r, t->bytes);
 }
 
 void store_put_type(struct store *s, const struct store_type *t)
@@ -83,7 +84,7 @@ void store_put_timer(struct store *s, const struct store_timer *t)
 
 	rows_begin(r, STORE_TIMER);
 	reference(r, t->task);
-	rows_int(r, t->runtime);
+	reference(r, t->runtime);
 	rows_int(r, t->deadline_ns);
 	rows_known(r, t->fire_ns);
 	rows_known(r, t->poll_ns);
@@ -160,7 +161,7 @@ void store_put_finding(struct store *s, const struct live_finding *f)
 	rows_text(r, f->id);
 	rows_text(r, f->cause);
 	rows_text(r, severities[f->severity <= LIVE_CRIT ? f->severity : LIVE_INFO]);
-	rows_real(r, (double)f->confidence);
+	rows_real(r, round((double)f->confidence * 1000) / 1000); /* it is a float */
 	take_json(r, subject(f));
 	take_json(r, evidence(f));
 	rows_text(r, "[]");

@@ -18,7 +18,7 @@ static inline uint8_t *varint_put(uint8_t *p, uint64_t v)
 		uint32_t x = (uint32_t)v;
 		uint32_t spread = (x & 0x7f) | (x & 0x3f80) << 1 | (x & 0x1fc000) << 2 |
 				  (x & 0xfe00000) << 3;
-		unsigned more = (31u - (unsigned)__builtin_clz(x | 1)) / 7;
+		unsigned more = (x >= 1u << 7) + (x >= 1u << 14) + (x >= 1u << 21);
 
 		spread |= 0x80808080u & ((1u << (8 * more)) - 1);
 		memcpy(p, &spread, 4);
@@ -30,6 +30,18 @@ static inline uint8_t *varint_put(uint8_t *p, uint64_t v)
 	}
 	*p++ = (uint8_t)v;
 	return p;
+}
+
+/* Below 2^21, and mostly below 2^14: indices. */
+static inline uint8_t *varint_put_small(uint8_t *p, uint32_t x)
+{
+	uint32_t more = x >= 1u << 7;
+	uint16_t two = (uint16_t)((x & 0x7f) | (x & 0x3f80) << 1 | more << 7);
+
+	if (x >= 1u << 14)
+		return varint_put(p, x);
+	memcpy(p, &two, 2);
+	return p + 1 + more;
 }
 
 /* The byte-wise way: near the end, and for more than 56 bits. */

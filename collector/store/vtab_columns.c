@@ -95,7 +95,7 @@ static void wake_column(sqlite3_context *x, const struct record *r, int i)
 	else if (i == WAKER_KIND && r->kind == WEFT_K_TASK_WAKE)
 		name_of(x, wakers, 8, r->b);
 	else if (i == REASON && r->kind == WEFT_K_TASK_END)
-		name_of(x, reasons, 5, r->b);
+		name_of(x, reasons, 5, r->b & 0xff);
 }
 
 static void worker(sqlite3_context *x, const struct event_cursor *c)

@@ -10,6 +10,7 @@
 
 #include "collector/accounts.h"
 #include "collector/decode.h"
+#include "collector/store/chunk_reader_internal.h"
 #include "collector/store/vtab.h"
 #include "collector/store/vtab_internal.h"
 
@@ -174,6 +175,15 @@ static void damaged_row(struct event_cursor *c)
 	c->complete = true;
 }
 
+/* Of a task that is in the dictionary only its events; where it is not, the flat events are all that may be its. */
+static bool read_columns(struct event_cursor *c, const struct chunk_bytes *tasks,
+			 const struct chunk_bytes *data)
+{
+	if (c->task_index < 0)
+		return chunk_read(&c->reader, tasks, data);
+	return chunk_read_task(&c->reader, tasks, data, (uint32_t)c->task_index, (uint64_t)c->task);
+}
+
 /* 1 = ready, 0 = the row is that of a damaged chunk, negative = SQLite's error, 2 = skip. */
 static int open_chunk(struct event_cursor *c)
 {
@@ -193,7 +203,7 @@ static int open_chunk(struct event_cursor *c)
 		return rc == SQLITE_DONE ? 2 : -rc;
 	codec = sqlite3_column_int(c->blobs, 0);
 	reading_blobs(c->blobs, 1, &tasks, &data, &flat);
-	if (codec != CHUNK_CODEC || !chunk_read(&c->reader, &tasks, &data)) {
+	if (codec != CHUNK_CODEC || !read_columns(c, &tasks, &data)) {
 		c->reader.n = c->reader.next = 0;
 		damaged_row(c);
 		return 0;
@@ -215,8 +225,8 @@ static bool next_column(struct event_cursor *c)
 {
 	struct chunk_reader *r = &c->reader;
 
-	while (c->task_index >= 0 ? chunk_step_task(r, (uint32_t)c->task_index) : chunk_step(r)) {
-		const struct chunk_shape *s = &r->shape[r->shapes[r->next - 1]];
+	while (r->one ? chunk_step_task(r) : chunk_step(r)) {
+		const struct chunk_shape *s = &r->shape[chunk_shape_at(r, r->next - 1)];
 
 		if (c->task >= 0 && c->task_index < 0)
 			continue;
@@ -224,7 +234,8 @@ static bool next_column(struct event_cursor *c)
 		    r->event_t > c->high)
 			continue;
 		c->row = (struct record){ .t_ns = r->event_t,
-					  .task = r->task[r->tasks[r->next - 1]],
+					  .task = r->one ? r->one_task
+							 : r->task[r->tasks[r->next - 1]],
 					  .process = s->process,
 					  .kind = s->kind,
 					  .lane = s->lane,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/poll_bucket.h"
 #include "collector/store/scan.h"
 #include "collector/store/vtab.h"
 
@@ -66,7 +67,7 @@ static void tasks_column(struct cursor *c, sqlite3_context *x, int i)
 static int types_begin(struct cursor *c)
 {
 	c->at = SIZE_MAX;
-	c->bucket = SCAN_BUCKETS;
+	c->bucket = POLL_BUCKETS;
 	return scan_types(c->db, &c->range, &c->types);
 }
 
@@ -81,7 +82,7 @@ static bool types_next(struct cursor *c)
 static bool histogram_next(struct cursor *c)
 {
 	for (;;) {
-		while (++c->bucket < SCAN_BUCKETS)
+		while (++c->bucket < POLL_BUCKETS)
 			if (c->types.at[c->at].bucket[c->bucket])
 				return true;
 		if (!types_next(c))
@@ -123,9 +124,9 @@ static void histogram_column(struct cursor *c, sqlite3_context *x, int i)
 	if (i < 4)
 		type_column(t, x, i);
 	else if (i == 6)
-		sqlite3_result_int64(x, t->bucket[c->bucket]);
+		sqlite3_result_int64(x, (sqlite3_int64)t->bucket[c->bucket]);
 	else
-		sqlite3_result_int64(x, (sqlite3_int64)scan_bucket_low(c->bucket + (i == 5)));
+		sqlite3_result_int64(x, (sqlite3_int64)poll_bucket_low(c->bucket + (i == 5)));
 }
 
 /* ---- short_tasks ---- */

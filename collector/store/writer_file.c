@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include "collector/decode.h"
+#include "collector/store/poll_sums.h"
 #include "collector/store/writer_internal.h"
 #include "schema_sql.h"
 
-#define PAGE_BYTES 16384
+#define BUSY_MS 2000
+
+#define PAGE_BYTES 8192
 #define WAL_BYTES  (64ull << 20)
 
 int writer_errno(int sqlite_rc)
@@ -75,7 +78,7 @@ static void count_expired(struct writer *w, const uint8_t *p, size_t bytes)
 static int expire_oldest(struct writer *w, bool *ret_more)
 {
 	sqlite3_stmt *s = w->oldest;
-	int64_t chunk, t1;
+	int64_t chunk = 0, t1 = 0;
 	int rc = SQLITE_OK;
 
 	*ret_more = false;
@@ -91,14 +94,15 @@ static int expire_oldest(struct writer *w, bool *ret_more)
 	}
 	sqlite3_reset(s);
 	if (*ret_more) {
-		char sql[160];
+		char sql[240];
 
 		sqlite3_step(w->expire);
 		rc = sqlite3_reset(w->expire);
-		snprintf(
-			sql, sizeof(sql),
-			"DELETE FROM rollup_task WHERE second < %1$lld; DELETE FROM rollup_site WHERE second < %1$lld",
-			(long long)(t1 / 1000000000));
+		snprintf(sql, sizeof(sql),
+			 "DELETE FROM rollup_task WHERE second < %1$lld; DELETE FROM rollup_site WHERE second < %1$lld;"
+			 "DELETE FROM poll_sum WHERE first <= %2$lld AND last < %3$lld",
+			 (long long)(t1 / 1000000000), (long long)chunk,
+			 (long long)chunk + POLL_SUMS_CHUNKS);
 		if (!rc)
 			rc = sqlite3_exec(w->db, sql, NULL, NULL, NULL);
 	}
@@ -212,8 +216,11 @@ int writer_file_open(struct writer *w, char *error, size_t error_bytes)
 	if (rc)
 		return rc;
 	rc = sqlite3_open_v2(w->path, &w->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!rc)
+	if (!rc) {
+		/* Somebody may look into the file while it is made. */
+		sqlite3_busy_timeout(w->db, BUSY_MS);
 		rc = create(w);
+	}
 	if (!rc)
 		return 0;
 	snprintf(error, error_bytes, "%s", w->db ? sqlite3_errmsg(w->db) : "out of memory");

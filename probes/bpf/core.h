@@ -25,6 +25,10 @@ struct signal_struct {
 	int group_exit_code;
 };
 
+struct thread_struct {
+	unsigned long fsbase; /* x86-64: thread-local storage lies below it */
+};
+
 struct task_struct {
 	unsigned int __state; /* since 5.14 */
 	unsigned int flags;
@@ -33,6 +37,7 @@ struct task_struct {
 	int exit_code;
 	__u64 self_exec_id; /* since 5.7 */
 	struct signal_struct *signal;
+	struct thread_struct thread;
 };
 
 struct bpf_iter_meta;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /* Kernel truth: off-CPU intervals inside open polls, life of processes, stacks of single threads. */
-#include "probes/bpf/maps.bpf.h"
+#include "probes/bpf/park.bpf.h"
+#include "probes/bpf/stack.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -42,7 +43,7 @@ struct {
 
 __u32 seats_generation = 1; /* grows with every change of `threads` */
 
-/* Descendants of a command that the session started. */
+/* Descendants of a command that the session started (value: its pid), forks of watched processes (WEFT_TREE_FORK). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, WEFT_TREE_MAX);
@@ -62,7 +63,7 @@ __u64 offcpu_lost, sample_made, sample_lost, life_lost, stacks_found;
 int wanted_tid; /* of the thread iterators */
 __u64 found_exec_id;
 
-static __always_inline bool followed(__u32 tgid)
+static __always_inline struct weft_follow_entry *followed(__u32 tgid)
 {
 	__u32 zero = 0;
 	struct weft_follow *f = bpf_map_lookup_elem(&follow, &zero);
@@ -71,7 +72,7 @@ static __always_inline bool followed(__u32 tgid)
 		return 0;
 	for (__u32 i = 0; i < WEFT_FOLLOW_MAX && i < f->count; i++)
 		if (f->entry[i].tgid == tgid)
-			return 1;
+			return &f->entry[i];
 	return 0;
 }
 
@@ -111,7 +112,25 @@ static __always_inline __s32 syscall_of(struct task_struct *task)
 	return (__s32)nr;
 }
 
-/* Runs in prev's address space. */
+/* Runs in the thread's address space. */
+static __always_inline bool read_now(const struct weft_slot *s, struct lane_now *now)
+{
+	__u32 index = s->lane;
+	const struct weft_row *row;
+
+	if (s->address)
+		return !bpf_probe_read_user(now, sizeof(*now),
+					    (void *)(s->address + LANE_NOW_OFFSET)) &&
+		       now->task;
+	row = bpf_map_lookup_elem(&rows, &index);
+	if (!row)
+		return 0;
+	now->task = row->task;
+	now->poll_start = row->poll_start;
+	now->poll_seq = row->poll_seq;
+	return now->task;
+}
+
 static __always_inline void switch_out(struct task_struct *prev, bool preempt)
 {
 	struct weft_slot *s = seat_of(prev);
@@ -120,9 +139,11 @@ static __always_inline void switch_out(struct task_struct *prev, bool preempt)
 	if (!s)
 		return;
 	s->off_ns = 0;
-	if (bpf_probe_read_user(&now, sizeof(now), (void *)(s->address + LANE_NOW_OFFSET)) ||
-	    !now.task)
+	if (!read_now(s, &now)) {
+		if (!s->address && !preempt && prev->__state != STATE_RUNNING)
+			park(prev, s->lane, s->process);
 		return;
+	}
 	s->task = now.task;
 	s->poll_seq = now.poll_seq;
 	s->wake_ns = 0;
@@ -158,6 +179,8 @@ static __always_inline void switch_in(struct task_struct *next)
 	struct weft_slot *s = seat_of(next);
 	struct weft_ev *ev;
 
+	if (s && !s->off_ns && !s->address)
+		unpark(s->lane, s->process);
 	if (!s || !s->off_ns)
 		return;
 	ev = bpf_ringbuf_reserve(&ring, sizeof(*ev) + sizeof(struct weft_ev_offcpu), 0);
@@ -225,14 +248,13 @@ static __always_inline bool of_interest(__u32 tgid)
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 from = parent->tgid, to = child->tgid, *root;
+	__u32 from = parent->tgid, to = child->tgid, fork_only = WEFT_TREE_FORK, *root;
 	struct weft_raw_fork *r;
 
 	if (from == to || !of_interest(from))
 		return 0;
 	root = bpf_map_lookup_elem(&tree, &from);
-	if (root)
-		bpf_map_update_elem(&tree, &to, root, BPF_ANY);
+	bpf_map_update_elem(&tree, &to, root ? root : &fork_only, BPF_ANY);
 	r = reserve_life(sizeof(*r));
 	if (!r)
 		return 0;
@@ -246,15 +268,23 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task)
 {
+	__u32 tgid = task->tgid, *root;
 	struct weft_raw_exec *r;
 
-	if (!of_interest(task->tgid))
+	if (!of_interest(tgid))
 		return 0;
+	root = bpf_map_lookup_elem(&tree, &tgid);
 	r = reserve_life(sizeof(*r));
+	if (r) {
+		fill_life(&r->ev, sizeof(*r), WEFT_RAW_EXEC, tgid);
+		r->exec_id = task->self_exec_id;
+		r->root = root ? *root : WEFT_TREE_FORK;
+		r->pad = 0;
+	}
+	if (root && *root == WEFT_TREE_FORK)
+		bpf_map_delete_elem(&tree, &tgid);
 	if (!r)
 		return 0;
-	fill_life(&r->ev, sizeof(*r), WEFT_RAW_EXEC, task->tgid);
-	r->exec_id = task->self_exec_id;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
@@ -264,35 +294,30 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
 	__u32 tgid = task->tgid;
+	struct weft_follow_entry *f;
 	struct weft_raw_exit *r;
+	__s32 code;
 
 	if (!of_interest(tgid) || task->signal->live.counter)
 		return 0;
+	code = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
+	f = followed(tgid);
+	if (f) { /* also kept here: a flooded ring has no room for it */
+		f->exit_code = code;
+		f->exited = 1;
+	}
 	bpf_map_delete_elem(&tree, &tgid);
 	r = reserve_life(sizeof(*r));
 	if (!r)
 		return 0;
 	fill_life(&r->ev, sizeof(*r), WEFT_RAW_EXIT, tgid);
-	r->code = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
+	r->code = code;
 	r->pad = 0;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
 /* ---- stacks ---- */
-
-static __always_inline void copy_regs(struct weft_raw_stack *out, const struct pt_regs *regs)
-{
-	const __u64 dwarf[17] = { regs->ax,  regs->dx,  regs->cx,  regs->bx,  regs->si,  regs->di,
-				  regs->bp,  regs->sp,  regs->r8,  regs->r9,  regs->r10, regs->r11,
-				  regs->r12, regs->r13, regs->r14, regs->r15, regs->ip };
-
-	__builtin_memcpy(out->regs, dwarf, sizeof(dwarf));
-	out->syscall = regs->orig_ax;
-	out->args[0] = regs->di;
-	out->args[1] = regs->si;
-	out->args[2] = regs->dx;
-}
 
 /* The stack's upper end is not known: whole pages while they can be read, then steps up to the end. */
 static __always_inline void copy_stack_of(struct weft_raw_stack *out, struct task_struct *task)
@@ -347,20 +372,6 @@ int thread_stack(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-static __always_inline void copy_own_stack(struct weft_raw_stack *out)
-{
-	__u64 sp = out->regs[7];
-	__u32 n = 0;
-
-	for (__u32 i = 0;
-	     i < WEFT_STACK_COPY / WEFT_STACK_STEP && n <= WEFT_STACK_COPY - WEFT_STACK_STEP; i++) {
-		if (bpf_probe_read_user(out->stack + n, WEFT_STACK_STEP, (void *)(sp + n)))
-			break;
-		n += WEFT_STACK_STEP;
-	}
-	out->stack_bytes = n;
-}
-
 static __always_inline void fill_sample(struct weft_raw_sample *r, struct bpf_perf_event_data *ctx,
 					const struct weft_slot *s, const struct lane_now *now)
 {
@@ -388,8 +399,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	struct weft_raw_sample *r;
 	struct lane_now now;
 
-	if (!s || bpf_probe_read_user(&now, sizeof(now), (void *)(s->address + LANE_NOW_OFFSET)) ||
-	    !now.task)
+	if (!s || !read_now(s, &now))
 		return 0;
 	__sync_fetch_and_add(&sample_made, 1);
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

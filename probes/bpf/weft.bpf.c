@@ -71,6 +71,10 @@ int weft_flush(struct pt_regs *ctx)
 		deliver(f, &x, 256);
 	else if (x.bytes <= 1024)
 		deliver(f, &x, 1024);
+	else if (x.bytes <= 4096)
+		deliver(f, &x, 4096);
+	else if (x.bytes <= 8192)
+		deliver(f, &x, 8192);
 	else
 		deliver(f, &x, WEFT_BATCH_BYTES);
 	return 0;

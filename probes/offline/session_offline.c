@@ -85,6 +85,13 @@ int session_list(session_process_fn fn, void *ctx)
 	return -ENOTSUP;
 }
 
+int session_list_full(session_process_fn fn, void *ctx)
+{
+	(void)fn;
+	(void)ctx;
+	return -ENOTSUP;
+}
+
 int session_inspect(pid_t pid, struct session_process *ret)
 {
 	(void)pid;

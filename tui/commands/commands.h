@@ -5,7 +5,10 @@
 
 #include "tui/command.h"
 
-#define COMMANDS(X) X(top) X(record) X(diagnose) X(dump) X(query) X(report) X(list) X(check) X(help)
+#define COMMANDS(X) \
+	X(top)      \
+	X(record)   \
+	X(diagnose) X(cargo) X(dump) X(query) X(report) X(list) X(check) X(explain) X(help)
 
 #define X(name) extern const struct command name##_command;
 COMMANDS(X)

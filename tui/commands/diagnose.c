@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/baseline.h"
+#include "collector/cargo/cargo.h"
 #include "tui/commands/commands.h"
 #include "tui/commands/watch.h"
+#include "tui/config.h"
 #include "tui/format.h"
 #include "tui/names.h"
 
 enum { FORMAT_TEXT, FORMAT_JSON };
 #define DEFAULT_NS    40000000000ull /* a shorter window leaves task-leak unchecked */
 #define MOST_FINDINGS 64
+#define FAIL_ON       "warn|crit|info|never"
 
 struct diagnose_args {
 	struct command_input in;
 	uint64_t duration_ns;
 	double max_overhead;
-	const char *only, *ignore;
+	const char *only, *ignore, *cargo, *lock, *baseline_path, *config_path;
 	struct command_list set;
+	struct config config;
+	struct baseline *baseline;
+	const char *values[CONFIG_ITEMS + COMMAND_LIST_MAX + 1]; /* of the config, then --set */
 	int format, fail_on, level;
 	bool thresholds;
 };
@@ -29,11 +37,19 @@ static const struct command_option options[] = {
 	{ "only", 0, COMMAND_TEXT, FIELD(only), "IDS",
 	  "check these symptoms only, comma separated" },
 	{ "ignore", 0, COMMAND_TEXT, FIELD(ignore), "IDS", "leave these symptoms out" },
-	{ "fail-on", 0, COMMAND_CHOICE, FIELD(fail_on), "warn|crit",
-	  "least severity that makes the exit code 1" },
+	{ "fail-on", 0, COMMAND_CHOICE, FIELD(fail_on), FAIL_ON,
+	  "least severity that makes the exit code 1 (warn)" },
+	{ "baseline", 0, COMMAND_TEXT, FIELD(baseline_path), "FILE",
+	  "findings of this earlier JSON report are known: no failure" },
+	{ "config", 0, COMMAND_TEXT, FIELD(config_path), "FILE",
+	  "thresholds and options, name = value (or $WEFT_CONFIG)" },
 	{ "set", 0, COMMAND_LIST, FIELD(set), "NAME=VALUE", "a threshold; may be given again" },
 	{ "thresholds", 0, COMMAND_FLAG, FIELD(thresholds), NULL,
 	  "list the thresholds, their defaults and what they mean" },
+	{ "cargo", 0, COMMAND_TEXT, FIELD(cargo), "FILE|-",
+	  "a build instead: what cargo --message-format=json prints" },
+	{ "lock", 0, COMMAND_TEXT, FIELD(lock), "Cargo.lock",
+	  "with --cargo: this file, not the one beside Cargo.toml" },
 	{ "level", 'l', COMMAND_CHOICE, FIELD(level), WATCH_LEVELS, "how much is traced" },
 	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
 	  "of the target's CPU that tracing may cost (5%)" },
@@ -81,6 +97,14 @@ static void tell_new(void *ctx)
 	fflush(stdout);
 }
 
+/* In the order of FAIL_ON. */
+static enum live_severity least_severity(const struct diagnose_args *a)
+{
+	static const int least[] = { LIVE_WARN, LIVE_CRIT, LIVE_INFO, LIVE_CRIT + 1 };
+
+	return (enum live_severity)least[a->fail_on > 0 ? a->fail_on : 0];
+}
+
 static int watch_it(struct watch *w, const struct diagnose_args *a)
 {
 	struct progress *p = calloc(1, sizeof(*p));
@@ -90,6 +114,7 @@ static int watch_it(struct watch *w, const struct diagnose_args *a)
 	if (!p)
 		return command_error(w->self, "out of memory");
 	p->live = w->live;
+	live_baseline(w->live, a->baseline);
 	watch_catch_signals();
 	watch_run(w, w->session ? duration : 0, a->format == FORMAT_TEXT ? tell_new : NULL, p);
 	if (p->n)
@@ -101,7 +126,54 @@ static int watch_it(struct watch *w, const struct diagnose_args *a)
 	rc = (a->format == FORMAT_JSON ? live_report_json : live_report_text)(w->live, stdout);
 	if (rc < 0)
 		return command_error(w->self, "the report can't be made: %s", strerror(-rc));
-	return live_exit_code(w->live, a->fail_on ? LIVE_CRIT : LIVE_WARN);
+	return live_exit_code(w->live, least_severity(a));
+}
+
+/* ---- a build's output ---- */
+
+static int report_build(const struct command *self, const struct diagnose_args *a,
+			struct cargo_run *run, FILE *in)
+{
+	int rc = cargo_run_read(run, in);
+
+	if (rc == -ENODATA)
+		return command_error(
+			self,
+			"%s has no message of a compiler: give what cargo build --message-format=json prints on stdout",
+			a->cargo);
+	if (rc)
+		return command_error(self, "%s can't be read: %s", a->cargo, strerror(-rc));
+	rc = (a->format == FORMAT_JSON ? cargo_report_json : cargo_report_text)(run, stdout);
+	if (rc < 0)
+		return command_error(self, "the report can't be made: %s", strerror(-rc));
+	return cargo_exit_code(run, least_severity(a));
+}
+
+static int diagnose_build(const struct command *self, const struct diagnose_args *a)
+{
+	struct cargo_options o = { .only = a->only,
+				   .ignore = a->ignore,
+				   .lock_path = a->lock,
+				   .baseline = a->baseline,
+				   .with_lock = true };
+	bool piped = !strcmp(a->cargo, "-");
+	struct cargo_run *run = NULL;
+	char error[160];
+	FILE *in;
+	int rc;
+
+	if (target_given(&a->in.target) || a->in.operands)
+		return command_error(self,
+				     "--cargo reads a build: it takes no target or recording");
+	in = piped ? stdin : fopen(a->cargo, "re");
+	if (!in)
+		return command_error(self, "%s can't be opened: %s", a->cargo, strerror(errno));
+	rc = cargo_run_new(&o, &run, error, sizeof(error)) ? command_error(self, "%s", error)
+							   : report_build(self, a, run, in);
+	cargo_run_free(run);
+	if (!piped)
+		fclose(in);
+	return rc;
 }
 
 static int check_usage(const struct command *self, const struct diagnose_args *a)
@@ -119,6 +191,49 @@ static int check_usage(const struct command *self, const struct diagnose_args *a
 	return COMMAND_OK;
 }
 
+/* "crit" -> its place in FAIL_ON, -1 = none. */
+static int fail_on_place(const char *word)
+{
+	const char *at = FAIL_ON;
+
+	for (int i = 0; *at; i++) {
+		size_t n = strcspn(at, "|");
+
+		if (strlen(word) == n && !strncmp(at, word, n))
+			return i;
+		at += n + (at[n] == '|');
+	}
+	return -1;
+}
+
+/* What the config says and the command line does not; then the baseline. */
+static int read_config(const struct command *self, struct diagnose_args *a)
+{
+	const char *path = a->config_path ? a->config_path : getenv("WEFT_CONFIG");
+	char error[300];
+	size_t n = 0;
+
+	if (path && *path && config_read(path, &a->config, error, sizeof(error)) != 0)
+		return command_error(self, "%s", error);
+	for (size_t i = 0; i < a->config.n; i++)
+		a->values[n++] = a->config.item[i];
+	for (size_t i = 0; i < a->set.n; i++)
+		a->values[n++] = a->set.item[i];
+	a->only = a->only ? a->only : a->config.only;
+	a->ignore = a->ignore ? a->ignore : a->config.ignore;
+	a->baseline_path = a->baseline_path ? a->baseline_path : a->config.baseline;
+	if (a->fail_on < 0 && a->config.fail_on) {
+		a->fail_on = fail_on_place(a->config.fail_on);
+		if (a->fail_on < 0)
+			return command_error(self, "config %s: fail-on is one of %s", path,
+					     FAIL_ON);
+	}
+	if (a->baseline_path &&
+	    baseline_open(a->baseline_path, &a->baseline, error, sizeof(error)) != 0)
+		return command_error(self, "%s", error);
+	return COMMAND_OK;
+}
+
 static int list_thresholds(void)
 {
 	struct live_threshold t;
@@ -128,21 +243,17 @@ static int list_thresholds(void)
 	return COMMAND_OK;
 }
 
-static int run(const struct command *self, void *args)
+static int look(const struct command *self, struct diagnose_args *a)
 {
-	struct diagnose_args *a = args;
 	struct watch_options o = { .level = (enum weft_level)a->level,
 				   .max_overhead = a->max_overhead,
 				   .only = a->only,
 				   .ignore = a->ignore,
-				   .thresholds = a->set.n ? a->set.item : NULL,
+				   .thresholds = a->values[0] ? a->values : NULL,
 				   .child_log = a->format == FORMAT_JSON };
 	struct watch w = { 0 };
-	int rc;
+	int rc = check_usage(self, a);
 
-	if (a->thresholds)
-		return list_thresholds();
-	rc = check_usage(self, a);
 	if (rc == COMMAND_OK)
 		rc = a->in.operands ? watch_replay(&w, self, a->in.operand[0], 0, &o)
 				    : watch_open(&w, self, &a->in.target, &o);
@@ -153,20 +264,45 @@ static int run(const struct command *self, void *args)
 	return rc;
 }
 
+static void init(void *args)
+{
+	((struct diagnose_args *)args)->fail_on = -1; /* not said */
+}
+
+static int run(const struct command *self, void *args)
+{
+	struct diagnose_args *a = args;
+	int rc;
+
+	if (a->thresholds)
+		return list_thresholds();
+	rc = read_config(self, a);
+	if (rc == COMMAND_OK)
+		rc = a->cargo ? diagnose_build(self, a) : look(self, a);
+	baseline_close(a->baseline);
+	config_done(&a->config);
+	return rc;
+}
+
 const struct command diagnose_command = {
 	.name = "diagnose",
 	.summary = "Say what is wrong with a process or a recording",
-	.usage = "TARGET [--duration S] [OPTIONS]\nFILE.db [OPTIONS]",
+	.usage = "TARGET [--duration S] [OPTIONS]\nFILE.db [OPTIONS]\n--cargo FILE|- [OPTIONS]",
 	.about =
 		"Watches for a while, prints findings as they appear, then the proof of each, what was\n"
 		"checked and what could not be seen. Exit code 0: all that was asked for was checked and\n"
-		"is clean; 1: findings; 2: error; 3: nothing found, but not everything could be checked.",
+		"is clean; 1: findings; 2: error; 3: nothing found, but not everything could be checked.\n"
+		"Findings of a baseline are told, and change nothing of that.",
 	.examples = "weft diagnose -n orders-svc\n"
 		    "weft diagnose -p 4711 --only blocking-call --set blocking.warn_ms=20\n"
-		    "weft diagnose run.db --format json --fail-on crit",
+		    "weft diagnose run.db --format json --fail-on crit\n"
+		    "weft diagnose -n orders-svc --format json > known.json\n"
+		    "weft diagnose -n orders-svc --baseline known.json\n"
+		    "cargo build --message-format=json | weft diagnose --cargo -",
 	.options = options,
 	.takes = COMMAND_TAKES_TARGET | COMMAND_TAKES_FILE,
 	.max_operands = 1,
 	.args_size = sizeof(struct diagnose_args),
+	.init = init,
 	.run = run,
 };

@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tui/commands/commands.h"
+#include "tui/commands/dump_blob.h"
 #include "tui/commands/dump_print.h"
+#include "tui/commands/user.h"
 #include "tui/commands/watch.h"
+
+enum { FORMAT_BASE64 = DUMP_PRINT_DOT + 1 }; /* the JSON, packed */
 
 struct dump_args {
 	struct command_input in;
 	uint64_t settle_ns;
 	int format;
+	const char *decode;
 };
 
 #define FIELD(name) offsetof(struct dump_args, name)
 static const struct command_option options[] = {
 	{ "format", 0, COMMAND_CHOICE, FIELD(format), "text|json|dot|base64",
-	  "of the result; dot is for graphviz" },
+	  "of the result; dot is for graphviz, base64 a packed json for tickets" },
+	{ "decode", 0, COMMAND_TEXT, FIELD(decode), "FILE|-",
+	  "print the json that is in such a base64 text; needs no TARGET" },
 	{ "settle", 0, COMMAND_DURATION, FIELD(settle_ns), "S",
 	  "watch this long first, so that busy shares and stacks are known (1 s)" },
 	{ 0 },
@@ -22,11 +31,12 @@ static const struct command_option options[] = {
 
 #define PAGE_ROWS       512
 #define CENSUS_LIMIT_MS 5000
+#define ANSWER_STEP_MS  100
 
-/* Asks for a walk over all tasks and for the stacks of open polls. */
+/* Asks for a walk over all tasks with their await chains, and for the stacks of open polls. */
 static void ask(struct live *l)
 {
-	struct session_want want = { .kind = SESSION_WANT_SNAPSHOT };
+	struct session_want want = { .kind = SESSION_WANT_SNAPSHOT, .value = 1 };
 	struct live_worker *rows = calloc(64, sizeof(*rows));
 	struct live_header h;
 	int n;
@@ -47,26 +57,32 @@ static void ask(struct live *l)
 	free(rows);
 }
 
-/* The answer has come when the number of tasks has stood still for a while. */
+/* Nothing to come from: a process that is gone, or whose runtime has not started. */
+static bool answered(struct live *l)
+{
+	struct live_header h = { .processes = 1 };
+
+	for (uint32_t p = 0; p < h.processes; p++)
+		if (live_header(l, p, &h) == 0 && !h.gone && h.runtimes && !h.chain_walks)
+			return false;
+	return true;
+}
+
+/* Stacks come while the walk goes on. */
 static void wait_for_answer(struct watch *w)
 {
-	struct live_header h;
-	uint64_t before = UINT64_MAX;
-	int still = 0;
-
-	for (int ms = 0; ms < CENSUS_LIMIT_MS && still < 3 && !watch_asked_to_stop(); ms += 100) {
-		live_wait(w->live, UINT64_MAX, 100);
-		if (live_header(w->live, 0, &h) != 0 || live_done(w->live))
+	for (int ms = 0; ms < CENSUS_LIMIT_MS && !watch_asked_to_stop() && !live_done(w->live);
+	     ms += ANSWER_STEP_MS) {
+		live_wait(w->live, UINT64_MAX, ANSWER_STEP_MS);
+		if (answered(w->live))
 			break;
-		still = h.alive == before ? still + 1 : 0;
-		before = h.alive;
 	}
 }
 
-static int print_all(struct watch *w, struct dump_print *p)
+static int print_tasks(struct watch *w, struct dump_print *p)
 {
 	struct live_query q = {
-		.process = UINT32_MAX, .sort = LIVE_SORT_ID, .tree = true, .count = PAGE_ROWS
+		.process = p->head.process, .sort = LIVE_SORT_ID, .tree = true, .count = PAGE_ROWS
 	};
 	struct live_task *rows = calloc(PAGE_ROWS, sizeof(*rows));
 	struct live_page page = { .rows = 1 };
@@ -84,35 +100,102 @@ static int print_all(struct watch *w, struct dump_print *p)
 	return rc;
 }
 
-static int dump(struct watch *w, const struct dump_args *a)
+/* One for each process; owned. NULL = no memory. */
+static struct live_header *heads_of(struct live *l, size_t *ret_n)
 {
-	struct live_header h;
+	struct live_header h, *heads;
+
+	*ret_n = 0;
+	(void)live_header(l, 0, &h);
+	heads = calloc(h.processes + 1, sizeof(*heads));
+	for (uint32_t i = 0; heads && i < h.processes; i++)
+		*ret_n += live_header(l, i, &heads[*ret_n]) == 0;
+	return heads;
+}
+
+static int print(struct watch *w, enum dump_print_format format, FILE *out)
+{
 	struct dump_print p;
+	size_t n;
+	struct live_header *heads = heads_of(w->live, &n);
+	int rc = 0;
+
+	if (!heads || !n) {
+		free(heads);
+		return command_error(w->self,
+				     "nothing is known of the process yet; try --settle 5");
+	}
+	dump_print_begin(&p, format, out, heads, n);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		dump_print_process(&p, &heads[i]);
+		rc = print_tasks(w, &p);
+	}
+	dump_print_end(&p);
+	free(heads);
+	return rc ? command_error(w->self, "the tasks can't be read") : COMMAND_OK;
+}
+
+static int print_packed(struct watch *w)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *f = open_memstream(&text, &bytes);
 	int rc;
 
+	if (!f)
+		return command_error(w->self, "the dump can't be packed: out of memory");
+	rc = print(w, DUMP_PRINT_JSON, f);
+	if (fclose(f) || (rc == COMMAND_OK && dump_blob_write(stdout, text, bytes)))
+		rc = command_error(w->self, "the dump can't be packed: out of memory");
+	free(text);
+	return rc;
+}
+
+static int dump(struct watch *w, const struct dump_args *a)
+{
 	watch_catch_signals();
 	watch_run(w, a->settle_ns ? a->settle_ns : 1000000000, NULL, NULL);
 	ask(w->live);
 	wait_for_answer(w);
-	if (live_header(w->live, 0, &h) != 0)
-		return command_error(w->self,
-				     "nothing is known of the process yet; try --settle 5");
-	dump_print_begin(&p, (enum dump_print_format)a->format, stdout, &h);
-	rc = print_all(w, &p);
-	dump_print_end(&p);
-	return rc ? command_error(w->self, "the tasks can't be read") : COMMAND_OK;
+	return a->format == FORMAT_BASE64 ? print_packed(w)
+					  : print(w, (enum dump_print_format)a->format, stdout);
+}
+
+static int decode(const struct command *self, const char *path)
+{
+	FILE *in = stdin;
+	int rc;
+
+	if (strcmp(path, "-") != 0) {
+		user_begin();
+		in = fopen(path, "re");
+		rc = errno;
+		user_done();
+		if (!in)
+			return command_error(self, "can't read %s: %s", path, strerror(rc));
+	}
+	rc = dump_blob_read(in, stdout);
+	if (in != stdin)
+		fclose(in);
+	return rc ? command_error(self,
+				  "%s: no dump in base64 (weft dump --format base64 makes them)",
+				  path)
+		  : COMMAND_OK;
 }
 
 static int run(const struct command *self, void *args)
 {
 	struct dump_args *a = args;
-	struct watch_options o = { .child_log = true };
+	/* Since when tasks wait is seen from `normal` up; this short it costs little. */
+	struct watch_options o = { .child_log = true, .level = WEFT_LEVEL_NORMAL };
 	struct watch w = { 0 };
 	int rc;
 
-	if (a->format == DUMP_PRINT_FORMATS)
-		return command_error(
-			self, "--format base64 is not in this version: use json and base64(1)");
+	if (a->decode)
+		return decode(self, a->decode);
+	if (a->in.target.follow)
+		return command_error(self,
+				     "--follow does not go with a dump: it shows what is now");
 	rc = watch_open(&w, self, &a->in.target, &o);
 	if (rc != COMMAND_OK)
 		return rc;
@@ -124,10 +207,11 @@ static int run(const struct command *self, void *args)
 const struct command dump_command = {
 	.name = "dump",
 	.summary = "Print every task as it is now, as a tree",
-	.usage = "TARGET [--format text|json|dot]",
+	.usage = "TARGET [--format text|json|dot|base64]\n--decode FILE|-",
 	.about =
-		"One line per task: state, where it was spawned, age, polls; for one inside a long poll the\n"
-		"stack. What jstack is for threads. The process is not stopped.",
+		"Each task: state, age, polls, where it was spawned; below it what it waits for, and where: the\n"
+		"function that awaits, who awaits that one, and so on; for one inside a long poll the stack.\n"
+		"What jstack is for threads. The process is not stopped.",
 	.examples = "weft dump -n orders-svc\n"
 		    "weft dump -p 4711 --format dot | dot -Tsvg > tasks.svg",
 	.options = options,

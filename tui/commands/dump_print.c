@@ -8,12 +8,23 @@
 
 #define LONG_POLL_NS 1000000u /* polls open longer than this show their stack */
 
+/* All polls and wakes in this time have been seen, from `normal` up. */
+static uint64_t watched_ns(const struct dump_print *p)
+{
+	return p->head.now_ns - p->head.attached_ns;
+}
+
+/* Neither polled nor woken in that time. */
+static bool long_idle(const struct dump_print *p, const struct live_task *t)
+{
+	return t->state == LIVE_IDLE && t->idle_ns == LIVE_UNKNOWN &&
+	       p->head.level >= WEFT_LEVEL_NORMAL;
+}
+
 static uint64_t age_ns(const struct dump_print *p, const struct live_task *t, bool *at_least)
 {
-	*at_least = t->spawn_ns == LIVE_UNKNOWN;
-	if (*at_least)
-		return p->head.now_ns - p->head.attached_ns;
-	return p->head.now_ns > t->spawn_ns ? p->head.now_ns - t->spawn_ns : 0;
+	*at_least = t->age_ns == LIVE_UNKNOWN;
+	return *at_least ? watched_ns(p) : t->age_ns;
 }
 
 static bool in_long_poll(const struct live_task *t)
@@ -33,9 +44,23 @@ static struct live_task_detail *detail_of(struct live *l, const struct live_task
 	return d;
 }
 
+/* What is known of it beside its row: of the running a stack, of the others what they wait for. */
+struct about {
+	struct live_task_detail *detail; /* NULL = none */
+	struct live_await await;         /* t_ns LIVE_UNKNOWN = not known */
+};
+
+/* Since its birth where that is known, else since the attach. */
+static uint64_t polls_of(const struct live_task *t, const struct about *about)
+{
+	bool fewer = t->polls == LIVE_UNKNOWN || t->polls < about->await.polls;
+
+	return about->await.t_ns != LIVE_UNKNOWN && fewer ? about->await.polls : t->polls;
+}
+
 /* ---- text ---- */
 
-static void text_begin(const struct dump_print *p)
+static void text_process(const struct dump_print *p)
 {
 	const struct live_header *h = &p->head;
 	char name[96];
@@ -62,8 +87,27 @@ static void text_stack(const struct dump_print *p, const struct live_task_detail
 	}
 }
 
+/* "sleep at order (demo_service.c:170) < session (session.c:12)"; innermost first. */
+static void text_await(const struct dump_print *p, const struct live_await *a, int indent)
+{
+	char func[64], location[128];
+
+	if (a->places)
+		fprintf(p->out, "%*swaits for %s", indent, "", a->on);
+	else if (a->complete)
+		fprintf(p->out, "%*snot started", indent, "");
+	else
+		return;
+	for (uint32_t i = 0; i < a->places; i++) {
+		format_clean(func, sizeof(func), a->place[i].func);
+		format_clean(location, sizeof(location), a->place[i].location);
+		fprintf(p->out, "%s%s (%s)", i ? " < " : " at ", func, *location ? location : "?");
+	}
+	fputs(a->places && !a->complete ? " ...\n" : "\n", p->out);
+}
+
 static void text_task(const struct dump_print *p, const struct live_task *t,
-		      const struct live_task_detail *d)
+		      const struct about *about)
 {
 	int indent = (int)(t->depth < 32 ? t->depth : 32) * 2;
 	char name[256], location[320];
@@ -79,38 +123,73 @@ static void text_task(const struct dump_print *p, const struct live_task *t,
 		fprintf(p->out, " for %s", format_ns(t->open_ns).s);
 	else if (t->state == LIVE_IDLE && t->idle_ns != LIVE_UNKNOWN)
 		fprintf(p->out, " for %s", format_ns(t->idle_ns).s);
+	else if (long_idle(p, t))
+		fprintf(p->out, " for %s", format_at_least(watched_ns(p)).s);
 	fprintf(p->out, "  age %s  polls %s  %s\n",
-		at_least ? format_at_least(age).s : format_age(age).s, format_count(t->polls).s,
-		*location ? location : "?");
-	if (d)
-		text_stack(p, d, indent + 8);
+		at_least ? format_at_least(age).s : format_age(age).s,
+		format_count(polls_of(t, about)).s, *location ? location : "?");
+	if (about->detail)
+		text_stack(p, about->detail, indent + 8);
+	else
+		text_await(p, &about->await, indent + 8);
 }
 
 /* ---- json ---- */
 
-static void json_head(struct dump_print *p)
+static void json_target(struct json_out *j, const char *key, const struct live_header *h)
 {
-	const struct live_header *h = &p->head;
-	struct json_out *j = &p->json;
-
-	json_out_begin(j, NULL, '{');
-	json_out_integer(j, "schema", 1);
-	json_out_begin(j, "target", '{');
+	json_out_begin(j, key, '{');
+	json_out_unsigned(j, "process", h->process);
 	json_out_unsigned(j, "pid", h->info.pid);
 	json_out_text(j, "name", h->info.comm);
 	json_out_text(j, "runtime", names_runtime(h->runtime.kind));
 	json_out_text(j, "flavour", names_flavour(h->runtime.flavour));
 	json_out_unsigned(j, "workers", h->workers);
 	json_out_end(j, '}');
-	json_out_unsigned(j, "realtime_ns", h->realtime_ns);
+}
+
+/* "target" is the first of them. */
+static void json_head(struct dump_print *p, const struct live_header *heads, size_t n)
+{
+	struct json_out *j = &p->json;
+
+	json_out_begin(j, NULL, '{');
+	json_out_integer(j, "schema", 1);
+	json_target(j, "target", &heads[0]);
+	json_out_begin(j, "targets", '[');
+	for (size_t i = 0; i < n; i++)
+		json_target(j, NULL, &heads[i]);
+	json_out_end(j, ']');
+	json_out_unsigned(j, "realtime_ns", heads[0].realtime_ns);
 	json_out_begin(j, "tasks", '[');
 }
 
-static void json_task(struct dump_print *p, const struct live_task *t,
-		      const struct live_task_detail *d)
+static void json_await(struct json_out *j, const struct live_await *a)
 {
+	if (a->t_ns == LIVE_UNKNOWN || (!a->places && !a->complete)) {
+		json_out_null(j, "await");
+		return;
+	}
+	json_out_begin(j, "await", '{');
+	json_out_text(j, "on", a->places ? a->on : NULL);
+	json_out_bool(j, "started", a->places);
+	json_out_bool(j, "complete", a->complete);
+	json_out_begin(j, "places", '[');
+	for (uint32_t i = 0; i < a->places; i++) {
+		json_out_begin(j, NULL, '{');
+		json_out_text(j, "function", a->place[i].func);
+		json_out_text(j, "location", *a->place[i].location ? a->place[i].location : NULL);
+		json_out_end(j, '}');
+	}
+	json_out_end(j, ']');
+	json_out_end(j, '}');
+}
+
+static void json_task(struct dump_print *p, const struct live_task *t, const struct about *about)
+{
+	const struct live_task_detail *d = about->detail;
 	struct json_out *j = &p->json;
-	bool at_least;
+	bool at_least, idle = long_idle(p, t);
 	uint64_t age = age_ns(p, t, &at_least);
 
 	json_out_begin(j, NULL, '{');
@@ -123,11 +202,13 @@ static void json_task(struct dump_print *p, const struct live_task *t,
 	json_out_text(j, "state", names_task_state(t->state));
 	json_out_unsigned(j, "age_ns", age);
 	json_out_bool(j, "age_at_least", at_least);
-	json_out_unsigned(j, "polls", t->polls);
+	json_out_unsigned(j, "polls", polls_of(t, about));
 	json_out_unsigned(j, "open_ns", t->open_ns);
-	json_out_unsigned(j, "idle_ns", t->idle_ns);
+	json_out_unsigned(j, "idle_ns", idle ? watched_ns(p) : t->idle_ns);
+	json_out_bool(j, "idle_at_least", idle);
 	json_out_unsigned(j, "size", t->bytes ? t->bytes : LIVE_UNKNOWN);
 	json_out_unsigned(j, "worker", t->worker == UINT32_MAX ? LIVE_UNKNOWN : t->worker);
+	json_await(j, &about->await);
 	if (d) {
 		json_out_text(j, "syscall", *d->syscall ? d->syscall : NULL);
 		json_out_begin(j, "stack", '[');
@@ -159,7 +240,8 @@ static void dot_quoted(FILE *out, const char *text)
 	}
 }
 
-static void dot_task(const struct dump_print *p, const struct live_task *t)
+static void dot_task(const struct dump_print *p, const struct live_task *t,
+		     const struct about *about)
 {
 	static const char *const fill[] = { [LIVE_IDLE] = "white",
 					    [LIVE_READY] = "lightyellow",
@@ -169,7 +251,14 @@ static void dot_task(const struct dump_print *p, const struct live_task *t)
 
 	fprintf(p->out, "\tt%llu [label=\"%llu ", id, id);
 	dot_quoted(p->out, t->name);
-	fprintf(p->out, "\\n%s\", style=filled, fillcolor=%s];\n", names_task_state(t->state),
+	fprintf(p->out, "\\n%s", names_task_state(t->state));
+	if (about->await.places) {
+		fprintf(p->out, "\\n%s at ", about->await.on);
+		dot_quoted(p->out, about->await.place[0].func);
+		fputs(" ", p->out);
+		dot_quoted(p->out, about->await.place[0].location);
+	}
+	fprintf(p->out, "\", style=filled, fillcolor=%s];\n",
 		t->state <= LIVE_BLOCKED ? fill[t->state] : "gray");
 	if (t->parent)
 		fprintf(p->out, "\tt%llu -> t%llu;\n", (unsigned long long)t->parent, id);
@@ -178,31 +267,38 @@ static void dot_task(const struct dump_print *p, const struct live_task *t)
 /* ---- the three ---- */
 
 void dump_print_begin(struct dump_print *p, enum dump_print_format format, FILE *out,
-		      const struct live_header *head)
+		      const struct live_header *heads, size_t n)
 {
-	*p = (struct dump_print){ .format = format, .out = out, .head = *head };
+	*p = (struct dump_print){ .format = format, .out = out, .head = heads[0] };
 	json_out_init(&p->json, out);
-	if (format == DUMP_PRINT_TEXT)
-		text_begin(p);
-	else if (format == DUMP_PRINT_JSON)
-		json_head(p);
-	else
+	if (format == DUMP_PRINT_JSON)
+		json_head(p, heads, n);
+	else if (format == DUMP_PRINT_DOT)
 		fputs("digraph tasks {\n\trankdir=LR;\n\tnode [shape=box, fontname=monospace];\n",
 		      out);
 }
 
+void dump_print_process(struct dump_print *p, const struct live_header *head)
+{
+	p->head = *head;
+	if (p->format == DUMP_PRINT_TEXT)
+		text_process(p);
+}
+
 void dump_print_task(struct dump_print *p, struct live *l, const struct live_task *t)
 {
-	struct live_task_detail *d = p->format == DUMP_PRINT_DOT ? NULL : detail_of(l, t);
+	struct about about = { .detail = p->format == DUMP_PRINT_DOT ? NULL : detail_of(l, t) };
 
+	if (live_task_await(l, t->id, &about.await) != 0)
+		about.await = (struct live_await){ .t_ns = LIVE_UNKNOWN };
 	p->tasks++;
 	if (p->format == DUMP_PRINT_TEXT)
-		text_task(p, t, d);
+		text_task(p, t, &about);
 	else if (p->format == DUMP_PRINT_JSON)
-		json_task(p, t, d);
+		json_task(p, t, &about);
 	else
-		dot_task(p, t);
-	free(d);
+		dot_task(p, t, &about);
+	free(about.detail);
 }
 
 void dump_print_end(struct dump_print *p)

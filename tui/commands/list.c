@@ -15,11 +15,14 @@ enum { FORMAT_TABLE, FORMAT_JSON };
 struct list_args {
 	struct command_input in;
 	int format;
+	bool full;
 };
 
 static const struct command_option options[] = {
 	{ "format", 0, COMMAND_CHOICE, offsetof(struct list_args, format), "table|json",
 	  "of the result" },
+	{ "full", 0, COMMAND_FLAG, offsetof(struct list_args, full), NULL,
+	  "look at the code of Rust programs too, for what can be seen of them" },
 	{ 0 },
 };
 
@@ -31,7 +34,8 @@ static void json_runtime(struct json_out *j, const struct weft_ev_runtime *r)
 	json_out_text(j, "kind", names_runtime(r->kind));
 	json_out_text(j, "version", r->version);
 	json_out_text(j, "flavour", r->flavour ? names_flavour(r->flavour) : NULL);
-	json_out_unsigned(j, "workers", r->workers);
+	json_out_unsigned(j, "workers",
+			  r->workers || r->kind == WEFT_RT_WEFT ? r->workers : UINT64_MAX);
 	json_out_end(j, '}');
 }
 
@@ -84,6 +88,7 @@ static void json_row(void *ctx, const struct session_process *p)
 		json_runtime(j, &p->runtime[i]);
 	json_out_end(j, ']');
 	json_out_text(j, "build", p->build);
+	json_out_bool(j, "analysed", p->analysed);
 	json_words(j, "can_see", p->can_see);
 	json_reasons(j, "cannot_see", p->cannot_see);
 	json_out_integer(j, "uid", p->uid);
@@ -124,7 +129,7 @@ void list_runtimes(const struct session_process *p, char *buf, size_t size)
 static void table_row(void *ctx, const struct session_process *p)
 {
 	int *rows = ctx;
-	char user[33], name[64], runtimes[256], build[96], can[512], cannot[512];
+	char user[33], name[64], runtimes[256], build[96], can[512], cannot[1024];
 
 	if ((*rows)++ == 0)
 		printf("%8s  %-10s %-18s %-28s %-18s %s\n", "PID", "USER", "NAME", "RUNTIME",
@@ -135,7 +140,10 @@ static void table_row(void *ctx, const struct session_process *p)
 	format_clean(can, sizeof(can), p->can_see);
 	format_clean(cannot, sizeof(cannot), p->cannot_see);
 	list_runtimes(p, runtimes, sizeof(runtimes));
-	printf("%8d  %-10s %-18s %-28s %-18s %s\n", (int)p->pid, user, name, runtimes, build, can);
+	printf("%8d  %-10s %-18s %-28s %-18s %s%s\n", (int)p->pid, user, name, runtimes, build, can,
+	       p->analysed ? ""
+	       : *can      ? " (tasks: --full tells)"
+			   : "(tasks: --full tells)");
 	if (*cannot)
 		printf("%8s  not: %s\n", "", cannot);
 }
@@ -144,12 +152,14 @@ static int run(const struct command *self, void *args)
 {
 	const struct list_args *a = args;
 	struct json_out j;
+	session_process_fn row = a->format == FORMAT_JSON ? json_row : table_row;
 	int rows = 0, n;
+	void *ctx = a->format == FORMAT_JSON ? (void *)&j : &rows;
 
 	json_out_init(&j, stdout);
 	if (a->format == FORMAT_JSON)
 		json_out_begin(&j, NULL, '[');
-	n = a->format == FORMAT_JSON ? session_list(json_row, &j) : session_list(table_row, &rows);
+	n = a->full ? session_list_full(row, ctx) : session_list(row, ctx);
 	if (a->format == FORMAT_JSON)
 		json_out_end(&j, ']');
 	if (n < 0)
@@ -166,10 +176,12 @@ static int run(const struct command *self, void *args)
 const struct command list_command = {
 	.name = "list",
 	.summary = "Show the processes here that run a runtime Weft knows",
-	.usage = "[--format table|json]",
+	.usage = "[--format table|json] [--full]",
 	.about =
 		"For each process: the runtime and its version, the build, what can be seen and what can't,\n"
-		"and why. Other users' processes need root.",
+		"and why. Other users' processes need root. Rust programs are told by the libraries in them;\n"
+		"what can be seen of them takes a look at their code, which --full takes: up to 2 s for a\n"
+		"large one.",
 	.options = options,
 	.args_size = sizeof(struct list_args),
 	.run = run,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,25 +35,42 @@ static const struct command_option options[] = {
 	{ 0 },
 };
 
-static int check_output(const struct command *self, const struct record_args *a)
+/* Before anything is attached or started. The file that is there goes when the target is known to be fine: watch_open. */
+static int try_output(const struct command *self, const struct record_args *a)
 {
 	struct stat st;
-	int rc = COMMAND_OK;
+	int fd;
+
+	if (stat(a->output, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			return command_error(self, "can't write %s: it is not a plain file",
+					     a->output);
+		if (!a->force)
+			return command_error(self,
+					     "can't write %s: it is already there; choose another "
+					     "name, or --force to write over it",
+					     a->output);
+		return faccessat(AT_FDCWD, a->output, W_OK, AT_EACCESS) == 0
+			       ? COMMAND_OK
+			       : command_error(self, "can't write over %s: %s", a->output,
+					       strerror(errno));
+	}
+	fd = open(a->output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return command_error(self, "can't write %s: %s", a->output, strerror(errno));
+	close(fd);
+	unlink(a->output);
+	return COMMAND_OK;
+}
+
+static int check_output(const struct command *self, const struct record_args *a)
+{
+	int rc;
 
 	if (!a->output)
 		return command_error(self, "no file to write: give -o FILE.db");
 	user_begin();
-	if (stat(a->output, &st) != 0)
-		rc = COMMAND_OK;
-	else if (!S_ISREG(st.st_mode))
-		rc = command_error(self, "can't write %s: it is not a plain file", a->output);
-	else if (!a->force)
-		rc = command_error(self,
-				   "can't write %s: it is already there; choose another name, or "
-				   "--force to write over it",
-				   a->output);
-	else if (unlink(a->output) != 0)
-		rc = command_error(self, "can't write over %s: %s", a->output, strerror(errno));
+	rc = try_output(self, a);
 	user_done();
 	return rc;
 }
@@ -110,6 +128,7 @@ static int run(const struct command *self, void *args)
 	struct watch_options o = { .level = (enum weft_level)a->level,
 				   .max_overhead = a->max_overhead,
 				   .store_path = a->output,
+				   .replace = a->force,
 				   .max_bytes = a->max_bytes };
 	struct totals totals = { 0 };
 	struct watch w = { 0 };

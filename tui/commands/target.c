@@ -86,7 +86,7 @@ static bool container_matches(const char *component, size_t len, const char *id)
 	return false;
 }
 
-static bool path_matches(const char *path, const struct command_target *t)
+bool target_in_cgroup(const char *path, const struct command_target *t)
 {
 	const char *unit = t->unit, *container = t->container;
 
@@ -113,36 +113,53 @@ static bool in_cgroup(pid_t pid, const struct command_target *t)
 		const char *colon = strchr(line, ':'),
 			   *path = colon ? strchr(colon + 1, ':') : NULL;
 
-		if (path && path_matches(path + 1, t))
+		if (path && target_in_cgroup(path + 1, t))
 			return true;
 	}
 	return false;
 }
 
-static int from_cgroup(const struct command *self, const struct command_target *t, pid_t *pids)
+/* *ret_seen: processes of the cgroup, whatever they run. */
+static int look_in_cgroup(const struct command_target *t, pid_t *pids, int *ret_seen)
 {
-	const char *what = t->unit ? "unit" : "container", *id = t->unit ? t->unit : t->container;
 	auto_closedir DIR *proc = opendir("/proc");
 	struct session_process info;
 	struct dirent *e;
-	int n = 0, seen = 0;
+	int n = 0;
 
-	if (t->container && strlen(id) < 6)
-		return command_error(
-			       self,
-			       "--container '%s' is too short: give at least 6 characters of the "
-			       "id",
-			       id),
-		       -1;
+	*ret_seen = 0;
 	while (proc && (e = readdir(proc)) != NULL && n < TARGET_MAX) {
 		pid_t pid = isdigit((unsigned char)*e->d_name) ? atoi(e->d_name) : 0;
 
 		if (!pid || !in_cgroup(pid, t))
 			continue;
-		seen++;
+		++*ret_seen;
 		if (session_inspect(pid, &info) == 0 && info.runtimes)
 			pids[n++] = pid;
 	}
+	return n;
+}
+
+bool target_check(const struct command *self, const struct command_target *t)
+{
+	if (t->container && strlen(t->container) < 6)
+		return command_error(
+			       self,
+			       "--container '%s' is too short: give at least 6 characters of the "
+			       "id",
+			       t->container),
+		       false;
+	return true;
+}
+
+static int from_cgroup(const struct command *self, const struct command_target *t, pid_t *pids)
+{
+	const char *what = t->unit ? "unit" : "container", *id = t->unit ? t->unit : t->container;
+	int n, seen;
+
+	if (!target_check(self, t))
+		return -1;
+	n = look_in_cgroup(t, pids, &seen);
 	if (n)
 		return n;
 	command_error(
@@ -162,4 +179,12 @@ int target_pids(const struct command *self, const struct command_target *t, pid_
 	if (t->name)
 		return from_name(self, t->name, pids);
 	return from_cgroup(self, t, pids);
+}
+
+int target_look(const struct command_target *t, pid_t pids[TARGET_MAX])
+{
+	int seen, n = t->name ? session_find_name(t->name, pids, TARGET_MAX)
+			      : look_in_cgroup(t, pids, &seen);
+
+	return n < 0 ? 0 : n < TARGET_MAX ? n : TARGET_MAX;
 }

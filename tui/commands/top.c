@@ -135,6 +135,7 @@ static int show_live(struct watch *w, const struct top_args *a, const char *noti
 	struct app_options o = { .live = w->live,
 				 .notice = notice,
 				 .speed = a->speed,
+				 .follow = a->in.target.follow,
 				 .ascii = a->ascii || !terminal_utf8() };
 	uint64_t nothing;
 
@@ -147,6 +148,7 @@ static int watch_target(struct watch *w, const struct command *self, const struc
 	struct watch_options o = { .level = (enum weft_level)a->level,
 				   .max_overhead = a->max_overhead,
 				   .child_log = true,
+				   .screen = true,
 				   .quiet = quiet };
 	char notice[320] = "";
 	int rc = watch_open(w, self, target, &o);

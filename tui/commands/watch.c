@@ -55,6 +55,7 @@ static int open_session(struct watch *w, const struct command_target *target,
 	struct session_options so = {
 		.level = o->level,
 		.max_overhead = o->max_overhead,
+		.stay = target->follow,
 	};
 
 	if (!target->as_root && !user_invoking(&so.run_as_uid, &so.run_as_gid))
@@ -88,11 +89,27 @@ static int spawn(struct watch *w, const struct command_target *target, bool log)
 	return COMMAND_OK;
 }
 
+/* With --follow one that is not there yet is waited for. */
+static int find(struct watch *w, const struct command_target *target, const struct watch_options *o,
+		pid_t *pids)
+{
+	int n;
+
+	if (!target->follow || target->pids)
+		return target_pids(w->self, target, pids);
+	n = target_check(w->self, target) ? target_look(target, pids) : -1;
+	if (n == 0 && !o->screen)
+		fprintf(stderr, "weft %s: nothing to watch there yet; waiting for it\n",
+			w->self->name);
+	return n;
+}
+
 /* One that can't be watched doesn't keep the others from it. */
-static int attach(struct watch *w, const struct command_target *target)
+static int attach(struct watch *w, const struct command_target *target,
+		  const struct watch_options *o)
 {
 	pid_t pids[TARGET_MAX];
-	int n = target_pids(w->self, target, pids), attached = 0;
+	int n = find(w, target, o, pids), attached = n == 0;
 
 	for (int i = 0; i < n; i++) {
 		if (session_attach(w->session, pids[i]) == 0)
@@ -111,6 +128,28 @@ static int open_live(struct watch *w, const struct live_options *lo)
 		return COMMAND_OK;
 	why = live_error(NULL);
 	return failed(w, why && *why ? why : "the engine can't be started");
+}
+
+/* The recording that the new one replaces. */
+static int make_room(struct watch *w, const char *path)
+{
+	char text[400];
+	int err;
+
+	user_begin();
+	err = unlink(path) == 0 ? 0 : errno;
+	user_done();
+	if (err == 0 || err == ENOENT)
+		return COMMAND_OK;
+	snprintf(text, sizeof(text), "can't write over %.300s: %s", path, strerror(err));
+	return failed(w, text);
+}
+
+static int start_follow(struct watch *w, const struct watch_options *o)
+{
+	return follow_start(w->follow, w->live, !o->screen) == 0
+		       ? COMMAND_OK
+		       : failed(w, "--follow can't start its thread");
 }
 
 static struct live_options live_options(const struct watch_options *o)
@@ -133,14 +172,20 @@ int watch_open(struct watch *w, const struct command *self, const struct command
 		return command_error(
 			self, "no target: give -p PID, -n NAME, --unit UNIT, --container ID or "
 			      "-- CMD; weft list shows what runs here");
-	rc = open_session(w, target, o);
+	rc = target->follow && follow_new(self, target, &w->follow) != 0
+		     ? COMMAND_FAILED
+		     : open_session(w, target, o);
 	if (rc == COMMAND_OK)
-		rc = target->child ? spawn(w, target, o->child_log) : attach(w, target);
+		rc = target->child ? spawn(w, target, o->child_log) : attach(w, target, o);
 	if (rc == COMMAND_OK && session_drop_rights(w->session) != 0)
 		rc = session_failed(w, "can't give up the rights that are no longer needed");
 	lo.session = w->session;
+	if (rc == COMMAND_OK && o->replace)
+		rc = make_room(w, o->store_path);
 	if (rc == COMMAND_OK)
 		rc = open_live(w, &lo);
+	if (rc == COMMAND_OK && w->follow)
+		rc = start_follow(w, o);
 	if (rc != COMMAND_OK)
 		watch_close(w);
 	return rc;
@@ -226,9 +271,12 @@ static void end_child(struct watch *w)
 
 int watch_stop(struct watch *w)
 {
-	int rc = live_stop(w->live);
-	const char *why = rc ? live_error(w->live) : NULL;
+	const char *why;
+	int rc;
 
+	w->follow = follow_free(w->follow);
+	rc = live_stop(w->live);
+	why = rc ? live_error(w->live) : NULL;
 	end_child(w);
 	if (rc == 0)
 		return COMMAND_OK;
@@ -237,6 +285,7 @@ int watch_stop(struct watch *w)
 
 void watch_close(struct watch *w)
 {
+	w->follow = follow_free(w->follow);
 	w->live = live_close(w->live);
 	end_child(w);
 	w->session = session_close(w->session);

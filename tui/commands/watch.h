@@ -7,25 +7,29 @@
 #define WEFT_WATCH_H
 
 #include "collector/live.h"
+#include "tui/commands/follow.h"
 #include "tui/commands/target.h"
 
 struct watch_options {
 	enum weft_level level; /* OFF = auto */
 	double max_overhead;   /* 0 = default */
 	const char *store_path;
+	bool replace; /* the file that is there, once the target is attached to */
 	uint64_t max_bytes;
 	const char *only, *ignore;
 	const char *const *thresholds;
 	bool child_log; /* output of -- CMD goes to a log, whose name is in watch.log */
 	bool quiet;     /* why it failed is told in watch.error only */
+	bool screen;    /* the terminal is a screen: nothing is said while it runs */
 };
 
 struct watch {
 	const struct command *self;
 	struct session *session; /* NULL = replay */
 	struct live *live;
-	pid_t child;      /* of -- CMD; 0 = none or already waited for */
-	int child_status; /* as from waitpid, once child is 0 */
+	struct follow *follow; /* --follow */
+	pid_t child;           /* of -- CMD; 0 = none or already waited for */
+	int child_status;      /* as from waitpid, once child is 0 */
 	bool has_child;
 	bool quiet;
 	char log[256], error[512];

@@ -10,10 +10,13 @@
 #include "tui/widgets/histogram.h"
 #include "tui/widgets/lines.h"
 
+#define ASK_NS 1000000000u
+
 struct details {
 	struct lines lines;
 	struct live_task_detail d;
 	uint64_t task;
+	uint64_t asked_ns; /* for the await chain, last */
 	bool known, gone;
 	struct live_finding finding; /* about this task; key 0 = none */
 };
@@ -41,6 +44,8 @@ static bool is_about(const struct live_finding *f, const struct details *s)
 {
 	const struct live_task *t = &s->d.task;
 
+	if (f->process != t->process)
+		return false;
 	if (strcmp(f->subject_kind, "task_type") == 0)
 		return strcmp(f->subject_name, t->name) == 0 &&
 		       strcmp(f->location, t->location) == 0;
@@ -56,6 +61,19 @@ static void find_finding(struct details *s, const struct view *v)
 			s->finding = v->top[i];
 }
 
+/* The chain is read on demand only: once a second while this screen is open. */
+static void ask_await(struct details *s, const struct view *v)
+{
+	struct session_want want = { .kind = SESSION_WANT_AWAIT,
+				     .process = s->d.task.process,
+				     .task = s->d.task.native_id };
+
+	if (v->head.replay || s->gone || v->head.now_ns < s->asked_ns)
+		return;
+	s->asked_ns = v->head.now_ns + ASK_NS;
+	live_request(v->live, &want);
+}
+
 static void details_refresh(void *state, struct view *v, int height)
 {
 	struct details *s = state;
@@ -63,6 +81,7 @@ static void details_refresh(void *state, struct view *v, int height)
 	(void)height;
 	s->gone = live_task_detail(v->live, s->task, &s->d) != 0;
 	s->known |= !s->gone;
+	ask_await(s, v);
 	find_finding(s, v);
 }
 
@@ -71,16 +90,17 @@ static void details_refresh(void *state, struct view *v, int height)
 static void spawn_text(const struct details *s, const struct view *v, char *text, size_t size)
 {
 	const struct live_task *t = &s->d.task;
-	uint64_t now = v->head.now_ns, since = t->spawn_ns;
+	uint64_t now = v->head.now_ns, attached = v->head.attached_ns;
 	size_t len;
 
-	if (since == LIVE_UNKNOWN) {
-		since = v->head.attached_ns;
+	if (t->age_ns == LIVE_UNKNOWN) {
 		snprintf(text, size, "before the attach, >%s ago",
-			 format_age(now > since ? now - since : 0).s);
+			 format_age(now > attached ? now - attached : 0).s);
 		return;
 	}
-	len = (size_t)snprintf(text, size, "%s ago", format_age(now > since ? now - since : 0).s);
+	len = (size_t)snprintf(text, size, "%s%s ago",
+			       t->spawn_ns == LIVE_UNKNOWN ? "before the attach, " : "",
+			       format_age(t->age_ns).s);
 	if (*s->d.spawn_func)
 		len += (size_t)snprintf(text + len, size - len, " in %.63s", s->d.spawn_func);
 	if (t->parent)
@@ -119,6 +139,47 @@ static void add_state(struct details *s)
 	else
 		lines_label(&s->lines, "state", ROLE_TEXT, "%s for %s%s",
 			    names_task_state(t->state), format_ns(t->idle_ns).s, where);
+}
+
+#define CHAIN_TEXT 256
+
+/* "sleep at order (demo_service.c:170) < session (session.c:12)"; innermost first. */
+static void await_text(const struct live_await *a, char *text, size_t size)
+{
+	size_t len = (size_t)snprintf(text, size, "%s", a->on);
+
+	for (uint32_t i = 0; i < a->places && i < WEFT_AWAIT_DEPTH && len < size; i++) {
+		const char *location = a->place[i].location, *base = strrchr(location, '/');
+
+		len += (size_t)snprintf(text + len, size - len, "%s%s (%s)", i ? " < " : " at ",
+					a->place[i].func,
+					*location ? (base ? base + 1 : location) : "?");
+	}
+	if (len < size && !a->complete)
+		snprintf(text + len, size - len, " < ?");
+}
+
+static void add_await(struct details *s, const struct view *v, int width)
+{
+	const struct live_await *a = &s->d.await;
+	char text[WEFT_AWAIT_DEPTH * CHAIN_TEXT];
+
+	if (s->d.task.open_ns || s->gone)
+		return;
+	if (a->t_ns == LIVE_UNKNOWN)
+		lines_label(&s->lines, "waits", ROLE_DIM, "%s",
+			    v->head.replay ? "? (nobody asked when this was recorded)"
+					   : "? (being read)");
+	else if (!a->places)
+		lines_label(&s->lines, "waits", ROLE_DIM, "%s",
+			    a->complete ? "not started" : "? (can't be read out of its memory)");
+	if (!a->places)
+		return;
+	await_text(a, text, sizeof(text));
+	lines_wrap(&s->lines, "waits", ROLE_TEXT, width, text);
+	if (v->head.now_ns > a->t_ns + 3 * ASK_NS)
+		lines_label(&s->lines, "", ROLE_DIM, "read %s ago",
+			    format_ns(v->head.now_ns - a->t_ns).s);
 }
 
 #define BRIEF_FRAMES 5
@@ -250,6 +311,7 @@ static void build(struct details *s, const struct view *v, int width)
 		lines_label(&s->lines, "", ROLE_WARN,
 			    "it has ended and been forgotten; this is what was last seen");
 	add_state(s);
+	add_await(s, v, width);
 	add_advice(s, width);
 	add_brief_stack(s, v, width);
 	add_polls(s, v->ascii);

@@ -89,16 +89,21 @@ static enum theme_role severity_role(const struct live_finding *f)
 					  : ROLE_TEXT;
 }
 
-static void subject_text(const struct live_finding *f, char *text, size_t size)
+static void subject_text(const struct live_finding *f, const struct view *v, char *text,
+			 size_t size)
 {
 	bool numbered = strcmp(f->subject_kind, "task") == 0 ||
 			strcmp(f->subject_kind, "worker") == 0;
+	size_t len = 0;
 
+	if (v->head.processes > 1)
+		len = (size_t)snprintf(text, size, "[%u] ", f->pid);
 	if (numbered)
-		snprintf(text, size, "%s %llu %s", f->subject_kind,
+		snprintf(text + len, size - len, "%s %llu %s", f->subject_kind,
 			 (unsigned long long)f->subject_id, f->subject_name);
 	else
-		snprintf(text, size, "%s", *f->subject_name ? f->subject_name : f->subject_kind);
+		snprintf(text + len, size - len, "%s",
+			 *f->subject_name ? f->subject_name : f->subject_kind);
 }
 
 static void since_text(const struct live_finding *f, const struct view *v, char *text, size_t size)
@@ -118,7 +123,7 @@ static void draw_row(const struct findings *s, const struct view *v, struct canv
 	table_cell(c, y, &columns[SEV], &slots[SEV], role,
 		   f->resolved ? "ok" : names_severity(f->severity));
 	table_cell(c, y, &columns[FINDING], &slots[FINDING], role, f->id);
-	subject_text(f, text, sizeof(text));
+	subject_text(f, v, text, sizeof(text));
 	table_cell(c, y, &columns[SUBJECT], &slots[SUBJECT], ROLE_TEXT, text);
 	since_text(f, v, text, sizeof(text));
 	table_cell(c, y, &columns[SINCE], &slots[SINCE], ROLE_TEXT, text);

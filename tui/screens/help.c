@@ -75,7 +75,7 @@ static void add_signs(struct lines *l, int width)
 		  "  !   blocked: inside a poll, off the CPU in a system call");
 	lines_fold(
 		l, ROLE_BAR_RUNNABLE, width, SIGN_COLUMN,
-		"  ~   runnable: inside a poll, waiting for a CPU; before a rate: events were lost");
+		"  ~   runnable: inside a poll, waiting for a CPU; before a figure: events lost, or an estimate");
 	lines_add(l, ROLE_BAR_OWN, "  :   the runtime's own work");
 	lines_add(l, ROLE_TEXT,
 		  "      blank: parked   ? can't be known   >3m12s older than the attach");

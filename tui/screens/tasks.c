@@ -202,11 +202,9 @@ static const char *state_text(enum live_task_state state)
 
 static struct format_text age_text(const struct live_task *t, const struct live_header *h)
 {
-	uint64_t until = t->end_ns != LIVE_UNKNOWN && t->end_ns < h->now_ns ? t->end_ns : h->now_ns;
-
-	if (t->spawn_ns == LIVE_UNKNOWN)
+	if (t->age_ns == LIVE_UNKNOWN)
 		return format_at_least(h->now_ns > h->attached_ns ? h->now_ns - h->attached_ns : 0);
-	return format_age(until > t->spawn_ns ? until - t->spawn_ns : 0);
+	return format_age(t->age_ns);
 }
 
 /* Ids grow without end: of one that is too long the last digits tell it apart, after a '~'. */

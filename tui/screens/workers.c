@@ -72,11 +72,14 @@ static void workers_refresh(void *state, struct view *v, int height)
 /* ---- drawing ---- */
 
 static void percent_cell(struct canvas *c, int y, int column, const struct table_slot *slots,
-			 enum theme_role role, float share)
+			 enum theme_role role, float share, bool estimated)
 {
 	char text[16];
 
-	snprintf(text, sizeof(text), share < 0 ? "?" : "%.0f", (double)share * 100);
+	if (share < 0)
+		snprintf(text, sizeof(text), "?");
+	else
+		snprintf(text, sizeof(text), "%s%.0f", estimated ? "~" : "", (double)share * 100);
 	table_cell(c, y, &columns[column], &slots[column], share >= 0.005f ? role : ROLE_DIM, text);
 }
 
@@ -115,11 +118,12 @@ static void draw_shares(struct canvas *c, int y, const struct table_slot *slots,
 {
 	bool known = w->busy + w->blocked_share + w->runnable + w->own + w->parked > 0.01f;
 
-	percent_cell(c, y, BUSY, slots, ROLE_BAR_BUSY, known ? w->busy : -1);
-	percent_cell(c, y, BLOCK, slots, ROLE_BAR_BLOCKED, known ? w->blocked_share : -1);
-	percent_cell(c, y, RUNQ, slots, ROLE_BAR_RUNNABLE, known ? w->runnable : -1);
-	percent_cell(c, y, OWN, slots, ROLE_BAR_OWN, known ? w->own : -1);
-	percent_cell(c, y, PARK, slots, ROLE_DIM, known ? w->parked : -1);
+	percent_cell(c, y, BUSY, slots, ROLE_BAR_BUSY, known ? w->busy : -1, w->estimated);
+	percent_cell(c, y, BLOCK, slots, ROLE_BAR_BLOCKED, known ? w->blocked_share : -1,
+		     w->estimated);
+	percent_cell(c, y, RUNQ, slots, ROLE_BAR_RUNNABLE, known ? w->runnable : -1, false);
+	percent_cell(c, y, OWN, slots, ROLE_BAR_OWN, known ? w->own : -1, w->estimated);
+	percent_cell(c, y, PARK, slots, ROLE_DIM, known ? w->parked : -1, w->estimated);
 }
 
 static void draw_row(struct canvas *c, int y, const struct table_slot *slots,
@@ -151,7 +155,9 @@ static void draw_pool(const struct live_header *h, struct canvas *c, int y)
 {
 	char driver[64] = "nobody";
 
-	if (h->driver_worker != UINT32_MAX)
+	if (h->driver_worker == LIVE_REACTOR)
+		snprintf(driver, sizeof(driver), "reactor");
+	else if (h->driver_worker != UINT32_MAX)
 		snprintf(driver, sizeof(driver), "W%u", h->driver_worker);
 	canvas_printf(c, 0, y, c->width, ROLE_TEXT,
 		      "pool %s threads %s busy queue %s inject %s timers %s fds %s driver %s %s ago",

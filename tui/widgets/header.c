@@ -25,7 +25,7 @@ static int meter_rows(const struct view *v)
 
 int header_rows(const struct view *v)
 {
-	return 1 + meter_rows(v) + 2;
+	return 1 + meter_rows(v) + 2 + (int)v->others;
 }
 
 /* ---- first line ---- */
@@ -76,7 +76,9 @@ static void draw_title(const struct view *v, struct canvas *c)
 	char left[192], right[128];
 
 	if (!v->head_known) {
-		canvas_text(c, 0, 0, c->width, ROLE_TITLE, "weft  waiting for the first events");
+		canvas_text(c, 0, 0, c->width, ROLE_TITLE,
+			    v->follow ? "weft  waiting for a process to come up"
+				      : "weft  waiting for the first events");
 		return;
 	}
 	when_text(v, right, sizeof(right));
@@ -120,7 +122,7 @@ static void draw_meters(const struct view *v, struct canvas *c)
 /* A rate that suffers from lost events says so: "~41.2k/s". */
 static const char *about(const struct view *v)
 {
-	return v->head.lost ? "~" : "";
+	return v->head.lost || v->head.estimated ? "~" : "";
 }
 
 /* Returns the columns used. Loss comes first: what doesn't fit in the line must not be this. */
@@ -224,9 +226,35 @@ static void draw_findings(const struct view *v, struct canvas *c, int y)
 	x = canvas_printf(c, 0, y, c->width, h->findings_crit ? ROLE_CRIT : ROLE_WARN,
 			  "%u finding%s:", n, n == 1 ? "" : "s");
 	for (uint32_t i = 0; i < v->tops; i++) {
+		if (v->top[i].process != v->process)
+			continue;
 		finding_text(&v->top[i], h->now_ns, text, sizeof(text));
 		x += canvas_text(c, x, y, c->width - x,
 				 v->top[i].severity == LIVE_CRIT ? ROLE_CRIT : ROLE_WARN, text);
+	}
+}
+
+/* The other processes, a line each; those that have no room are counted. */
+static void draw_others(const struct view *v, struct canvas *c, int y)
+{
+	for (uint32_t i = 0; i < v->others; i++, y++) {
+		const struct live_header *h = &v->other[i].head;
+		uint32_t found = h->findings_crit + h->findings_warn;
+		int x = canvas_printf(c, 0, y, c->width, ROLE_LABEL, "%u/%u %.31s[%u]",
+				      h->process + 1, v->head.processes, h->info.comm, h->info.pid);
+
+		if (!v->other[i].known)
+			continue;
+		x += canvas_printf(c, x, y, c->width - x, ROLE_TEXT,
+				   "  tasks %s  polls %s/s  lost %s  ", format_count(h->alive).s,
+				   format_short(h->polls_s).s, format_short((double)h->lost).s);
+		x += canvas_printf(c, x, y, c->width - x,
+				   found ? (h->findings_crit ? ROLE_CRIT : ROLE_WARN) : ROLE_GOOD,
+				   "%u finding%s%s", found, found == 1 ? "" : "s",
+				   h->gone ? ", gone" : "");
+		if (i + 1 == v->others && v->head.processes > v->others + 1)
+			canvas_printf(c, x, y, c->width - x, ROLE_DIM, "  +%u, Tab",
+				      v->head.processes - v->others - 1);
 	}
 }
 
@@ -237,6 +265,11 @@ static void draw_gone(const struct view *v, struct canvas *c, int y)
 
 	gone_text(&v->head, text, sizeof(text));
 	x = canvas_text(c, 0, y, c->width, ROLE_CRIT, text);
+	if (v->follow) {
+		canvas_text(c, x, y, c->width - x, ROLE_TEXT,
+			    "; last state shown; waiting for it to come back");
+		return;
+	}
 	canvas_printf(c, x, y, c->width - x, ROLE_TEXT, "; last state shown; %u finding%s  w:save",
 		      v->head.findings_crit + v->head.findings_warn,
 		      v->head.findings_crit + v->head.findings_warn == 1 ? "" : "s");
@@ -254,4 +287,5 @@ void header_draw(const struct view *v, struct canvas *c)
 		draw_gone(v, c, y + 1);
 	else
 		draw_findings(v, c, y + 1);
+	draw_others(v, c, y + 2);
 }

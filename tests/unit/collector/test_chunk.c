@@ -209,6 +209,10 @@ static void hostile(void **state)
 			tasks.at[rnd() % tasks.bytes] = (uint8_t)rnd();
 		if (round % 5 == 0)
 			data.bytes = rnd() % data.bytes;
+		if (chunk_read_task(&r, &tasks, &data, (uint32_t)(rnd() % 400), 7)) {
+			while (chunk_step_task(&r) && chunk_record(&r, &rec, &text))
+				free(text);
+		}
 		if (chunk_read(&r, &tasks, &data)) {
 			while (chunk_step(&r)) {
 				text = NULL;
@@ -250,12 +254,59 @@ static void flat_events(void **state)
 	}
 }
 
+/* The walk over one task finds what the walk over all events finds of it. */
+static void one_task(void **state)
+{
+	struct chunk_writer *w;
+	struct chunk_blobs blobs;
+	struct chunk_reader r;
+	uint64_t t = 12345;
+	unsigned found = 0;
+
+	(void)state;
+	assert_int_equal(chunk_writer_new(&w), 0);
+	chunk_reader_init(&r);
+	for (unsigned round = 0; round < 6; round++) {
+		unsigned n = round ? 1 + (unsigned)(rnd() % CHUNK_EVENTS) : CHUNK_EVENTS;
+
+		pack(w, &blobs, n, &t);
+		for (uint64_t task = 0; task < 320; task++) {
+			int64_t index = chunk_find_task(&blobs.tasks, task);
+			unsigned i = 0;
+
+			if (index < 0)
+				continue;
+			assert_true(chunk_read_task(&r, &blobs.tasks, &blobs.data, (uint32_t)index,
+						    task));
+			while (chunk_step_task(&r)) {
+				struct weft_ev *text;
+				struct record got;
+
+				while (i < n && kept[i].task != task)
+					i++;
+				assert_true(i < n);
+				assert_true(chunk_record(&r, &got, &text));
+				same(&got, &kept[i++]);
+				free(text);
+				found++;
+			}
+			assert_false(r.damaged);
+			while (i < n)
+				assert_true(kept[i++].task != task);
+		}
+		chunk_blobs_free(&blobs);
+	}
+	assert_true(found > 5000);
+	chunk_reader_done(&r);
+	chunk_writer_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),        cmocka_unit_test(skipping),
-		cmocka_unit_test(there_and_back), cmocka_unit_test(hostile),
-		cmocka_unit_test(flat_events),
+		cmocka_unit_test(numbers),  cmocka_unit_test(skipping),
+		cmocka_unit_test(one_task), cmocka_unit_test(there_and_back),
+		cmocka_unit_test(hostile),  cmocka_unit_test(flat_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

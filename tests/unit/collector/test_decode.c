@@ -86,19 +86,20 @@ static void overtaking(void **state)
 
 static void lost_batch(void **state)
 {
+	enum { POLLS = 4 * WEFT_BATCH_BYTES / 32 };
 	struct synth *s = one_lane();
 	struct trace t = { 0 };
 	struct engine_consumer c = trace_consumer(&t);
 
 	(void)state;
-	for (uint64_t i = 1; i <= 1000; i++) {
+	for (uint64_t i = 1; i <= POLLS; i++) {
 		synth_poll(s, 0, 0, i * 1000, 5, 300, 0);
-		if (i == 500)
+		if (i == POLLS / 2)
 			synth_lose(s, 0, 0);
 	}
 	synth_finish(s);
 	assert_int_equal(synth_run(s, &c), 0);
-	assert_true(t.kind[WEFT_K_TASK_POLL] < 1000);
+	assert_true(t.kind[WEFT_K_TASK_POLL] < POLLS);
 	assert_int_equal(t.kind[WEFT_EV_GAP], 1);
 	synth_free(s);
 }
@@ -135,6 +136,52 @@ static void wrapping_stamps(void **state)
 	assert_int_equal(npolls, 50);
 	for (unsigned i = 0; i < 50; i++)
 		assert_in_range(first_polls[i], (i + 1) * 1000, (i + 1) * 1000 + 1);
+	synth_free(s);
+}
+
+/* What the session says of no process in particular. */
+static void of_session(void **state)
+{
+	struct {
+		struct weft_ev ev;
+		struct weft_ev_cannot_see body;
+	} unseen = { .ev = { .kind = WEFT_EV_CANNOT_SEE,
+			     .size = sizeof(unseen),
+			     .process = WEFT_EV_ALL,
+			     .time_ns = SYNTH_START_NS + 5000 },
+		     .body = { "stacks", "no right" } };
+	struct weft_ev mark = { .kind = WEFT_EV_WATERMARK,
+				.size = sizeof(mark),
+				.process = WEFT_EV_ALL };
+	struct synth *s = one_lane();
+	struct trace t = { 0 };
+	struct engine_consumer c = trace_consumer(&t);
+	struct pipeline_options options = { .consumer = &c };
+	struct pipeline *p;
+	uint64_t reached;
+
+	(void)state;
+	synth_poll(s, 0, 0, 9000, 5, 300, 0);
+	synth_flush(s, 9000);
+	assert_int_equal(accounts_new(&options.accounts), 0);
+	assert_int_equal(pipeline_new(&options, &p), 0);
+	for (size_t i = 0; i < synth_count(s); i++)
+		pipeline_event(p, synth_at(s, i));
+	assert_int_equal(pipeline_event(p, &unseen.ev), 0);
+	/* As long as a process is there its own watermark rules. */
+	reached = pipeline_now(p);
+	mark.time_ns = SYNTH_START_NS + 50000000;
+	assert_int_equal(pipeline_event(p, &mark), 0);
+	assert_int_equal(pipeline_now(p), reached);
+	synth_finish(s);
+	for (size_t i = 0; i < synth_count(s); i++)
+		if (synth_at(s, i)->kind == WEFT_EV_PROCESS_EXIT)
+			pipeline_event(p, synth_at(s, i));
+	assert_int_equal(pipeline_event(p, &mark), 0);
+	assert_int_equal(pipeline_now(p), 50000000);
+	assert_int_equal(t.kind[WEFT_EV_CANNOT_SEE], 1);
+	pipeline_free(p);
+	accounts_free(options.accounts);
 	synth_free(s);
 }
 
@@ -181,7 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_and_flush), cmocka_unit_test(overtaking),
 		cmocka_unit_test(lost_batch),       cmocka_unit_test(wrapping_stamps),
-		cmocka_unit_test(hostile),
+		cmocka_unit_test(of_session),       cmocka_unit_test(hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,14 +16,15 @@
 static void every_symptom_has_a_verdict(void **state)
 {
 	struct feed *f = *state;
-	struct live_checked rows[16];
+	struct live_checked rows[32];
 
 	feed_tick_to(f, 2 * S);
-	assert_int_equal(live_checked(f->l, rows, 16), 10);
-	for (int i = 0; i < 10; i++)
+	assert_int_equal(live_checked(f->l, rows, 32), 20);
+	for (int i = 0; i < 20; i++)
 		assert_true(!strcmp(rows[i].verdict, "clean") || rows[i].why[0]);
-	assert_string_equal(feed_verdict(f, "not-send"), "not-checked");
-	assert_string_equal(feed_verdict(f, "never-runs"), "not-checked");
+	assert_string_equal(feed_verdict(f, "not-send"), "clean");
+	assert_string_equal(feed_verdict(f, "never-runs"), "not-checked"); /* no walk yet */
+	assert_string_equal(feed_verdict(f, "task-leak"), "not-checked");  /* too short */
 	assert_string_equal(feed_verdict(f, "blocking-call"), "clean");
 }
 
@@ -150,6 +151,80 @@ static void a_healthy_service_for_a_minute(void **state)
 	assert_string_equal(feed_verdict(f, "task-leak"), "clean");
 }
 
+/* Samples of both workers, so often and for so long; `wait` of each stretch they want a CPU in vain. */
+static void watch(struct feed *f, uint64_t every, uint64_t until, double wait)
+{
+	uint64_t polls = wait > 0.8 ? 0 : 10;
+
+	for (uint64_t t = T0; t <= until; t += every) {
+		feed_poll(f, t - MS, 0, 8, 10 * US);
+		for (uint32_t l = 0; l < 2; l++)
+			feed_sample(f, t, l,
+				    &(struct feed_sample){ .cpu = every / 100,
+							   .runq = (uint64_t)(wait * (double)every),
+							   .park = every / 10,
+							   .polls = polls,
+							   .busy = 10 * US });
+	}
+	feed_tick_to(f, until + MS);
+}
+
+static void little_was_seen(void **state)
+{
+	static const struct {
+		uint64_t every, until;
+		double wait;
+		const char *verdict, *why;
+	} as[] = {
+		{ 50 * MS, T0 + 5 * S, 0, "clean", "" },
+		{ 50 * MS, T0 + 5 * S, 0.1, "clean", "" },
+		{ 50 * MS, T0 + 700 * MS, 0, "not-checked", "looked at for 0.7 s of 0.7 s" },
+		{ 900 * MS, T0 + 9 * S, 0, "not-checked", "looked at for 0.0 s of 9.0 s" },
+		{ 50 * MS, T0 + 5 * S, 0.8, "clean", "" },
+		{ 50 * MS, T0 + 5 * S, 0.85, "not-checked", "others had the CPUs" },
+	};
+	struct live_checked rows[32];
+
+	for (size_t i = 0; i < sizeof(as) / sizeof(*as); i++) {
+		struct feed *f = *state;
+
+		feed_level(f, T0 - 200 * MS, WEFT_LEVEL_NORMAL);
+		watch(f, as[i].every, as[i].until, as[i].wait);
+		verdict_nothing(f);
+		assert_string_equal(feed_verdict(f, "busy-loop"), as[i].verdict);
+		assert_string_equal(feed_verdict(f, "blocking-call"), as[i].verdict);
+		live_checked(f->l, rows, 32);
+		for (size_t k = 0; k < 20; k++)
+			if (!strcmp(rows[k].id, "blocking-call"))
+				assert_non_null(strstr(rows[k].why, as[i].why));
+		feed_free(f);
+		verdict_setup(state);
+	}
+}
+
+/* What was lost up to the end is known after the last tick. */
+static void much_was_lost_at_the_end(void **state)
+{
+	struct feed *f = *state;
+
+	feed_poll(f, T0, 0, 7, US);
+	feed_tick_to(f, T0 + 3 * S);
+	assert_string_equal(feed_verdict(f, "mixed-runtimes"), "clean");
+	detect_lost(f->l->detect, 0.3);
+	assert_string_equal(feed_verdict(f, "mixed-runtimes"), "not-checked");
+}
+
+static void what_rust_never_tells(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_poll(f, T0, 0, 7, US);
+	feed_tick_to(f, T0 + 3 * S);
+	assert_string_equal(feed_verdict(f, "mixed-runtimes"), "not-applicable");
+	assert_string_equal(feed_verdict(f, "wait-cycle"), "not-applicable");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +234,9 @@ int main(void)
 		VERDICT_TEST(options_are_checked),
 		VERDICT_TEST(every_option_is_documented),
 		VERDICT_TEST(a_healthy_service_for_a_minute),
+		VERDICT_TEST(little_was_seen),
+		VERDICT_TEST(much_was_lost_at_the_end),
+		VERDICT_TEST(what_rust_never_tells),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,6 +256,117 @@ static void a_lock_of_the_runtime_is_not_the_tasks(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+#define NAMES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static uint64_t holder_waits_ns; /* for a CPU, in a poll of task 8 on the other worker */
+
+/* From `t` task 7 is blocked for `ms` in poll `seq`, with that stack; on a machine that is overloaded or not. */
+static void blocks(struct feed *f, uint64_t t, uint64_t ms, bool starved, int syscall,
+		   const char *const *kernel, const char *const *user)
+{
+	uint64_t seq = t / S;
+	struct record off = { .t_ns = t + ms * MS - 2 * MS,
+			      .kind = WEFT_EV_OFFCPU,
+			      .task = 7,
+			      .a = (ms - 3) * MS,
+			      .c = (uint64_t)syscall,
+			      .d = seq };
+
+	for (uint64_t at = t - S; at < t; at += STEP)
+		feed_sample(f, at, 1,
+			    &(struct feed_sample){ .cpu = 5 * MS,
+						   .runq = starved ? 30 * MS : 0,
+						   .park = starved ? 15 * MS : 45 * MS,
+						   .polls = 1,
+						   .busy = 5 * MS,
+						   .state = WEFT_WS_PARKED_FUTEX });
+	if (kernel)
+		feed_stack_named(f, t + MS, 7, seq, syscall, kernel, user);
+	feed_record(f, &off);
+	if (holder_waits_ns) {
+		feed_offcpu(f, t + ms * MS - 2 * MS, 1, 8, 0, holder_waits_ns, -1);
+		feed_poll(f, t + ms * MS - MS, 1, 8, holder_waits_ns + 2 * MS);
+	}
+	feed_poll(f, t + ms * MS, 0, 7, ms * MS);
+	feed_tick_to(f, t + ms * MS + 500 * MS);
+}
+
+static const char *const futex[] = { "futex_do_wait", "do_futex", NULL };
+
+/* Tokio's lock of its blocking pool; one of the program's; a nested block_on. */
+static void a_lock_of_tokio_is_not_the_tasks(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	blocks(f, T0 + 2 * S, 70, false, 202, futex,
+	       NAMES("parking_lot::raw_mutex::RawMutex::lock_slow",
+		     "tokio::runtime::blocking::pool::Spawner::spawn_task", "svc::handle"));
+	verdict_nothing(f);
+	blocks(f, T0 + 4 * S, 70, false, 202, futex,
+	       NAMES("parking_lot::raw_mutex::RawMutex::lock_slow", "svc::cache", "svc::handle"));
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
+static void a_nested_block_on_of_tokio_is(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	blocks(f, T0 + 2 * S, 70, false, 202, futex,
+	       NAMES("parking_lot::condvar::Condvar::wait_until_internal",
+		     "tokio::runtime::park::CachedParkThread::block_on", "svc::handle"));
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
+/* Another worker writes to the same file, and has lost its CPU. */
+static void a_lock_of_the_kernel_on_a_full_machine(void **state)
+{
+	struct feed *f = *state;
+
+	blocks(f, T0 + 2 * S, 70, true, 1, NAMES("fdget_pos", "ksys_write"), NAMES("logger"));
+	verdict_nothing(f);
+	blocks(f, T0 + 20 * S, 70, false, 1, NAMES("fdget_pos", "ksys_write"), NAMES("logger"));
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
+/* So has, or has not, who holds a lock of the program. */
+static void a_lock_of_the_program_on_a_full_machine(void **state)
+{
+	struct feed *f = *state;
+	const char *const *user = NAMES("__lll_lock_wait", "svc_cache", "svc_handle");
+
+	holder_waits_ns = 50 * MS;
+	blocks(f, T0 + 2 * S, 70, true, 202, futex, user);
+	holder_waits_ns = 0;
+	verdict_nothing(f);
+	blocks(f, T0 + 4 * S, 70, true, 202, futex, user);
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
+/* The 257th connection: the kernel makes room for more, and waits for all CPUs to have seen it. */
+static void the_table_of_files_grows(void **state)
+{
+	struct feed *f = *state;
+
+	blocks(f, T0 + 2 * S, 70, false, 288,
+	       NAMES("synchronize_rcu_normal", "expand_files", "alloc_fd", "__sys_accept4"),
+	       NAMES("mio::net::tcp::listener::TcpListener::accept", "svc::serve"));
+	verdict_nothing(f);
+}
+
+/* The same where no stack was taken; and write, which is not excused on a machine that is not full. */
+static void nobody_knows_the_lock(void **state)
+{
+	struct feed *f = *state;
+
+	blocks(f, T0 + 2 * S, 70, false, 288, NULL, NULL);
+	blocks(f, T0 + 4 * S, 70, true, 1, NULL, NULL);
+	verdict_nothing(f);
+	blocks(f, T0 + 20 * S, 70, false, 1, NULL, NULL);
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
 /* Samples alone say neither what the thread waited for nor that it did. */
 static void samples_without_a_call_are_no_proof(void **state)
 {
@@ -292,6 +403,12 @@ int main(void)
 		VERDICT_TEST(our_own_attach_is_not_their_fault),
 		VERDICT_TEST(page_faults_need_more),
 		VERDICT_TEST(a_lock_of_the_runtime_is_not_the_tasks),
+		VERDICT_TEST(a_lock_of_tokio_is_not_the_tasks),
+		VERDICT_TEST(a_nested_block_on_of_tokio_is),
+		VERDICT_TEST(a_lock_of_the_kernel_on_a_full_machine),
+		VERDICT_TEST(a_lock_of_the_program_on_a_full_machine),
+		VERDICT_TEST(the_table_of_files_grows),
+		VERDICT_TEST(nobody_knows_the_lock),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),
 	};
 

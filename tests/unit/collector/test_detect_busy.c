@@ -133,6 +133,33 @@ static void long_polls_now_and_then(void **state)
 	verdict_nothing(f);
 }
 
+/* 120 ms of CPU at a time, but another task blocks the only worker in between: a third of a CPU in all. */
+static void spins_between_the_blocks_of_others(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 4 * S; t += 360 * MS) {
+		feed_offcpu(f, t + 5 * MS, 0, 7, 0, 10 * US, -1);
+		feed_poll(f, t + 120 * MS, 0, 7, 120 * MS);
+	}
+	verdict_found(f, "busy-loop", LIVE_WARN, "query");
+}
+
+/* As long by the clock, but a neighbour had the CPU: no spins. And a long one now and then is none either. */
+static void long_by_the_clock_only(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 10 * S; t += 360 * MS) {
+		feed_offcpu(f, t + 110 * MS, 0, 7, 0, 60 * MS, -1);
+		feed_poll(f, t + 120 * MS, 0, 7, 120 * MS);
+	}
+	verdict_nothing(f);
+	for (uint64_t t = T0 + 10 * S; t < T0 + 40 * S; t += 6 * S)
+		feed_poll(f, t + 120 * MS, 0, 7, 120 * MS);
+	verdict_nothing(f);
+}
+
 /* ---- storms ---- */
 
 /* One second of a task that wakes itself `n` times and is polled for `poll` each time. */
@@ -250,6 +277,8 @@ int main(void)
 		VERDICT_TEST(full_load_of_short_polls),
 		VERDICT_TEST(crunch_through_long_polls),
 		VERDICT_TEST(long_polls_now_and_then),
+		VERDICT_TEST(spins_between_the_blocks_of_others),
+		VERDICT_TEST(long_by_the_clock_only),
 		VERDICT_TEST(self_wake_storm),
 		VERDICT_TEST(yields_that_make_progress),
 		VERDICT_TEST(a_few_self_wakes),

@@ -52,7 +52,7 @@ static void wants_reach_the_session(void **state)
 	struct synth *s = scenario_new(100, 0);
 	struct session *session = fake_session_new(s, 500, true);
 	struct engine_options options = { .session = session, .session_ops = &fake_session_ops };
-	struct session_want want = { SESSION_WANT_SNAPSHOT, 1, 0, 7 }, last = { 0 };
+	struct session_want want = { SESSION_WANT_SNAPSHOT, 1, 0, 7, 0 }, last = { 0 };
 	struct engine_consumer c = { 0 };
 	struct engine *e;
 

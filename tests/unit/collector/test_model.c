@@ -238,6 +238,29 @@ static void finds_tasks_among_many(void **state)
 	assert_non_null(model_task(f->m, 49999));
 }
 
+/* Places in the index go by the low bits of the id: ids that share them must not crowd a part of it. */
+static void finds_tasks_of_a_regular_pattern(void **state)
+{
+	struct feed *f = *state;
+	const uint64_t n = 40000;
+
+	for (uint64_t i = 1; i <= n; i++)
+		feed_spawn(f, i * US, i * 64, 1, 100);
+	for (uint64_t i = 1; i <= n; i++)
+		if (i % 3)
+			feed_end(f, n * US + i * US, i * 64, WEFT_E_DONE);
+	for (uint64_t i = 3; i <= n; i += 3)
+		assert_int_equal(model_task(f->m, i * 64)->id, i * 64);
+	assert_null(model_task(f->m, 64));
+	assert_null(model_task(f->m, n * 64 + 1));
+	for (uint64_t i = 1; i <= n; i++) /* the gaps they left hide nobody */
+		feed_spawn(f, 3 * n * US, n * 64 + i, 1, 100);
+	for (uint64_t i = 3; i <= n; i += 3)
+		assert_non_null(model_task(f->m, i * 64));
+	for (uint64_t i = 1; i <= n; i++)
+		assert_int_equal(model_task(f->m, n * 64 + i)->id, n * 64 + i);
+}
+
 static void types_add_up(void **state)
 {
 	struct feed *f = *state;
@@ -308,6 +331,8 @@ static void a_walk_finds_tasks_and_misses_the_gone(void **state)
 		  .name = "two" },
 	};
 
+	struct live_task_detail d;
+
 	feed_walk(f, 100 * MS, tasks, 2);
 	assert_int_equal(model_tasks_alive(f->m), 2);
 	assert_int_equal(model_task(f->m, 1)->spawn_ns, 50 * MS);
@@ -319,6 +344,14 @@ static void a_walk_finds_tasks_and_misses_the_gone(void **state)
 	assert_int_equal(model_tasks_alive(f->m), 2); /* a walk is not atomic: once is not enough */
 	feed_walk(f, 300 * MS, tasks, 1);
 	assert_int_equal(model_tasks_alive(f->m), 1);
+	/* One that is older than the recording: how old is known, when it was born as a time of it is not. */
+	tasks[0].age_ns = 7 * S;
+	feed_walk(f, 350 * MS, tasks, 1);
+	assert_int_equal((int64_t)model_task(f->m, 1)->spawn_ns,
+			 350 * (int64_t)MS - 7 * (int64_t)S);
+	assert_int_equal(live_task_detail(f->l, 1, &d), 0);
+	assert_int_equal(d.task.spawn_ns, LIVE_UNKNOWN);
+	assert_in_range(d.task.age_ns, 7 * S, 7 * S + 100 * MS);
 	/* It was alive after all: its next poll brings it back. */
 	feed_poll(f, 400 * MS, 0, 2, MS);
 	assert_int_equal(model_tasks_alive(f->m), 2);
@@ -399,15 +432,42 @@ static void timers_wait_for_their_poll(void **state)
 	struct record r = {
 		.t_ns = 12 * MS, .kind = WEFT_K_TIMER_FIRE, .task = 7, .a = 3, .b = 10 * MS
 	};
+	uint64_t one = 0, two = 0;
 	struct timer_fired fired;
 
 	feed_spawn(f, 1 * MS, 7, 1, 0);
 	feed_record(f, &r);
-	assert_false(model_timer_next(f->m, &fired));
+	assert_false(model_timer_next(f->m, &one, &fired));
 	feed_poll(f, 15 * MS, 0, 7, MS);
-	assert_true(model_timer_next(f->m, &fired));
+	assert_true(model_timer_next(f->m, &one, &fired));
+	assert_false(model_timer_next(f->m, &one, &fired));
+	/* Each reader gets it: a detector takes none from the store. */
+	assert_true(model_timer_next(f->m, &two, &fired));
 	assert_int_equal(fired.poll_ns, 14 * MS);
 	assert_int_equal(fired.deadline_ns, 10 * MS);
+}
+
+/* More than the ring holds at once: those still there find their poll, the others are gone, and it is no endless walk. */
+static void timers_more_than_are_kept(void **state)
+{
+	struct feed *f = *state;
+	struct record r = { .kind = WEFT_K_TIMER_FIRE };
+	struct timer_fired fired;
+	uint64_t cursor = 0, n = 0;
+
+	for (r.task = 1; r.task <= 2ull * TIMER_LOG; r.task++) {
+		feed_spawn(f, MS, r.task, 1, 0);
+		r.t_ns = 12 * MS;
+		r.b = 10 * MS;
+		feed_record(f, &r);
+	}
+	for (uint64_t task = 1; task <= 2ull * TIMER_LOG; task++)
+		feed_poll(f, 15 * MS + task * US, 0, task, US);
+	while (model_timer_next(f->m, &cursor, &fired)) {
+		assert_int_equal(fired.task, TIMER_LOG + ++n);
+		assert_int_equal(fired.poll_ns, 15 * MS + (fired.task - 1) * US);
+	}
+	assert_int_equal(n, TIMER_LOG);
 }
 
 static void exec_ends_all_tasks(void **state)
@@ -471,6 +531,7 @@ int main(void)
 		T(shares_without_samples_come_from_records),
 		T(hostile_samples_stay_in_bounds),
 		T(finds_tasks_among_many),
+		T(finds_tasks_of_a_regular_pattern),
 		T(types_add_up),
 		T(old_ids_do_not_come_back),
 		T(a_task_that_was_there_before_is_found),
@@ -480,6 +541,7 @@ int main(void)
 		T(wake_to_poll_delay),
 		T(victims_of_a_long_poll),
 		T(timers_wait_for_their_poll),
+		T(timers_more_than_are_kept),
 		T(exec_ends_all_tasks),
 		T(nonsense_never_crashes),
 	};

@@ -15,6 +15,12 @@
 
 #define IMPLEMENTED "busy-loop,blocking-call,task-leak"
 
+static void idles(struct feed *f, uint64_t from, uint64_t to)
+{
+	for (uint64_t t = from; t <= to; t += 50 * MS)
+		feed_sample(f, t, 0, &(struct feed_sample){ .cpu = MS, .park = 49 * MS });
+}
+
 static struct feed *sick(const struct live_options *options, const char *name)
 {
 	struct feed *f = feed_new(options);
@@ -24,11 +30,11 @@ static struct feed *sick(const struct live_options *options, const char *name)
 	feed_site(f, 1, name, "src/svc.c", 42);
 	feed_spawn(f, 1 * MS, 7, 1, 512);
 	feed_event(f, 2 * MS, WEFT_EV_CANNOT_SEE, &blind, sizeof(blind));
-	feed_sample(f, 50 * MS, 0, &(struct feed_sample){ .cpu = MS });
+	idles(f, 50 * MS, 1 * S);
 	feed_stack(f, 1050 * MS, 0, 7, 0, WEFT_STACK_BLOCKED, 35);
 	feed_offcpu(f, 1099 * MS, 0, 7, 60 * MS, 0, 35);
 	feed_poll(f, 1100 * MS, 0, 7, 65 * MS);
-	feed_tick_to(f, 2 * S);
+	idles(f, 1150 * MS, 2 * S);
 	return f;
 }
 
@@ -102,7 +108,7 @@ static void the_document_has_its_shape(void **state)
 		doc,
 		"weft schema target window_s events level cannot_see checked verdict targets findings");
 	assert_int_equal(json_integer_value(json_object_get(doc, "schema")), 1);
-	assert_keys(json_object_get(doc, "events"), "produced stored lost");
+	assert_keys(json_object_get(doc, "events"), "produced stored lost filtered expired");
 	assert_string_equal(text_of(doc, "level"), "normal");
 	assert_string_equal(text_of(doc, "verdict"), "findings");
 	row = json_object_get(doc, "target");
@@ -116,7 +122,7 @@ static void the_document_has_its_shape(void **state)
 	row = json_array_get(json_object_get(doc, "cannot_see"), 0);
 	assert_string_equal(text_of(row, "what"), "kernel stacks");
 	list = json_object_get(doc, "checked");
-	assert_int_equal(json_array_size(list), 10);
+	assert_int_equal(json_array_size(list), 20);
 	json_array_foreach(list, i, row) {
 		assert_keys(row, "id verdict");
 		if (!strcmp(text_of(row, "verdict"), "not-checked"))
@@ -136,7 +142,7 @@ static void a_finding_has_its_shape(void **state)
 	row = json_array_get(json_object_get(doc, "findings"), 0);
 	assert_keys(
 		row,
-		"fingerprint id cause severity confidence subject evidence related stack harm_task_ms first_s last_s advice");
+		"fingerprint id cause severity confidence subject evidence related stack harm_task_ms first_s last_s known advice");
 	assert_string_equal(text_of(row, "id"), "blocking-call");
 	assert_string_equal(text_of(row, "severity"), "crit");
 	assert_int_equal(strlen(text_of(row, "fingerprint")), 16);
@@ -181,7 +187,7 @@ static void text_for_people(void **state)
 	assert_non_null(strstr(text, "crit  blocking-call  task 7 session"));
 	assert_non_null(strstr(text, "src/svc.c:42"));
 	assert_non_null(strstr(text, "k:do_nanosleep"));
-	assert_non_null(strstr(text, "2 of 10 checked\nnot checked ("));
+	assert_non_null(strstr(text, "18 of 20 checked\nnot checked ("));
 	assert_non_null(strstr(text, "\nnot checked (watched for"));
 	free(text);
 	feed_free(f);
@@ -258,7 +264,7 @@ static void nothing_was_there(void **state)
 	assert_true(json_is_null(json_object_get(doc, "target")));
 	assert_string_equal(text_of(doc, "verdict"), "inconclusive");
 	text = print(l, live_report_text);
-	assert_non_null(strstr(text, "0 of 10 checked"));
+	assert_non_null(strstr(text, "0 of 20 checked"));
 	free(text);
 	json_decref(doc);
 	live_close(l);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,30 @@ static void one_clean_file(void **state)
 			 rows[i].process, rows[i].kind);
 		assert_int_equal(ask(path, sql), (int64_t)rows[i].stored);
 	}
+	scenario_unlink(path);
+	synth_free(s);
+}
+
+/* A caller that drove and stopped (the executor flavour) was a worker; another thread never was one. */
+static void worker_that_left(void **state)
+{
+	struct synth *s = synth_new();
+	char path[64];
+	struct engine_account rows[200];
+	int n = 200;
+
+	(void)state;
+	synth_process(s, 0, "svc");
+	synth_runtime(s, 0, 1, WEFT_RT_WEFT, 1);
+	synth_worker(s, 0, 0, 1, 3);
+	synth_leave(s, 0, 1, 1);
+	synth_leave(s, 0, 0, 1);
+	synth_finish(s);
+	scenario_path(path, "left");
+	assert_int_equal(scenario_record(s, path, 0, &(struct engine_consumer){ 0 }, rows, &n), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM lane"), 2);
+	assert_int_equal(ask(path, "SELECT count(*) FROM workers"), 1);
+	assert_int_equal(ask(path, "SELECT worker FROM workers"), 3);
 	scenario_unlink(path);
 	synth_free(s);
 }
@@ -222,6 +247,42 @@ static void leaves_others_alone(void **state)
 	scenario_unlink(path);
 }
 
+struct onlooker {
+	char path[64];
+	bool stop;
+};
+
+static void *look_into_it(void *arg)
+{
+	struct onlooker *o = arg;
+
+	while (!__atomic_load_n(&o->stop, __ATOMIC_RELAXED))
+		try_ask(o->path, "SELECT count(*) FROM chunk");
+	return NULL;
+}
+
+/* Whoever asks a file that is being made keeps nobody from making it. */
+static void made_while_read(void **state)
+{
+	struct onlooker o = { .stop = false };
+	struct store *store;
+	pthread_t thread;
+
+	(void)state;
+	scenario_path(o.path, "onlooker");
+	assert_int_equal(pthread_create(&thread, NULL, look_into_it, &o), 0);
+	for (int i = 0; i < 40; i++) {
+		int rc = store_open(o.path, 0, &store);
+
+		if (rc)
+			fail_msg("%s", store_error(NULL));
+		store_close(store);
+		scenario_unlink(o.path);
+	}
+	__atomic_store_n(&o.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+
 static void rows_of_model(void **state)
 {
 	struct store_task task = { .id = 7,
@@ -274,9 +335,10 @@ int main(void)
 {
 	/* Those that fork come before any thread has been made. */
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_writer),  cmocka_unit_test(full_disk),
-		cmocka_unit_test(one_clean_file), cmocka_unit_test(bounded_disk),
-		cmocka_unit_test(rows_of_model),  cmocka_unit_test(leaves_others_alone),
+		cmocka_unit_test(killed_writer),       cmocka_unit_test(full_disk),
+		cmocka_unit_test(one_clean_file),      cmocka_unit_test(worker_that_left),
+		cmocka_unit_test(bounded_disk),        cmocka_unit_test(rows_of_model),
+		cmocka_unit_test(leaves_others_alone), cmocka_unit_test(made_while_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@
 
 #define FAKE_LANES       4u
 #define FAKE_LANE_OFFSET 65536u
-#define FAKE_STRIDE      (2 * WEFT_PAGE)
+#define FAKE_STRIDE      (WEFT_PAGE + WEFT_BATCH_BYTES)
 #define FAKE_BYTES       (FAKE_LANE_OFFSET + FAKE_LANES * FAKE_STRIDE)
 
 struct fake_map {

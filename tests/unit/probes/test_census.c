@@ -14,7 +14,8 @@
 #define SLOTS 5000u
 
 static struct {
-	unsigned tasks, ends, named;
+	unsigned tasks, ends, named, still;
+	uint64_t last, address;
 	uint32_t said, torn, missed;
 } seen;
 
@@ -23,6 +24,11 @@ static void on_task(void *ctx, const struct census_task *task)
 	(void)ctx;
 	seen.tasks++;
 	seen.named += task->name[0] != '\0';
+	seen.still += task->still;
+	seen.last = task->head.id;
+	seen.address = task->address;
+	assert_memory_equal(task->slot, &task->head, sizeof(task->head));
+	assert_int_equal(task->slot_bytes, SLOT);
 	assert_true(memchr(task->name, '\0', sizeof(task->name)) != NULL);
 }
 
@@ -87,6 +93,24 @@ static void walk(struct fixture *f)
 		census_step(f->census, 0, &out); /* the time is up at once: one chunk per step */
 }
 
+/* A forked child with a runtime of its own: the blocks of its parent's tasks came with the fork. */
+static void test_copies_of_the_parents(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < 10; i++) {
+		slot(f, i)->id = i + 1;
+		slot(f, i)->runtime = i < 4 ? 2 : 3;
+	}
+	walk(f);
+	assert_int_equal(seen.tasks, 10);
+	f->map.header->first_runtime = 3;
+	memset(&seen, 0, sizeof(seen));
+	walk(f);
+	assert_int_equal(seen.tasks, 6);
+	assert_int_equal(seen.said, 6);
+}
+
 static void test_no_tasks(void **state)
 {
 	walk(*state);
@@ -143,13 +167,68 @@ static void test_impossible_slabs(void **state)
 	assert_int_equal(seen.missed, 10 + 4);
 }
 
+/* One that is being polled may change under the reader's hands. */
+static void test_still_tasks(void **state)
+{
+	struct fixture *f = *state;
+	struct census_task task = { .address = (uintptr_t)slot(f, 1) };
+
+	slot(f, 1)->id = 1;
+	slot(f, 2)->id = 2;
+	slot(f, 2)->state = WEFT_T_RUNNING;
+	walk(f);
+	assert_int_equal(seen.tasks, 2);
+	assert_int_equal(seen.still, 1);
+	task.head = *slot(f, 1);
+	assert_true(census_unmoved(f->census, &task));
+	slot(f, 1)->polls++;
+	assert_false(census_unmoved(f->census, &task));
+	task.address = 1;
+	assert_false(census_unmoved(f->census, &task));
+}
+
+static void find(struct fixture *f, uint64_t id)
+{
+	memset(&seen, 0, sizeof(seen));
+	census_begin_one(f->census, id);
+	for (int i = 0; i < 10000 && census_running(f->census); i++)
+		census_step(f->census, 0, &out);
+	assert_int_equal(seen.ends, 1);
+}
+
+/* Found again where it was, and found when it has moved. */
+static void test_one_task(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		slot(f, i)->id = i + 1;
+	for (int again = 0; again < 2; again++) {
+		find(f, SLOTS - 3);
+		assert_int_equal(seen.tasks, 1);
+		assert_int_equal(seen.last, SLOTS - 3);
+	}
+	slot(f, SLOTS - 4)->id = 99999;
+	find(f, SLOTS - 3);
+	assert_int_equal(seen.tasks, 0);
+	slot(f, 5)->id = SLOTS - 3;
+	find(f, SLOTS - 3);
+	assert_int_equal(seen.tasks, 1);
+	assert_int_equal(seen.address, (uintptr_t)slot(f, 5));
+	walk(f); /* and all of them again */
+	assert_int_equal(seen.said, SLOTS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_tasks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copies_of_the_parents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_other_slot, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_impossible_task, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_impossible_slabs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_still_tasks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_task, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

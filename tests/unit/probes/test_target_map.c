@@ -79,8 +79,40 @@ static void test_other_abi(void **state)
 	fake_map_init(&f, true);
 	f.header->abi = WEFT_ABI_VERSION + 1;
 	assert_int_equal(open_own(&m), -ENOTSUP);
+	f.header->abi = WEFT_ABI_VERSION - 2;
+	assert_int_equal(open_own(&m), -ENOTSUP);
 	f.header->abi = 0x5a5a5a5a;
 	assert_int_equal(open_own(&m), -EPROTO);
+	fake_map_done(&f);
+}
+
+/* ABI 1: batches of one page, in lanes of two. */
+static void test_previous_abi(void **state)
+{
+	struct lane_copy copy;
+	struct target_map *m;
+	struct fake_map f;
+	uint32_t seq, head;
+
+	(void)state;
+	assert_int_equal(WEFT_ABI_VERSION - 1, 1);
+	fake_map_init(&f, true);
+	f.header->lane_stride = 2 * WEFT_PAGE;
+	assert_int_equal(open_own(&m), -EPROTO);
+	f.header->abi = 1;
+	assert_int_equal(open_own(&m), 0);
+	assert_int_equal(target_map_shape(m)->batch_bytes, WEFT_BATCH_BYTES_1);
+	assert_int_equal(target_map_lane_offset(m, 1) - target_map_lane_offset(m, 0),
+			 2 * WEFT_PAGE);
+	fake_poll(&f, 0, WEFT_BATCH_BYTES_1 - 32, 77);
+	fake_commit(&f, 0, 5, WEFT_BATCH_BYTES_1);
+	assert_int_equal(target_map_copy_lane(m, 0, &copy), 0);
+	assert_int_equal(copy.head, WEFT_BATCH_BYTES_1);
+	assert_int_equal(target_map_record_bytes(m, copy.batch, copy.head - 32, copy.head), 32);
+	fake_commit(&f, 0, 5, WEFT_BATCH_BYTES_1 + 8);
+	assert_true(target_map_commit(m, 0, &seq, &head));
+	assert_int_equal(head, sizeof(struct weft_batch));
+	target_map_close(m);
 	fake_map_done(&f);
 }
 
@@ -226,11 +258,17 @@ static void test_record_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads_what_is_there), cmocka_unit_test(test_no_mapping),
-		cmocka_unit_test(test_of_another_process),  cmocka_unit_test(test_being_made),
-		cmocka_unit_test(test_other_abi),           cmocka_unit_test(test_damaged_header),
-		cmocka_unit_test(test_counts_are_capped),   cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_damaged_commit_word), cmocka_unit_test(test_cut_mapping),
+		cmocka_unit_test(test_reads_what_is_there),
+		cmocka_unit_test(test_no_mapping),
+		cmocka_unit_test(test_of_another_process),
+		cmocka_unit_test(test_being_made),
+		cmocka_unit_test(test_other_abi),
+		cmocka_unit_test(test_previous_abi),
+		cmocka_unit_test(test_damaged_header),
+		cmocka_unit_test(test_counts_are_capped),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_damaged_commit_word),
+		cmocka_unit_test(test_cut_mapping),
 		cmocka_unit_test(test_record_bytes),
 	};
 

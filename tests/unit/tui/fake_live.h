@@ -20,6 +20,7 @@ struct live {
 	int32_t exit_signal;
 	uint64_t lost, now_ns;
 	const char *hostile; /* name of task 7 */
+	uint32_t more_processes;
 	unsigned wants, task_reads;
 	uint32_t want_kind, want_value;
 	bool held;
@@ -76,6 +77,7 @@ static inline void fake_task(const struct live *l, uint64_t id, struct live_task
 				 .delay_p99_ns = 2100000,
 				 .end_ns = LIVE_UNKNOWN,
 				 .spawn_ns = id < 20 ? LIVE_UNKNOWN : id * 1000000,
+				 .age_ns = id < 20 ? LIVE_UNKNOWN : 192000000000ull - id * 1000000,
 				 .idle_ns = 30000000,
 				 .bytes = 1200,
 				 .worker = id % 2 ? 1 : 0,
@@ -89,7 +91,7 @@ static inline void fake_task(const struct live *l, uint64_t id, struct live_task
 		return;
 	t->busy = t->blocked = -1;
 	t->poll_p99_ns = t->delay_p99_ns = t->poll_max_ns = t->open_ns = t->idle_ns = t->spawn_ns =
-		LIVE_UNKNOWN;
+		t->age_ns = LIVE_UNKNOWN;
 	t->native_id = LIVE_UNKNOWN;
 	t->worker = UINT32_MAX;
 	t->polls = t->wakes = t->self_wakes = LIVE_UNKNOWN;
@@ -165,7 +167,7 @@ static inline struct live_worker_bar fake_bar(const struct live *l, uint32_t i)
 
 int live_header(struct live *l, uint32_t process, struct live_header *h)
 {
-	*h = (struct live_header){ .processes = 1,
+	*h = (struct live_header){ .processes = 1 + l->more_processes,
 				   .process = process,
 				   .runtimes = 1,
 				   .workers = l->workers,
@@ -199,7 +201,7 @@ int live_header(struct live *l, uint32_t process, struct live_header *h)
 	if (l->early)
 		return -ENOENT;
 	strcpy(h->info.comm, "orders-svc");
-	h->info.pid = 4711;
+	h->info.pid = 4711 + process;
 	h->runtime.kind = WEFT_RT_TOKIO;
 	h->runtime.flavour = WEFT_F_MULTI_THREAD;
 	strcpy(h->runtime.version, "1.53");
@@ -282,6 +284,20 @@ int live_tasks(struct live *l, const struct live_query *q, struct live_task *row
 	return 0;
 }
 
+/* Told after somebody asked, as the real one does. */
+int live_task_await(struct live *l, uint64_t task, struct live_await *ret)
+{
+	(void)task;
+	*ret = (struct live_await){ .t_ns = LIVE_UNKNOWN };
+	if (!l->wants || l->want_kind != SESSION_WANT_AWAIT)
+		return -ENOENT;
+	*ret = (struct live_await){ .t_ns = 192 * 1000000000ull, .on = "sleep", .complete = true };
+	ret->places = 2;
+	ret->place[0] = (struct live_place){ "order", "runtime/examples/demo_service.c:170" };
+	ret->place[1] = (struct live_place){ "session::run\033[31m", "x.c:12" };
+	return 0;
+}
+
 int live_task_detail(struct live *l, uint64_t task, struct live_task_detail *d)
 {
 	if (task < l->first_alive || task > l->tasks)
@@ -299,6 +315,7 @@ int live_task_detail(struct live *l, uint64_t task, struct live_task_detail *d)
 	d->wakers[1] = (struct live_waker){
 		.kind = WEFT_W_TASK, .task = 12, .count = task, .name = "ingest::pump"
 	};
+	live_task_await(l, task, &d->await);
 	if (task == 7) {
 		d->nstack = 3;
 		d->stack[0] = (struct live_frame){ "hrtimer_nanosleep", true };
@@ -353,6 +370,7 @@ static inline void fake_finding(int i, struct live_finding *f)
 				    .severity = i ? LIVE_WARN : LIVE_CRIT,
 				    .confidence = 0.97f,
 				    .subject_id = 7,
+				    .pid = 4711,
 				    .evidence_n = 1,
 				    .harm_task_ms = i ? 0 : 31400,
 				    .first_ns = 60000000000ull,

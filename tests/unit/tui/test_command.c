@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tui/command.h"
+#include "tui/command_completion.h"
 #include "tui/command_help.h"
 
 struct args {
@@ -194,6 +195,25 @@ static char *printed(void (*fn)(const struct command *c, FILE *out))
 	return text;
 }
 
+static void completed(enum command_shell shell)
+{
+	const struct command *const all[] = { &command, NULL };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	command_completion(shell, all, f);
+	fclose(f);
+	for (const struct command_option *o = options; o->name; o++) {
+		char word[64];
+
+		snprintf(word, sizeof(word), "%s%s", shell == COMMAND_FISH ? "-l " : "--", o->name);
+		assert_non_null(strstr(text, word));
+	}
+	assert_non_null(strstr(text, shell == COMMAND_FISH ? "-l container" : "--container"));
+	free(text);
+}
+
 /* Every option is in help, man page and completion: all are printed from the one table. */
 static void test_help_from_the_table(void **state)
 {
@@ -207,6 +227,8 @@ static void test_help_from_the_table(void **state)
 		assert_non_null(strstr(help, text));
 		assert_non_null(strstr(help, o->help));
 	}
+	for (enum command_shell s = COMMAND_BASH; s <= COMMAND_FISH; s++)
+		completed(s);
 	assert_non_null(strstr(help, "Usage: weft try TARGET"));
 	assert_non_null(strstr(help, "--container ID"));
 	assert_non_null(strstr(man, "\\-\\-max\\-size \\fISIZE\\fR"));

@@ -37,8 +37,8 @@ static void test_tables(void **state)
 		assert_ptr_equal(commands_find((*c)->name), *c);
 		assert_non_null((*c)->summary);
 		assert_non_null((*c)->usage);
-		assert_non_null((*c)->run);
-		assert_true((*c)->args_size >= sizeof(struct command_input));
+		assert_true(!(*c)->run == !!(*c)->raw);
+		assert_true((*c)->raw || (*c)->args_size >= sizeof(struct command_input));
 		assert_true((*c)->max_operands <= COMMAND_OPERANDS);
 		for (size_t i = 0; (o = next(*c, i)) != NULL; i++) {
 			assert_true(o->value == COMMAND_FLAG || o->arg);

@@ -125,6 +125,25 @@ static void test_tree(void **state)
 	has("tree");
 }
 
+/* One line for each of the others; with Tab the next one takes the header. */
+static void test_several_processes(void **state)
+{
+	(void)state;
+	con->live.more_processes = 1;
+	run("key:1; snap");
+	has("orders-svc[4711] 1/2");
+	has("2/2 orders-svc[4712]  tasks 1,204  polls 41.2k/s  lost 0  2 findings");
+	has("http::serve_conn");
+	run("key:Tab; snap");
+	has("orders-svc[4712] 2/2");
+	has("1/2 orders-svc[4711]  tasks 1,204");
+	run("key:3; snap");
+	has("[4711] task 7");
+	con->live.more_processes = 7;
+	run("wait:300ms; snap");
+	has("+4, Tab");
+}
+
 static void test_details(void **state)
 {
 	(void)state;
@@ -141,6 +160,18 @@ static void test_details(void **state)
 	has("k:hrtimer_nanosleep");
 	run("key:Esc; snap");
 	has("POLL/s");
+}
+
+/* Read when somebody looks, for a task that is not being polled. */
+static void test_details_show_what_it_waits_for(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:N Enter; wait:300ms; snap");
+	assert_int_equal(con->live.want_kind, SESSION_WANT_AWAIT);
+	has("waits   sleep at order (demo_service.c:170) < session::run");
+	has_not("\033[31m");
+	run("key:Esc; snap");
 }
 
 static void test_details_of_a_forgotten_task(void **state)
@@ -284,7 +315,9 @@ int main(void)
 		TEST(test_filter),
 		TEST(test_search),
 		TEST(test_tree),
+		TEST(test_several_processes),
 		TEST(test_details),
+		TEST(test_details_show_what_it_waits_for),
 		TEST(test_details_of_a_forgotten_task),
 		TEST(test_proof_and_chat),
 		TEST(test_nothing_found),

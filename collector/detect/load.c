@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/detect/load.h"
+
+#include <stdio.h>
+
+/* Below that a program was hardly seen, or hardly ran. */
+#define SCANT_NS   1e9
+#define SCANT_PART 0.5
+#define WANTS      0.2
+#define STARVED    0.95
+#define POLLS_S    20.0 /* of a worker */
+
+static bool counts(const struct model_lane *l, uint32_t runtime, bool bound)
+{
+	if (!l || l->runtime != runtime)
+		return false;
+	return detect_is_worker(l) || (bound && l->role == WEFT_LANE_FOREIGN);
+}
+
+static void add_lane(const struct detect_run *run, const struct model_lane *l,
+		     struct detect_load *to)
+{
+	struct lane_parts parts;
+	double span, busy, want;
+
+	if (!lane_shares(l, run->now_ns, &parts))
+		return;
+	span = (double)parts.span;
+	busy = (double)(parts.busy + parts.own) / span;
+	want = busy + (double)parts.runnable / span;
+	to->workers++;
+	to->busy += busy;
+	to->blocked += (double)parts.blocked / span;
+	to->runnable += (double)parts.runnable / span;
+	if (!to->busiest || want > to->most) {
+		to->busiest = l;
+		to->most = want;
+		to->rest = busy; /* taken off below */
+	}
+}
+
+bool detect_load_of(const struct detect_run *run, const struct model_process *p,
+		    const struct model_runtime *rt, bool bound, struct detect_load *ret)
+{
+	uint64_t depth = rt->gauge.inject_depth;
+
+	*ret = (struct detect_load){ .workers = 0 };
+	for (uint32_t i = 0; i < p->nlanes; i++) {
+		if (!counts(p->lanes[i], rt->info.runtime, bound))
+			continue;
+		add_lane(run, p->lanes[i], ret);
+		depth += p->lanes[i]->local_depth;
+	}
+	if (!ret->workers)
+		return false;
+	ret->rest = ret->workers > 1 ? (ret->busy - ret->rest) / (ret->workers - 1) : 0;
+	ret->busy /= ret->workers;
+	ret->blocked /= ret->workers;
+	ret->runnable /= ret->workers;
+	ret->queued = rt->ready > depth ? rt->ready : depth;
+	return true;
+}
+
+struct detect_streak *detect_streak_step(struct detect_streaks *s, const struct detect_run *run,
+					 const struct model_process *p, uint32_t runtime,
+					 bool holds)
+{
+	struct detect_streak *k = NULL;
+
+	for (uint32_t i = 0; i < s->n && !k; i++)
+		if (s->streak[i].process == p->index && s->streak[i].runtime == runtime)
+			k = &s->streak[i];
+	if (!k && (!holds || s->n == DETECT_STREAKS))
+		return NULL;
+	if (!k) {
+		k = &s->streak[s->n++];
+		*k = (struct detect_streak){ .process = p->index, .runtime = runtime };
+	}
+	if (!holds) {
+		k->seconds = 0;
+		k->sum = 0;
+		return NULL;
+	}
+	if (!k->seconds++)
+		k->first_ns = run->now_ns;
+	return k;
+}
+
+struct detect_subject detect_subject_runtime(const struct model_process *p,
+					     const struct model_runtime *rt)
+{
+	return (struct detect_subject){ "runtime", rt->info.runtime, p->index, rt->info.name, "" };
+}
+
+struct detect_subject detect_subject_process(const struct model_process *p)
+{
+	return (struct detect_subject){ "process", p->info.pid, p->index, p->info.comm, "" };
+}
+
+/* How long the best watched worker was, and which part of what all of them wanted of the CPUs they got. */
+static bool is_scant(const struct detect_run *run, const struct model_process *p, char *why,
+		     size_t size)
+{
+	struct lane_parts sum = { 0 };
+	double want, longest = 0, all = 0;
+	uint64_t polls = 0;
+
+	for (uint32_t k = 0; k < p->nlanes; k++) {
+		const struct model_lane *l = p->lanes[k];
+
+		if (!l || !detect_is_worker(l) || !l->sample_ns)
+			continue;
+		sum.span += l->watched.span;
+		polls += l->polls > l->first_polls ? l->polls - l->first_polls : 0;
+		sum.runnable += l->watched.runnable;
+		sum.busy += l->watched.busy + l->watched.own;
+		if ((double)l->watched.span >= longest) {
+			longest = (double)l->watched.span;
+			all = (double)(run->now_ns - l->first_ns);
+		}
+	}
+	want = (double)(sum.busy + sum.runnable);
+	if (all <= 0)
+		return false;
+	if (longest < SCANT_NS || longest < all * SCANT_PART) {
+		snprintf(why, size, "its workers were looked at for %.1f s of %.1f s only",
+			 longest / 1e9, all / 1e9);
+		return true;
+	}
+	if (want < (double)sum.span * WANTS || (double)sum.runnable < want * STARVED ||
+	    (double)polls * 1e9 > (double)sum.span * POLLS_S)
+		return false;
+	snprintf(why, size, "others had the CPUs: it got %.1f %% of what it wanted of them",
+		 100 * (double)sum.busy / want);
+	return true;
+}
+
+bool detect_load_scant(const struct detect_run *run, char *why, size_t size)
+{
+	char text[96];
+
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		if (p && !p->gone && is_scant(run, p, text, sizeof(text))) {
+			snprintf(why, size, "process %u: %s", p->info.pid, text);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool detect_load_blind(const struct detect_run *run, char *why, size_t size)
+{
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		for (uint32_t k = 0; p && k < p->nlanes; k++)
+			if (p->lanes[k] && detect_is_worker(p->lanes[k]))
+				return false;
+	}
+	snprintf(why, size, "no worker was seen at work");
+	return true;
+}

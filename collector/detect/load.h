@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What the workers of one runtime did in the last second, together: the measure of those detectors that judge load. */
+#ifndef WEFT_DETECT_LOAD_H
+#define WEFT_DETECT_LOAD_H
+
+#include "collector/detect/detector.h"
+
+struct detect_load {
+	uint32_t workers; /* of which something is known */
+	double busy, blocked,
+		runnable; /* mean shares of their time; busy: in polls and for the runtime */
+	double rest;      /* mean share of busy of all but the busiest */
+	double most;      /* busy + runnable of the busiest */
+	const struct model_lane *busiest; /* NULL = none */
+	uint64_t queued; /* tasks that are runnable and not polled, by all that is known */
+};
+
+/* False: nothing is known of it. `bound`: threads inside block_on, which poll tasks bound to them, count as workers. */
+bool detect_load_of(const struct detect_run *run, const struct model_process *p,
+		    const struct model_runtime *rt, bool bound, struct detect_load *ret);
+
+/* Seconds in a row that a condition has held, per runtime; one for each detector. */
+struct detect_streak {
+	uint32_t process, runtime, seconds;
+	uint64_t first_ns;
+	double sum; /* of whatever the detector adds up */
+};
+#define DETECT_STREAKS 64u
+struct detect_streaks {
+	struct detect_streak streak[DETECT_STREAKS];
+	uint32_t n;
+};
+/* Once a second. holds: goes on, else it is reset. NULL = no room, or it does not hold. */
+struct detect_streak *detect_streak_step(struct detect_streaks *s, const struct detect_run *run,
+					 const struct model_process *p, uint32_t runtime,
+					 bool holds);
+
+struct detect_subject detect_subject_runtime(const struct model_process *p,
+					     const struct model_runtime *rt);
+struct detect_subject detect_subject_process(const struct model_process *p);
+
+/* No worker was seen: the `blind` of detectors that need nothing but samples of workers. */
+bool detect_load_blind(const struct detect_run *run, char *why, size_t size);
+/* A process was hardly watched, or hardly ran: that nothing was seen says nothing of blocked and busy polls. */
+bool detect_load_scant(const struct detect_run *run, char *why, size_t size);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lost-waker: a task that waits, and nobody is left that could wake it. Proof is the reference count: each waker is a reference, and a
+ * walk over the target's memory finds none but the task's own and its handle's. What waits inside the runtime (a timer, a
+ * socket, a lock) is linked there without a reference and says so in its await chain: the chain has to say nothing. On async-std and smol
+ * whatever wakes a task has cloned its waker, so the count is all. Two looks, nearly a second apart, with no poll between.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/detect/advice.h"
+#include "collector/detect/load.h"
+
+static const struct detector_option options[] = {
+	{ "lost.wait_s", 2, "s", "idle for so long before it is looked at" },
+	{ NULL, 0, NULL, NULL },
+};
+
+#define SUSPECTS    64u
+#define AGAIN_NS    1000000000ull
+#define APART_NS    900000000ull /* between the two looks that make a proof */
+#define PATIENCE_NS 60000000000ull
+
+struct suspect {
+	uint64_t task, asked_ns, seen_ns; /* seen: when the chain of the first look was read */
+	uint32_t polls;                   /* as of then */
+};
+
+struct state {
+	struct suspect suspect[SUSPECTS];
+	uint32_t n;
+};
+
+static struct suspect *suspect_of(struct state *s, uint64_t task, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->suspect[i].task == task)
+			return &s->suspect[i];
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->suspect[i].asked_ns + PATIENCE_NS < now_ns) {
+			s->suspect[i] = (struct suspect){ .task = task };
+			return &s->suspect[i];
+		}
+	if (s->n == SUSPECTS)
+		return NULL;
+	s->suspect[s->n] = (struct suspect){ .task = task };
+	return &s->suspect[s->n++];
+}
+
+/* again_ns: of the second look. chain NULL: none was needed. */
+static void raise_task(struct detect_run *run, const struct model_task *t, const struct suspect *k,
+		       uint64_t again_ns, const struct live_await *chain)
+{
+	struct detect_subject subject = detect_subject_task(run->model, t);
+	struct live_finding *f;
+	char text[24];
+
+	f = detect_raise(run, &subject,
+			 &(struct detect_verdict){
+				 .cause = "it waits, and nobody holds a waker of it",
+				 .severity = chain ? LIVE_CRIT : LIVE_WARN,
+				 .confidence = chain ? 0.95f : 0.85f,
+				 .first_ns = t->poll_ns ? t->poll_ns : k->seen_ns });
+	if (!f)
+		return;
+	detect_evidence(f, 0, "wakers",
+			"no waker is left: only the task itself and its handle refer to it");
+	detect_evidence(f, (double)(run->now_ns - k->seen_ns) / 1e9, "s",
+			"the same at two looks, %s apart, with %u polls at both",
+			detect_duration(again_ns - k->seen_ns, text), k->polls);
+	if (chain)
+		detect_evidence(f, 1, "place",
+				"it waits in %.60s (%.100s), which does not say on what",
+				chain->place[0].func, chain->place[0].location);
+	else
+		detect_evidence(
+			f, 1, "",
+			"where it waits is not known: std::future::pending() looks the same");
+	detect_advice(f, "%s",
+		      advice_text(ADVICE_LOST,
+				  detect_runtime_kind(run->model, t->process, MODEL_NONE)));
+}
+
+static bool is_counted_whole(const struct detect_run *run, const struct model_task *t)
+{
+	enum weft_runtime_kind kind = detect_runtime_kind(run->model, t->process, MODEL_NONE);
+
+	return kind == WEFT_RT_ASYNC_STD || kind == WEFT_RT_SMOL || kind == WEFT_RT_TOKIO;
+}
+
+/* Nothing but std::future::pending(), or the like of it: meant to wait for good. */
+static bool is_endless(const struct detect_run *run, const struct model_task *t)
+{
+	const char *name = model_task_name(run->model, t);
+
+	return strstr(name, "future::pending::Pending") ||
+	       strstr(name, "futures_lite::future::Pending");
+}
+
+/* Each walk that meets it, alone, is a look. */
+static void look_by_count(struct detect_run *run, const struct model_task *t, struct suspect *k)
+{
+	const struct model_process *p = model_process(run->model, t->process);
+
+	if (!p || !p->walks || t->walk != (uint8_t)p->walk || is_endless(run, t))
+		return;
+	if (!k->seen_ns || k->polls != (uint32_t)t->polls) {
+		k->seen_ns = p->walk_ns;
+		k->polls = (uint32_t)t->polls;
+	} else if (p->walk_ns >= k->seen_ns + APART_NS) {
+		raise_task(run, t, k, p->walk_ns, NULL);
+		return;
+	}
+	if (run->now_ns >= k->asked_ns + AGAIN_NS) {
+		k->asked_ns = run->now_ns;
+		detect_want_walk(run, t->process, false);
+	}
+}
+
+static void look_at(struct detect_run *run, const struct model_task *t)
+{
+	struct suspect *k;
+	struct live_await chain;
+
+	if (!task_alive(t) || !t->alone || t->ready_ns || (t->flags & MODEL_T_BLOCK_ON) ||
+	    (double)run->now_ns < (double)t->poll_ns + run->value[0] * 1e9)
+		return;
+	k = suspect_of(run->state, t->id, run->now_ns);
+	if (!k)
+		return;
+	if (is_counted_whole(run, t)) {
+		look_by_count(run, t, k);
+		return;
+	}
+	if (model_task_await(run->model, t, &chain) && chain.t_ns > k->asked_ns && k->asked_ns) {
+		if (!chain.complete || !chain.places || strcmp(chain.on, "?") != 0) {
+			*k = (struct suspect){ .task = t->id,
+					       .asked_ns = run->now_ns + PATIENCE_NS / 2 };
+			return;
+		}
+		if (k->seen_ns && chain.polls == k->polls && chain.t_ns >= k->seen_ns + APART_NS) {
+			raise_task(run, t, k, chain.t_ns, &chain);
+		} else if (!k->seen_ns || chain.polls != k->polls) {
+			k->seen_ns = chain.t_ns;
+			k->polls = chain.polls;
+		}
+	}
+	if (run->now_ns < k->asked_ns + AGAIN_NS)
+		return;
+	k->asked_ns = run->now_ns;
+	detect_want_await(run, t->process, t->id);
+}
+
+static void tick(struct detect_run *run)
+{
+	const struct model_task *t;
+	uint32_t cursor = 0;
+
+	while (run->new_second && (t = model_task_each(run->model, &cursor)))
+		look_at(run, t);
+}
+
+/* The walks come every five seconds; a recording without any is not judged, and says so. */
+static bool blind(const struct detect_run *run, char *why, size_t size)
+{
+	bool walked = false;
+
+	if (detect_load_blind(run, why, size))
+		return true;
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		walked |= p && p->walks;
+	}
+	if (!walked)
+		snprintf(why, size, "no walk over all tasks yet");
+	return false;
+}
+
+const struct detector lost_waker_detector = {
+	.id = "lost-waker",
+	.symptom = SYMPTOM_LOST_WAKER,
+	.options = options,
+	.state_bytes = sizeof(struct state),
+	.hold_ns = 10000000000ull,
+	.tick = tick,
+	.blind = blind,
+};

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * never-runs: a task that is runnable and is not polled. A walk over all tasks that began later confirms it out of the
+ * target's memory, so a lost event is no finding. Causes, told apart by what the runtime's workers do meanwhile: there are none
+ * (the runtime is not driven), all of them are inside one poll, some are (it is stranded behind one), or they go on and
+ * others are polled before it.
+ */
+#include <stdio.h>
+
+#include "collector/detect/advice.h"
+#include "collector/detect/workers.h"
+
+enum { WAIT_MS, QUEUE_MS };
+
+static const struct detector_option options[] = {
+	[WAIT_MS] = { "never.wait_ms", 1000, "ms", "runnable for so long and not polled" },
+	[QUEUE_MS] = { "never.queue_ms", 5000, "ms",
+		       "the same while the workers go on with others" },
+	{ NULL, 0, NULL, NULL },
+};
+
+#define WALK_AGAIN_NS 2000000000ull
+#define KINDS         64u
+
+/* The worst of one type in this look. */
+struct stuck {
+	uint32_t process, type, tasks;
+	uint64_t ready_ns, task;
+	bool polled, found; /* found: it was there before, and its polls are not counted */
+};
+
+struct state {
+	uint64_t asked_ns; /* for a walk */
+	struct stuck stuck[KINDS];
+	uint32_t n;
+};
+
+static void collect(struct state *s, const struct model_task *t)
+{
+	struct stuck *k = NULL;
+
+	for (uint32_t i = 0; i < s->n && !k; i++)
+		if (s->stuck[i].process == t->process && s->stuck[i].type == t->type)
+			k = &s->stuck[i];
+	if (!k && s->n == KINDS)
+		return;
+	if (!k) {
+		k = &s->stuck[s->n++];
+		*k = (struct stuck){ t->process, t->type, 0, UINT64_MAX, 0, false, false };
+	}
+	k->tasks++;
+	if (t->ready_ns >= k->ready_ns)
+		return;
+	k->ready_ns = t->ready_ns;
+	k->task = t->id;
+	k->polled = t->polls || t->census_polls;
+	k->found = t->flags & MODEL_T_FOUND;
+}
+
+static void ask_for_walk(struct detect_run *run, uint32_t process)
+{
+	struct state *s = run->state;
+
+	if (run->now_ns < s->asked_ns + WALK_AGAIN_NS)
+		return;
+	s->asked_ns = run->now_ns;
+	detect_want_walk(run, process, false);
+}
+
+/* A walk that began a second after it became runnable has met it, still runnable: the model clears it otherwise. */
+static bool is_confirmed(const struct model_process *p, const struct model_task *t)
+{
+	return p->walks && p->walk_ns > t->ready_ns + 1000000000ull && t->walk == (uint8_t)p->walk;
+}
+
+static void look_at(struct detect_run *run, const struct model_task *t)
+{
+	const struct model_process *p = model_process(run->model, t->process);
+	uint64_t wait_ns = (uint64_t)(run->value[WAIT_MS] * 1e6);
+
+	if (!task_alive(t) || !t->ready_ns || run->now_ns < t->ready_ns + wait_ns || !p || p->gone)
+		return;
+	/* One that its own thread drives, inside block_on, is in no queue. */
+	if (t->flags & MODEL_T_BLOCK_ON || model_task_lane(run->model, t))
+		return;
+	if (is_confirmed(p, t))
+		collect(run->state, t);
+	else
+		ask_for_walk(run, t->process);
+}
+
+struct why {
+	char cause[96], holder[160];
+	enum advice advice;
+	enum live_severity severity;
+	struct detect_workers workers;
+};
+
+static const char *how(const struct detect_run *run, const struct stuck *k)
+{
+	if (k->polled)
+		return "woken, but not polled";
+	/* Only the C runtime keeps count of a task's polls itself. */
+	if (k->found && detect_runtime_kind(run->model, k->process, MODEL_NONE) != WEFT_RT_WEFT)
+		return "runnable, but not polled";
+	return "never polled";
+}
+
+/*
+ * Walks meet a busy task runnable again and again. That it wasn't polled in between is known by its count of polls, which only
+ * the C runtime keeps, else where every poll since is told.
+ */
+static bool was_not_polled(const struct detect_run *run, const struct stuck *k)
+{
+	return detect_runtime_kind(run->model, k->process, MODEL_NONE) == WEFT_RT_WEFT ||
+	       k->ready_ns >= model_polls_since(run->model, k->process);
+}
+
+/* False: no finding. */
+static bool explain(const struct detect_run *run, const struct stuck *k, struct why *w)
+{
+	struct model_task *t = model_task(run->model, k->task);
+	const struct model_process *p = model_process(run->model, k->process);
+	uint32_t runtime;
+
+	if (!t || t->runtime >= p->nruntimes) /* whose it is, the next walk tells */
+		return false;
+	runtime = p->runtime[t->runtime].info.runtime;
+	detect_workers_of(run, k->process, runtime, k->ready_ns, run->now_ns, &w->workers);
+	detect_workers_holder(run, &w->workers, w->holder, sizeof(w->holder));
+	w->severity = LIVE_CRIT;
+	if (!w->workers.n) {
+		snprintf(w->cause, sizeof(w->cause), "%s: no thread drives the runtime",
+			 how(run, k));
+		w->advice = ADVICE_NOT_DRIVEN;
+	} else if (w->workers.held == w->workers.n) {
+		snprintf(w->cause, sizeof(w->cause), "%s: every worker is inside one poll",
+			 how(run, k));
+		w->advice = ADVICE_ALL_HELD;
+	} else if (w->workers.held) {
+		snprintf(w->cause, sizeof(w->cause),
+			 "%s: stranded behind a worker that stays in a poll", how(run, k));
+		w->advice = ADVICE_STRANDED;
+	} else {
+		snprintf(w->cause, sizeof(w->cause), "%s: others are polled before it",
+			 how(run, k));
+		w->advice = ADVICE_QUEUE;
+		w->severity = LIVE_WARN;
+		return run->now_ns > k->ready_ns + (uint64_t)(run->value[QUEUE_MS] * 1e6) &&
+		       !w->workers.starved && was_not_polled(run, k);
+	}
+	return true;
+}
+
+static void raise_stuck(struct detect_run *run, const struct stuck *k)
+{
+	struct model_task *t = model_task(run->model, k->task);
+	struct detect_subject subject;
+	struct live_finding *f;
+	struct why w;
+	char text[24];
+
+	if (!t || !explain(run, k, &w))
+		return;
+	subject = detect_subject_task(run->model, t);
+	f = detect_raise(run, &subject,
+			 &(struct detect_verdict){ .cause = w.cause,
+						   .severity = w.severity,
+						   .confidence = 0.95f,
+						   .harm_task_ms =
+							   (double)(run->now_ns - k->ready_ns) /
+							   1e6 * k->tasks,
+						   .first_ns = k->ready_ns });
+	if (!f)
+		return;
+	detect_evidence(f, (double)(run->now_ns - k->ready_ns) / 1e6, "ms",
+			"runnable for %s by now", detect_duration(run->now_ns - k->ready_ns, text));
+	if (k->tasks > 1)
+		detect_evidence(f, k->tasks, "tasks", "%u tasks of this type wait so", k->tasks);
+	detect_evidence(f, w.workers.held, "workers",
+			"%u of %u workers inside one poll all that time", w.workers.held,
+			w.workers.n);
+	if (w.holder[0])
+		detect_evidence(f, (double)w.workers.longest_ns / 1e6, "ms",
+				"the longest by %s, %s", w.holder,
+				detect_duration(w.workers.longest_ns, text));
+	detect_advice(f, "%s",
+		      advice_text(w.advice,
+				  detect_runtime_kind(run->model, k->process, MODEL_NONE)));
+}
+
+static void tick(struct detect_run *run)
+{
+	struct state *s = run->state;
+	struct model_task *t;
+	uint32_t cursor = 0;
+	bool any = false;
+
+	for (uint32_t i = 0; run->new_second && i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		any |= p && p->ready && !p->gone;
+	}
+	if (!any)
+		return;
+	s->n = 0;
+	while ((t = model_task_each(run->model, &cursor)))
+		look_at(run, t);
+	for (uint32_t i = 0; i < s->n; i++)
+		raise_stuck(run, &s->stuck[i]);
+}
+
+static bool blind(const struct detect_run *run, char *why, size_t size)
+{
+	bool walked = false, queued = true;
+
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		walked |= model_process(run->model, i) && model_process(run->model, i)->walks;
+		queued &= detect_runtime_kind(run->model, i, MODEL_NONE) == WEFT_RT_WEFT ||
+			  model_sees_polls(run->model, i);
+	}
+	if (!walked)
+		snprintf(why, size, "no walk over all tasks was complete");
+	else if (!queued)
+		snprintf(why, size, "level light: tasks that only wait behind others are not seen");
+	return !walked;
+}
+
+const struct detector never_runs_detector = {
+	.id = "never-runs",
+	.symptom = SYMPTOM_NEVER_RUNS,
+	.options = options,
+	.state_bytes = sizeof(struct state),
+	.hold_ns = 5000000000ull,
+	.tick = tick,
+	.blind = blind,
+};

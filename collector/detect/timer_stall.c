@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer-stall: timers fire late because nobody turned the driver, and why nobody did: every worker was inside a poll (the task
+ * that held the driver is named), or no thread drives the runtime. A timer whose workers only waited for CPUs is late by
+ * the machine's fault and no finding.
+ */
+#include <stdio.h>
+
+#include "collector/detect/advice.h"
+#include "collector/detect/workers.h"
+#include "collector/model/notable.h"
+#include "collector/model/timer.h"
+
+enum { WARN_MS, CRIT_MS, TIMES, IDLE_S };
+
+static const struct detector_option options[] = {
+	[WARN_MS] = { "stall.warn_ms", 50, "ms",
+		      "a timer so late, while polls held all workers: warn" },
+	[CRIT_MS] = { "stall.crit_ms", 1000, "ms", "the same: crit" },
+	[TIMES] = { "stall.times", 3, "timers", "so many of them within 10 s, below crit" },
+	[IDLE_S] = { "stall.undriven_s", 2, "s",
+		     "timers armed, and no thread that drives the runtime" },
+	{ NULL, 0, NULL, NULL },
+};
+
+#define PLACES    32u
+#define RECENT_NS 10000000000ull
+
+/* By the task type that held the driver. */
+struct place {
+	uint32_t process, type;
+	uint64_t times, first_ns, window_ns, worst_ns, worst_task, late_ns, victim;
+};
+
+struct state {
+	uint64_t cursor, timers; /* read so far of the notable events, of the timers */
+	uint64_t singles;        /* timers that a task waited for */
+	struct place place[PLACES];
+	uint32_t n;
+	uint64_t undriven_ns[MODEL_MAX_PROCESSES][WEFT_MAX_RUNTIMES]; /* since when, 0 = driven */
+};
+
+static struct place *place_of(struct state *s, uint32_t process, uint32_t type)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->place[i].process == process && s->place[i].type == type)
+			return &s->place[i];
+	if (s->n == PLACES)
+		return NULL;
+	s->place[s->n] = (struct place){ .process = process, .type = type };
+	return &s->place[s->n++];
+}
+
+static void raise_held(struct detect_run *run, const struct place *p)
+{
+	struct model_task *t = model_task(run->model, p->worst_task);
+	struct model_task *victim = model_task(run->model, p->victim);
+	struct detect_subject subject;
+	struct live_finding *f;
+	char text[24];
+
+	if (!t)
+		return;
+	subject = detect_subject_task(run->model, t);
+	f = detect_raise(run, &subject,
+			 &(struct detect_verdict){
+				 .cause = "its polls keep the timers from being fired",
+				 .severity = (double)p->worst_ns >= run->value[CRIT_MS] * 1e6
+						     ? LIVE_CRIT
+						     : LIVE_WARN,
+				 .confidence = 0.9f,
+				 .harm_task_ms = (double)p->late_ns / 1e6,
+				 .first_ns = p->first_ns });
+	if (!f)
+		return;
+	detect_evidence(f, (double)p->worst_ns / 1e6, "ms",
+			"a timer fired %s late, all workers being inside polls",
+			detect_duration(p->worst_ns, text));
+	detect_evidence(f, (double)p->times, "timers", "%llu timers late, %s together",
+			(unsigned long long)p->times, detect_duration(p->late_ns, text));
+	if (victim)
+		detect_evidence(f, 1, "task", "the latest was one of task %s",
+				model_task_name(run->model, victim));
+	detect_advice(f, "%s",
+		      advice_text(ADVICE_STALL,
+				  detect_runtime_kind(run->model, p->process, MODEL_NONE)));
+}
+
+static void late_timer(struct detect_run *run, const struct timer_fired *fired)
+{
+	uint32_t process = fired->process;
+	uint64_t from = fired->deadline_ns > 0 ? (uint64_t)fired->deadline_ns : 0, late;
+	struct detect_workers w;
+	struct model_task *holder;
+	struct place *p;
+
+	if (fired->fire_ns <= from)
+		return;
+	late = fired->fire_ns - from;
+	if ((double)late < run->value[WARN_MS] * 1e6 || detect_disturbed(run, process, from))
+		return;
+	detect_workers_of(run, process, fired->runtime, from, fired->fire_ns, &w);
+	holder = w.n && w.held == w.n ? model_task(run->model, w.task) : NULL;
+	p = holder ? place_of(run->state, process, holder->type) : NULL;
+	if (!p)
+		return;
+	if (p->window_ns + RECENT_NS < run->now_ns) {
+		p->window_ns = run->now_ns;
+		p->times = p->late_ns = p->worst_ns = 0;
+	}
+	p->first_ns = p->first_ns ? p->first_ns : from;
+	p->times++;
+	p->late_ns += late;
+	if (late > p->worst_ns) {
+		p->worst_ns = late;
+		p->worst_task = holder->id;
+		p->victim = fired->task;
+	}
+	if ((double)p->times >= run->value[TIMES] ||
+	    (double)p->worst_ns >= run->value[CRIT_MS] * 1e6)
+		raise_held(run, p);
+}
+
+/* Flavours that a thread of the program drives: none does, and timers are armed. */
+static void undriven(struct detect_run *run, const struct model_process *p,
+		     const struct model_runtime *rt)
+{
+	struct state *s = run->state;
+	uint64_t *since = &s->undriven_ns[p->index][rt - p->runtime];
+	struct detect_workers w;
+	struct live_finding *f;
+	char text[24];
+
+	detect_workers_of(run, p->index, rt->info.runtime, run->now_ns, run->now_ns, &w);
+	if (w.n || !rt->gauge.timers || rt->gauge.stopped ||
+	    rt->gauge.driver_worker != UINT32_MAX || !rt->sample_ns || p->gone) {
+		*since = 0;
+		return;
+	}
+	if (!*since)
+		*since = run->now_ns;
+	if ((double)(run->now_ns - *since) < run->value[IDLE_S] * 1e9)
+		return;
+	f = detect_raise(run,
+			 &(struct detect_subject){ "runtime", rt->info.runtime, p->index,
+						   rt->info.name, "" },
+			 &(struct detect_verdict){
+				 .cause = "timers are armed, but no thread drives the runtime",
+				 .severity = LIVE_CRIT,
+				 .confidence = 0.95f,
+				 .first_ns = *since });
+	if (!f)
+		return;
+	detect_evidence(f, (double)rt->gauge.timers, "timers", "%llu timers are armed",
+			(unsigned long long)rt->gauge.timers);
+	detect_evidence(f, (double)(run->now_ns - *since) / 1e9, "s",
+			"nobody has turned the driver for %s",
+			detect_duration(run->now_ns - *since, text));
+	detect_advice(f, "%s",
+		      advice_text(ADVICE_NOT_DRIVEN, (enum weft_runtime_kind)rt->info.kind));
+}
+
+static void disabled(struct detect_run *run, const struct notable *n)
+{
+	struct model_task *t = n->task ? model_task(run->model, n->task) : NULL;
+	const struct model_type *type = model_type(run->model, n->type);
+	struct detect_subject subject;
+	struct live_finding *f;
+
+	if (n->code != WEFT_M_TIME_OFF || !type)
+		return;
+	subject = t ? detect_subject_task(run->model, t) : detect_subject_type(type);
+	f = detect_raise(run, &subject,
+			 &(struct detect_verdict){ .cause = "timers are off in this runtime",
+						   .severity = LIVE_CRIT,
+						   .confidence = 1,
+						   .first_ns = n->t_ns });
+	if (!f)
+		return;
+	detect_evidence(f, 1, "times", "a sleep was refused: the runtime was built without timers");
+	detect_advice(f, "%s",
+		      advice_text(ADVICE_TIME_OFF,
+				  detect_runtime_kind(run->model, n->process, MODEL_NONE)));
+}
+
+static void tick(struct detect_run *run)
+{
+	struct state *s = run->state;
+	struct timer_fired fired;
+	struct notable n;
+
+	while (model_timer_next(run->model, &s->timers, &fired)) {
+		s->singles += fired.task != 0;
+		late_timer(run, &fired);
+	}
+	while (model_notable_next(run->model, &s->cursor, &n))
+		if (n.kind == NOTABLE_MISUSE)
+			disabled(run, &n);
+	for (uint32_t i = 0; run->new_second && i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		for (uint32_t k = 0; p && k < p->nruntimes; k++)
+			if (p->runtime[k].info.kind == WEFT_RT_WEFT)
+				undriven(run, p, &p->runtime[k]);
+	}
+}
+
+static bool blind(const struct detect_run *run, char *why, size_t size)
+{
+	return detect_timers_blind(run, ((const struct state *)run->state)->singles, why, size);
+}
+
+const struct detector timer_stall_detector = {
+	.id = "timer-stall",
+	.symptom = SYMPTOM_TIMER_STALL,
+	.options = options,
+	.state_bytes = sizeof(struct state),
+	.hold_ns = 15000000000ull,
+	.tick = tick,
+	.blind = blind,
+};

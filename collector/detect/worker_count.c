@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker-count: more workers than CPUs that the process may use, and they do harm: they take the CPUs from each other, or use a
+ * quota up together. More workers that idle are no fault.
+ */
+#include <stdio.h>
+
+#include "collector/detect/advice.h"
+#include "collector/detect/load.h"
+
+enum { FACTOR, WAIT, OWN, SECONDS };
+
+static const struct detector_option options[] = {
+	[FACTOR] = { "workers.factor", 1.5, "", "workers for each CPU, more than this" },
+	[WAIT] = { "workers.wait", 0.3, "", "share of their time that they wait for a CPU" },
+	[OWN] = { "workers.own", 0.7, "",
+		  "share of the CPUs that the process itself uses, or its quota stops it" },
+	[SECONDS] = { "workers.s", 4, "s", "full seconds in a row" },
+	{ NULL, 0, NULL, NULL },
+};
+
+struct state {
+	struct detect_streaks streaks;
+};
+
+static void raise_runtime(struct detect_run *run, const struct model_process *p,
+			  const struct model_runtime *rt, const struct detect_load *load,
+			  const struct detect_streak *k)
+{
+	struct detect_subject subject = detect_subject_runtime(p, rt);
+	double cpus = process_cpus(p), throttled = process_throttled(p);
+	struct live_finding *f =
+		detect_raise(run, &subject,
+			     &(struct detect_verdict){
+				     .cause = "more workers than CPUs: they wait for each other",
+				     .severity = LIVE_WARN,
+				     .confidence = 0.9f,
+				     .harm_task_ms = k->sum,
+				     .first_ns = k->first_ns });
+
+	if (!f)
+		return;
+	detect_evidence(f, load->workers, "workers", "%u workers on %.3g CPUs", load->workers,
+			cpus);
+	detect_evidence(f, load->runnable, "", "they wait for a CPU for %.0f %% of the time",
+			100 * load->runnable);
+	detect_evidence(f, process_own_share(p), "",
+			"the process uses %.0f %% of the CPUs that it may use",
+			100 * process_own_share(p));
+	if (throttled > 0)
+		detect_evidence(f, throttled, "", "stopped by its quota for %.0f %% of the time",
+				100 * throttled);
+	detect_advice(f, "%s", advice_text(ADVICE_WORKERS, (enum weft_runtime_kind)rt->info.kind));
+}
+
+static void look(struct detect_run *run, const struct model_process *p,
+		 const struct model_runtime *rt)
+{
+	struct state *s = run->state;
+	struct detect_streak *k;
+	struct detect_load load = { 0 };
+	double cpus = process_cpus(p);
+	bool holds = cpus > 0 && detect_load_of(run, p, rt, false, &load) &&
+		     load.workers > run->value[FACTOR] * cpus && load.workers >= cpus + 1 &&
+		     load.runnable >= run->value[WAIT] &&
+		     (process_own_share(p) >= run->value[OWN] || process_throttled(p) >= 0.1);
+
+	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
+	if (!k)
+		return;
+	k->sum += load.runnable * load.workers * 1e3;
+	if (k->seconds >= run->value[SECONDS])
+		raise_runtime(run, p, rt, &load, k);
+}
+
+static void tick(struct detect_run *run)
+{
+	if (run->new_second)
+		detect_each_runtime(run, look);
+}
+
+/* Without the number of CPUs (older recordings) it is clean, with a word on why. */
+static bool blind(const struct detect_run *run, char *why, size_t size)
+{
+	bool known = false;
+
+	if (detect_load_blind(run, why, size))
+		return true;
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		known |= p && p->cpus_ns;
+	}
+	if (!known)
+		snprintf(why, size, "the CPUs that it may use are not known");
+	return false;
+}
+
+const struct detector worker_count_detector = {
+	.id = "worker-count",
+	.symptom = SYMPTOM_WORKER_COUNT,
+	.options = options,
+	.state_bytes = sizeof(struct state),
+	.hold_ns = 5000000000ull,
+	.tick = tick,
+	.blind = blind,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker-imbalance: one thread polls nearly without a pause, the others hardly at all, and tasks are runnable nearly whenever one
+ * looks: they are bound to that thread, or nobody takes them over. A single busy task is none: then nobody waits.
+ */
+#include <stdio.h>
+
+#include "collector/detect/advice.h"
+#include "collector/detect/load.h"
+
+enum { MOST, REST, TASKS, SECONDS };
+
+static const struct detector_option options[] = {
+	[MOST] = { "imbalance.most", 0.8, "",
+		   "share of its time that the busiest worker is at it" },
+	[REST] = { "imbalance.rest", 0.25, "", "mean share of the others, at most" },
+	[TASKS] = { "imbalance.tasks", 2, "tasks",
+		    "runnable meanwhile, at four of five looks (20 a second)" },
+	[SECONDS] = { "imbalance.s", 4, "s", "full seconds in a row" },
+	{ NULL, 0, NULL, NULL },
+};
+
+/* Looks of the second that runs, per process and runtime. */
+struct looks {
+	uint32_t process, runtime, looks, waiting;
+};
+
+struct state {
+	struct detect_streaks streaks;
+	struct looks looks[DETECT_STREAKS];
+	uint32_t n;
+};
+
+static struct looks *looks_of(struct state *s, const struct model_process *p,
+			      const struct model_runtime *rt)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->looks[i].process == p->index && s->looks[i].runtime == rt->info.runtime)
+			return &s->looks[i];
+	if (s->n == DETECT_STREAKS)
+		return NULL;
+	s->looks[s->n] = (struct looks){ p->index, rt->info.runtime, 0, 0 };
+	return &s->looks[s->n++];
+}
+
+static void raise_runtime(struct detect_run *run, const struct model_process *p,
+			  const struct model_runtime *rt, const struct detect_load *load,
+			  const struct detect_streak *k)
+{
+	const struct model_lane *l = load->busiest;
+	struct detect_subject subject = detect_subject_runtime(p, rt);
+	bool bound = !detect_is_worker(l);
+	struct live_finding *f = detect_raise(
+		run, &subject,
+		&(struct detect_verdict){
+			.cause = bound ? "the tasks are bound to one thread, the workers idle"
+				       : "one worker is busy, the others idle",
+			.severity = LIVE_WARN,
+			.confidence = bound ? 0.9f : 0.8f,
+			.harm_task_ms = k->sum,
+			.first_ns = k->first_ns });
+
+	if (!f)
+		return;
+	detect_evidence(f, load->most, "", "%s %.32s is at it for %.0f %% of the time",
+			bound ? "thread" : "worker", l->name[0] ? l->name : "?", 100 * load->most);
+	detect_evidence(f, load->rest, "", "%u others, busy for %.0f %% on average",
+			load->workers - 1, 100 * load->rest);
+	detect_evidence(f, (double)load->queued, "tasks", "%llu tasks are runnable and wait",
+			(unsigned long long)load->queued);
+	detect_advice(f, "%s",
+		      advice_text(ADVICE_IMBALANCE, (enum weft_runtime_kind)rt->info.kind));
+}
+
+static void count(struct detect_run *run, const struct model_process *p,
+		  const struct model_runtime *rt)
+{
+	struct looks *k = looks_of(run->state, p, rt);
+
+	if (!k)
+		return;
+	k->looks++;
+	k->waiting += (double)rt->ready >= run->value[TASKS];
+}
+
+static void judge(struct detect_run *run, const struct model_process *p,
+		  const struct model_runtime *rt)
+{
+	struct state *s = run->state;
+	struct looks *looks = looks_of(s, p, rt);
+	struct detect_streak *k;
+	struct detect_load load = { 0 };
+	bool holds = looks && !detect_is_held_up(run, p->index) && looks->looks >= 10 &&
+		     looks->waiting * 5 >= looks->looks * 4 &&
+		     detect_load_of(run, p, rt, true, &load) && load.workers > 1 &&
+		     load.most >= run->value[MOST] && load.rest <= run->value[REST] &&
+		     load.runnable < 0.2;
+
+	if (looks)
+		looks->looks = looks->waiting = 0;
+	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
+	if (!k || !load.busiest)
+		return;
+	k->sum += (double)rt->ready * 1e3;
+	if (k->seconds >= run->value[SECONDS])
+		raise_runtime(run, p, rt, &load, k);
+}
+
+static void tick(struct detect_run *run)
+{
+	if (run->new_second)
+		detect_each_runtime(run, judge);
+	detect_each_runtime(run, count);
+}
+
+const struct detector worker_imbalance_detector = {
+	.id = "worker-imbalance",
+	.symptom = SYMPTOM_WORKER_IMBALANCE,
+	.options = options,
+	.state_bytes = sizeof(struct state),
+	.hold_ns = 5000000000ull,
+	.tick = tick,
+	.blind = detect_load_blind,
+};

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/detect/workers.h"
+
+#include <stdio.h>
+
+#define OWN_NS 20000000ull /* of an open poll, that outweigh any wait for a CPU */
+
+/* How much of [from, to] the poll [start, end] covers, in tenths. */
+static uint64_t tenths(uint64_t start, uint64_t end, uint64_t from, uint64_t to)
+{
+	uint64_t a = start > from ? start : from, b = end < to ? end : to;
+
+	return to > from && b > a ? (b - a) * 10 / (to - from) : 0;
+}
+
+/* The longest stretch of one poll of the lane inside [from, to]; 0 = it is not held. */
+static uint64_t held_ns(const struct model_lane *l, const struct detect_run *run, uint64_t from,
+			uint64_t to, uint64_t *ret_task)
+{
+	uint64_t open = lane_open_ns(l, run->now_ns), start, own;
+
+	if (open && l->open.task) {
+		start = open == UINT64_MAX ? l->open.seen_ns : run->now_ns - open;
+		if (tenths(start, run->now_ns, from, to) >= 9) {
+			own = l->open.cpu_ns + l->open.blocked_ns;
+			if (own < OWN_NS && l->open.runq_ns > own)
+				return 0;
+			*ret_task = l->open.task;
+			return run->now_ns - start;
+		}
+	}
+	for (uint64_t i = 0; i < LANE_LONG_POLLS && i < l->npolls; i++) {
+		const struct lane_poll *p = &l->poll[(l->npolls - i) % LANE_LONG_POLLS];
+
+		if (p->number && tenths(p->start_ns, p->end_ns, from, to) >= 9) {
+			*ret_task = p->task;
+			/* Time without a CPU is not the task's doing. */
+			if (detect_poll_is_torn(run, l, p))
+				return 0;
+			return p->busy_ns + p->blocked_ns >= p->runnable_ns
+				       ? p->end_ns - p->start_ns
+				       : 0;
+		}
+	}
+	return 0;
+}
+
+static void look(const struct detect_run *run, const struct model_lane *l, uint64_t from,
+		 uint64_t to, struct detect_workers *w)
+{
+	struct lane_parts parts;
+	uint64_t task = 0, held = held_ns(l, run, from, to, &task);
+
+	w->n++;
+	w->held += held != 0;
+	w->starved += lane_shares(l, run->now_ns, &parts) && parts.runnable * 5 > parts.span;
+	if (held <= w->longest_ns)
+		return;
+	w->longest = l;
+	w->longest_ns = held;
+	w->task = task;
+}
+
+void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t runtime,
+		       uint64_t from_ns, uint64_t to_ns, struct detect_workers *ret)
+{
+	const struct model_process *p = model_process(run->model, process);
+
+	*ret = (struct detect_workers){ .n = 0 };
+	for (uint32_t i = 0; p && i < p->nlanes; i++) {
+		const struct model_lane *l = p->lanes[i];
+
+		if (l && detect_is_worker(l) && l->runtime == runtime)
+			look(run, l, from_ns, to_ns, ret);
+	}
+}
+
+char *detect_workers_holder(const struct detect_run *run, const struct detect_workers *w, char *buf,
+			    size_t size)
+{
+	struct model_task *t = w->longest ? model_task(run->model, w->task) : NULL;
+
+	buf[0] = 0;
+	if (t)
+		snprintf(buf, size, "%.60s (%.80s)", model_task_name(run->model, t),
+			 model_task_location(run->model, t));
+	return buf;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The workers of one runtime as detectors look at them: who is inside a poll, since when, and whether it has a CPU. */
+#ifndef WEFT_DETECT_WORKERS_H
+#define WEFT_DETECT_WORKERS_H
+
+#include "collector/detect/detector.h"
+
+struct detect_workers {
+	uint32_t n;       /* that are there */
+	uint32_t held;    /* inside one poll over the whole stretch asked about */
+	uint32_t starved; /* waiting for a CPU a fifth of the last second and more */
+	const struct model_lane *longest; /* of the held ones; NULL = none */
+	uint64_t longest_ns;
+	uint64_t task; /* that the longest polls */
+};
+
+/* Held: one poll covers [from, to] but for a tenth of it; an open one or one that has ended. to = now for open ones only. */
+void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t runtime,
+		       uint64_t from_ns, uint64_t to_ns, struct detect_workers *ret);
+/* "pump (svc.c:12)" of the task that holds the longest poll; "" = not known. Returns buf. */
+char *detect_workers_holder(const struct detect_run *run, const struct detect_workers *w, char *buf,
+			    size_t size);
+
+#endif

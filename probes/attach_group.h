@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many uprobe places in one file for one program, as few links: uprobe_multi refuses a whole group for one bad
+ * place, so a refused group is halved until the bad ones stand alone.
+ */
+#ifndef WEFT_ATTACH_GROUP_H
+#define WEFT_ATTACH_GROUP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct attach_group {
+	int *fd; /* links */
+	unsigned links, room;
+	unsigned places,
+		refused; /* attached; left out, by the kernel or because no probe may be there */
+};
+
+/*
+ * Adds links. pid filters. 0 also when single places were refused (counted); an error that is none of a place
+ * (-ESRCH, -EPERM, -ENOMEM) leaves the group as it was. A place whose byte is no instruction on which a probe is
+ * harmless (a long nop, a lock prefix) is refused here.
+ */
+int attach_group_add(struct attach_group *g, int prog_fd, int file_fd, pid_t pid,
+		     const uint64_t *offsets, const uint64_t *cookies, unsigned n);
+void attach_group_close(struct attach_group *g); /* takes a zeroed or a closed one */
+
+#endif

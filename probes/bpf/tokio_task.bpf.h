@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/* What is kept of a task from its first event to its end. */
+#ifndef WEFT_BPF_TOKIO_TASK_H
+#define WEFT_BPF_TOKIO_TASK_H
+
+#include "probes/bpf/tokio_record.bpf.h"
+
+/*
+ * What is kept of a task; made at its first event. Another id at the same place is another task. NULL: it has ended: a
+ * waker may look at its state, and then another worker completes it and takes it out of the table.
+ */
+static __always_inline struct weft_task *task_at(const struct hit *x, __u64 header,
+						 const struct head *h)
+{
+	struct weft_task_key key = { .header = header, .follow = x->follow };
+	struct weft_task blank = { .id = h->id, .vtable = h->vtable },
+			 *t = bpf_map_lookup_elem(&tasks, &key);
+	__u64 state = STATE_COMPLETE;
+
+	if (t && t->id == h->id)
+		return t;
+	if (bpf_map_update_elem(&tasks, &key, &blank, BPF_ANY))
+		return 0;
+	read_state(x, header, &state);
+	if (state & STATE_COMPLETE) {
+		bpf_map_delete_elem(&tasks, &key);
+		return 0;
+	}
+	return bpf_map_lookup_elem(&tasks, &key);
+}
+
+static __always_inline void meet(const struct hit *x, struct weft_task *t, const struct head *h,
+				 bool newborn)
+{
+	__u32 site;
+
+	if (t->told)
+		return;
+	site = site_of(x, link_time(x, h->vtable));
+	if (site != ~0u)
+		t->told = tell_task(x, h, site, newborn);
+}
+
+/* What a worker makes runnable goes into its own queue. */
+static __always_inline void make_ready(const struct hit *x, struct weft_task *t)
+{
+	t->ready_ns = x->now;
+	t->ready_lane = x->row->roles & WEFT_ROW_WORKER ? x->row->lane + 1 : 0;
+}
+
+static __always_inline void take_ready(const struct hit *x, struct weft_task *t,
+				       struct weft_open_poll *p)
+{
+	if (t->ready_ns && t->ready_ns <= x->now)
+		p->delay_ns = x->now - t->ready_ns;
+	if (t->ready_lane && t->ready_lane != x->row->lane + 1)
+		tell_steal(x, t->ready_lane - 1);
+	t->ready_ns = t->ready_lane = 0;
+}
+
+/* The first to take it out tells the end. */
+static __always_inline void end_task(const struct hit *x, __u64 header, __u64 task, __u64 reason)
+{
+	struct weft_task_key key = { .header = header, .follow = x->follow };
+	struct weft_task *t = bpf_map_lookup_elem(&tasks, &key);
+	__u64 by = t && t->id == task && reason == WEFT_E_CANCELLED ? t->aborter : 0;
+
+	if (!t || t->id != task)
+		return;
+	if (t->panicked && reason == WEFT_E_SHUTDOWN)
+		reason = WEFT_E_ERROR;
+	if (bpf_map_delete_elem(&tasks, &key))
+		return;
+	emit3(x, WEFT_K_TASK_END, task, by | reason << 48);
+}
+
+#endif

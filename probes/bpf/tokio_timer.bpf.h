@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * Single timers of Tokio: armed in Handle::reregister(self, unpark, tick, entry), fired by Handle::process_at_time(self, now),
+ * which wakes their tasks. One hit for each timer that is armed; that it fired is seen at the wake, in the live entry.
+ */
+#ifndef WEFT_BPF_TOKIO_TIMER_H
+#define WEFT_BPF_TOKIO_TIMER_H
+
+#include "probes/bpf/tokio_record.bpf.h"
+
+#define TICK_NS     1000000ull
+#define ENTRY_WORDS 8
+#define TICK_LIMIT  (1ull << 40) /* beyond it: the runtime shuts down */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct weft_task_key);
+	__type(value, struct weft_tick_clock);
+} clocks SEC(".maps");
+
+static __always_inline struct weft_tick_clock *clock_at(const struct hit *x, __u64 address)
+{
+	struct weft_task_key key = { .header = address, .follow = x->follow };
+
+	return bpf_map_lookup_elem(&clocks, &key);
+}
+
+/* A tick has been going on for less than its length when it is read: the least difference is nearest to the start. */
+static __always_inline void clock_turns(const struct hit *x, __u64 address, __u64 now)
+{
+	struct weft_task_key key = { .header = address, .follow = x->follow };
+	struct weft_tick_clock fresh = { .start_ns = x->now - now * TICK_NS, .now = now },
+			       *c = bpf_map_lookup_elem(&clocks, &key);
+
+	if (now >= TICK_LIMIT)
+		return;
+	if (!c) {
+		bpf_map_update_elem(&clocks, &key, &fresh, BPF_ANY);
+		return;
+	}
+	if (fresh.start_ns < c->start_ns)
+		c->start_ns = fresh.start_ns;
+	c->before = c->now;
+	c->now = now;
+}
+
+static __always_inline void keep_timer(struct weft_task *t, __u64 entry, __u64 tick)
+{
+	struct weft_timer *at = &t->timer[0];
+
+	if (at->entry != entry && (t->timer[1].entry == entry || at->entry))
+		at = &t->timer[1];
+	at->entry = entry;
+	at->tick = tick;
+}
+
+/*
+ * Fired: its tick is not in it any more, nor is another. One that a turn before this has passed by was given a later
+ * deadline meanwhile, or is gone: nothing is known of when it was due.
+ */
+static __always_inline void look_at_timer(const struct hit *x, struct weft_timer *timer,
+					  const struct weft_tick_clock *c, __u64 task)
+{
+	__u64 word[ENTRY_WORDS], entry = timer->entry, tick = timer->tick;
+	__u32 armed = 0, fired = 0;
+
+	if (!entry || tick > c->now)
+		return;
+	if (tick <= c->before) {
+		timer->entry = 0;
+		return;
+	}
+	if (bpf_probe_read_user(word, sizeof(word), (void *)entry))
+		return;
+	for (int i = 0; i < ENTRY_WORDS; i++) {
+		armed += word[i] == tick;
+		fired += word[i] == ~0ull;
+	}
+	if (armed || !fired)
+		return;
+	timer->entry = 0;
+	emit4(x, WEFT_K_TIMER_FIRE, entry, task, c->start_ns + tick * TICK_NS);
+}
+
+static __always_inline void look_at_timers(const struct hit *x, struct weft_task *t)
+{
+	const struct weft_tick_clock *c = t->clock ? clock_at(x, t->clock) : 0;
+
+	if (!c)
+		return;
+	look_at_timer(x, &t->timer[0], c, t->id);
+	look_at_timer(x, &t->timer[1], c, t->id);
+}
+
+/* Of the task that is being polled; the timer of a future that is no task wakes none. */
+SEC("uprobe")
+int tokio_timer_arm(struct pt_regs *ctx)
+{
+	__u64 clock = ctx->di, tick = ctx->dx, entry = ctx->cx;
+	const struct weft_tick_clock *c;
+	struct weft_open_poll *p;
+	struct weft_task_key key;
+	struct weft_task *t;
+	struct hit x;
+	__u32 top;
+
+	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || tick >= TICK_LIMIT)
+		return 0;
+	top = x.row->depth - 1;
+	barrier_var(top);
+	if (top >= WEFT_POLL_DEPTH)
+		return 0;
+	p = &x.row->open[top];
+	key = (struct weft_task_key){ .header = p->header, .follow = x.follow };
+	t = bpf_map_lookup_elem(&tasks, &key);
+	if (!t || t->id != p->task)
+		return 0;
+	t->clock = clock;
+	keep_timer(t, entry, tick);
+	c = clock_at(&x, clock);
+	if (c) /* else no turn was seen yet: its deadline can't be told */
+		emit4(&x, WEFT_K_TIMER_ARM, entry, t->id, c->start_ns + tick * TICK_NS);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tokio: its programs loaded, its file found and analysed, its probes placed. The probes of polls are in for as
+ * long as the process is watched, those of `normal` come and go with the level.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "probes/attach.h"
+#include "probes/base/cleanup.h"
+#include "probes/source_sched.h"
+#include "probes/source_tokio_internal.h"
+#include "probes/symbols/proc_maps.h"
+#include "tokio.skel.h"
+
+#define NO_REG     255u
+#define VTABLE_ID  72 /* offset of the id's offset in a vtable, Tokio 1.23 up */
+#define LIBRARIES  16u
+#define MAX_FILES  512u /* mapped files that are looked at */
+#define TASK_BATCH 4096u
+
+/* ---- programs ---- */
+
+static int load(struct tokio_state *state)
+{
+	struct session *s = state->session;
+	struct bpf_program *prog;
+	int err;
+
+	state->skel = tokio_bpf__open();
+	if (!state->skel)
+		return -errno;
+	bpf_object__for_each_program(prog, state->skel->obj)
+		bpf_program__set_expected_attach_type(prog,
+						      (enum bpf_attach_type)ATTACH_UPROBE_MULTI);
+	bpf_map__reuse_fd(state->skel->maps.ring, s->ring_fd);
+	bpf_map__reuse_fd(state->skel->maps.follow, s->follow_fd);
+	bpf_map__reuse_fd(state->skel->maps.rows, s->rows_fd);
+	bpf_map__reuse_fd(state->skel->maps.drivers, s->drivers_fd);
+	err = tokio_bpf__load(state->skel);
+	if (err)
+		return err;
+	state->rust = mmap(NULL, sizeof(*state->rust) * WEFT_FOLLOW_MAX, PROT_READ | PROT_WRITE,
+			   MAP_SHARED, bpf_map__fd(state->skel->maps.rust), 0);
+	if (state->rust == MAP_FAILED) {
+		state->rust = NULL;
+		return -errno;
+	}
+	for (uint32_t i = WEFT_ROW_MAX; i-- > 0 && !err;) {
+		state->lane[i].schedstat = -1;
+		err = bpf_map_update_elem(bpf_map__fd(state->skel->maps.row_free), NULL, &i,
+					  BPF_ANY);
+	}
+	return err;
+}
+
+int source_tokio_open(struct session *s, void **ret_state)
+{
+	bool able = s->features.uprobe_multi && s->features.uprobe_multi_pid;
+	struct tokio_state *state = able ? calloc(1, sizeof(*state)) : NULL;
+	int err = able ? state ? 0 : -ENOMEM : -ENOTSUP;
+
+	if (state) {
+		state->session = s;
+		err = load(state);
+	}
+	if (err) {
+		if (able)
+			session_cannot_see(s, WEFT_EV_ALL, "Rust services",
+					   "their programs could not be loaded (%s)",
+					   strerror(-err));
+		if (state)
+			source_tokio_close(state);
+		return err;
+	}
+	*ret_state = state;
+	return 0;
+}
+
+void source_tokio_close(void *ctx)
+{
+	struct tokio_state *state = ctx;
+
+	if (state->rust)
+		munmap(state->rust, sizeof(*state->rust) * WEFT_FOLLOW_MAX);
+	tokio_bpf__destroy(state->skel);
+	free(state);
+}
+
+/* ---- the file ---- */
+
+static bool has_runtime(int fd)
+{
+	struct rust_library library[LIBRARIES];
+	uint32_t n = 0;
+
+	if (rust_plan_glance(fd, library, LIBRARIES, &n))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (library[i].family)
+			return true;
+	return false;
+}
+
+static bool has_polls(const struct rust_plan *plan)
+{
+	bool begin[3] = { false }, end[3] = { false };
+
+	for (uint32_t i = 0; i < plan->n_probes; i++) {
+		const struct rust_probe *at = &plan->probes[i];
+
+		if (at->family > RUST_ASYNC_TASK)
+			continue;
+		begin[at->family] |= at->kind == RUST_POLL_BEGIN;
+		end[at->family] |= at->kind == RUST_POLL_END;
+	}
+	return (begin[RUST_TOKIO] && end[RUST_TOKIO]) ||
+	       (begin[RUST_ASYNC_TASK] && end[RUST_ASYNC_TASK]);
+}
+
+static bool stat_plain(int fd, struct tokio_plain *ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	*ret = (struct tokio_plain){ st.st_dev, st.st_ino,
+				     (uint64_t)st.st_mtim.tv_sec * 1000000000u +
+					     (uint64_t)st.st_mtim.tv_nsec };
+	return true;
+}
+
+static bool is_plain(struct tokio_state *state, const struct tokio_plain *file)
+{
+	for (uint32_t i = 0; i < TOKIO_PLAIN_FILES && i < state->plains; i++)
+		if (!memcmp(&state->plain[i], file, sizeof(*file)))
+			return true;
+	return false;
+}
+
+static int plan_of(struct tokio_process *w, int fd)
+{
+	struct tokio_plain file;
+	bool known = stat_plain(fd, &file);
+	int err;
+
+	if (known && is_plain(w->state, &file))
+		return -ENOENT;
+	err = has_runtime(fd) ? rust_plan_new(fd, &w->plan) : -ENOENT;
+	if (err == -ENOENT && known)
+		w->state->plain[w->state->plains++ % TOKIO_PLAIN_FILES] = file;
+	return err;
+}
+
+/* Takes the descriptor over. 0: this file carries Tokio or async-task. */
+static int try_file(struct tokio_process *w, int fd)
+{
+	int err = fd < 0 ? fd : plan_of(w, fd);
+
+	if (!err && !has_polls(w->plan)) {
+		w->plan = rust_plan_free(w->plan);
+		err = -ENOENT;
+	}
+	if (!err)
+		w->file = fd;
+	else if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static int find_file_once(struct tokio_process *w)
+{
+	auto_proc_maps struct proc_maps *maps = NULL;
+	uint64_t last = 0;
+	unsigned files = 0;
+	int err = proc_maps_read(w->p->pid, &maps);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < proc_maps_count(maps) && files < MAX_FILES; i++) {
+		const struct proc_map *map = proc_maps_at(maps, i);
+
+		if (!(map->flags & PROC_MAP_EXEC) || !map->inode || map->inode == last)
+			continue;
+		last = map->inode;
+		files++;
+		if (!try_file(w, proc_maps_open(maps, map)))
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* Of one and the same program image: an exec may be under way. */
+static int find_file(struct tokio_process *w)
+{
+	struct session *s = w->p->session;
+	uint64_t before = source_sched_exec_id(s, w->p->pid);
+
+	for (;;) {
+		int err = find_file_once(w);
+
+		w->p->exec_id = source_sched_exec_id(s, w->p->pid);
+		if (w->p->exec_id == before || err)
+			return err;
+		before = w->p->exec_id;
+		close(w->file);
+		w->file = -1;
+		w->plan = rust_plan_free(w->plan);
+	}
+}
+
+/* ---- what the programs have to know ---- */
+
+/* The place of the id when it is the same in all types: one read instead of three. */
+static int32_t common_id(const struct rust_plan *plan)
+{
+	int32_t id = -1;
+
+	for (uint32_t i = 0; i < plan->n_types; i++) {
+		const struct rust_type *t = &plan->types[i];
+
+		if (t->family != RUST_TOKIO || t->blocking)
+			continue;
+		if (id >= 0 && t->id_offset != id)
+			return -1;
+		id = t->id_offset;
+	}
+	return id;
+}
+
+static void set_rust(struct tokio_process *w)
+{
+	struct weft_rust *r = &w->state->rust[w->p->follow];
+	const struct rust_layout *l = &w->plan->layout[RUST_TOKIO];
+
+	/* At once what is asked for: or the first polls would have no type. */
+	enum weft_level level = w->p->session->level;
+
+	*r = (struct weft_rust){ .level = level ? level : WEFT_LEVEL_LIGHT,
+				 .state = l->state,
+				 .vtable = l->vtable,
+				 .owner = l->owner,
+				 .id = common_id(w->plan),
+				 .vtable_id = VTABLE_ID,
+				 .slow_ns = WEFT_LIGHT_POLL_NS,
+				 .async_state = w->plan->layout[RUST_ASYNC_TASK].state,
+				 .async_vtable = w->plan->layout[RUST_ASYNC_TASK].vtable,
+				 .has_timers = tokio_has_timers(w->plan) };
+}
+
+/* ---- probes ---- */
+
+struct choice {
+	enum tokio_set set;
+	struct bpf_program *prog;
+	uint8_t what;
+};
+
+static uint8_t role_of_poller(uint8_t poller)
+{
+	switch (poller) {
+	case RUST_BY_WORKER:
+		return WEFT_ROW_WORKER;
+	case RUST_BY_CURRENT_THREAD:
+		return WEFT_ROW_CURRENT_THREAD;
+	case RUST_BY_BLOCKING_POOL:
+		return WEFT_ROW_POOL;
+	default:
+		return WEFT_ROW_OTHER;
+	}
+}
+
+/* A worker's whole life is a job of the blocking pool, too. */
+static bool is_worker(const struct rust_type *type)
+{
+	return type->blocking && type->name && strstr(type->name, "worker::Launch");
+}
+
+/* The poll function that a place is in serves async tasks, or some; else it serves jobs. */
+enum served { SERVES_NOBODY, SERVES_JOBS, SERVES_TASKS };
+
+static enum served served_at(const struct rust_plan *plan, uint64_t address)
+{
+	enum served served = SERVES_NOBODY;
+	uint64_t poll = 0;
+
+	for (uint32_t i = 0; i < plan->n_types; i++) {
+		const struct rust_type *t = &plan->types[i];
+		enum served by = is_worker(t)  ? SERVES_NOBODY
+				 : t->blocking ? SERVES_JOBS
+					       : SERVES_TASKS;
+
+		if (t->poll > address || t->poll < poll)
+			continue;
+		if (t->poll > poll || by > served)
+			served = by;
+		poll = t->poll;
+	}
+	return served;
+}
+
+static bool choose_poll(const struct tokio_process *w, const struct rust_probe *at,
+			struct choice *ret)
+{
+	struct tokio_bpf *k = w->state->skel;
+	bool job, begin = at->kind == RUST_POLL_BEGIN;
+	enum served served = begin ? served_at(w->plan, at->address) : SERVES_NOBODY;
+
+	job = begin ? served == SERVES_JOBS : at->poller == RUST_BY_BLOCKING_POOL;
+	ret->set = job ? TOKIO_MORE : TOKIO_POLLS;
+	if (job) {
+		ret->prog = begin ? k->progs.tokio_job_begin : k->progs.tokio_job_end;
+		return true;
+	}
+	ret->prog = begin ? k->progs.tokio_poll_begin : k->progs.tokio_poll_end;
+	if (begin)
+		return served == SERVES_TASKS;
+	ret->what = role_of_poller(at->poller);
+	if (at->family == RUST_ASYNC_TASK)
+		ret->what |= WEFT_ROW_ASYNC_TASK;
+	return true;
+}
+
+/* False: nothing here has a use for it. */
+static bool choose(const struct tokio_process *w, const struct rust_probe *at, struct choice *ret)
+{
+	struct tokio_bpf *k = w->state->skel;
+
+	*ret = (struct choice){ .set = TOKIO_MORE };
+	switch (at->kind) {
+	case RUST_POLL_BEGIN:
+	case RUST_POLL_END:
+		return choose_poll(w, at, ret);
+	case RUST_SPAWN:
+		ret->prog = k->progs.tokio_spawn;
+		return at->type < w->plan->n_types && !w->plan->types[at->type].blocking &&
+		       at - w->plan->probes < WEFT_SPAWN_PROBES;
+	case RUST_WAKE:
+		ret->prog = k->progs.tokio_wake;
+		return true;
+	case RUST_SCHEDULE:
+		ret->prog = k->progs.tokio_schedule;
+		return true;
+	case RUST_DEALLOC: /* what is freed has ended; by it one async-task task is told from the next */
+		if (at->family == RUST_ASYNC_TASK)
+			ret->set = TOKIO_POLLS;
+		ret->prog = k->progs.tokio_complete;
+		return true;
+	case RUST_COMPLETE:
+		ret->prog = k->progs.tokio_complete;
+		return true;
+	case RUST_ABORT:
+		ret->prog = k->progs.tokio_abort;
+		return true;
+	case RUST_SHUTDOWN:
+		ret->prog = k->progs.tokio_shutdown;
+		return true;
+	case RUST_HANDLE_DROP:
+		ret->prog = at->family == RUST_ASYNC_TASK ? k->progs.async_handle_drop
+							  : k->progs.tokio_handle_drop;
+		return true;
+	case RUST_TIMER_ARM:
+		ret->prog = k->progs.tokio_timer_arm;
+		return w->state->rust[w->p->follow].has_timers && at->reg == NO_REG;
+	case RUST_PANIC:
+		ret->prog = k->progs.tokio_panic;
+		return true;
+	case RUST_DRIVER_BEGIN:
+	case RUST_TIMERS_BEGIN:
+		ret->prog = k->progs.tokio_scope_begin;
+		break;
+	case RUST_DRIVER_END:
+	case RUST_TIMERS_END:
+		ret->prog = k->progs.tokio_scope_end;
+		break;
+	default:
+		return false;
+	}
+	ret->what = at->kind == RUST_DRIVER_BEGIN || at->kind == RUST_DRIVER_END
+			    ? WEFT_SCOPE_DRIVER
+			    : WEFT_SCOPE_TIMERS;
+	return true;
+}
+
+static uint64_t cookie_of(const struct tokio_process *w, const struct rust_probe *at, uint8_t what)
+{
+	uint64_t address = at->address;
+
+	if (at->kind == RUST_SPAWN) { /* its address is told by its number */
+		address = (uint64_t)(at - w->plan->probes) & WEFT_SPAWN_PROBES;
+		address |= (uint64_t)(at->caller / 8) << 20;
+	}
+
+	return w->p->follow | (uint64_t)at->reg << 8 | (uint64_t)what << 16 |
+	       (uint64_t)(at->family == RUST_ASYNC_TASK) << 23 | address << 24;
+}
+
+/* async-task's header is in the compiler's order: without its places nothing of it can be read. */
+static bool is_known(const struct rust_plan *plan, uint8_t family)
+{
+	const struct rust_layout *l = &plan->layout[RUST_ASYNC_TASK];
+
+	return family == RUST_TOKIO ||
+	       (family == RUST_ASYNC_TASK && l->state >= 0 && l->vtable >= 0);
+}
+
+/* So seldom hit that 11 us do not matter. */
+static bool is_rare(uint8_t kind)
+{
+	return kind == RUST_ABORT || kind == RUST_PANIC || kind == RUST_SHUTDOWN;
+}
+
+static int place_program(struct tokio_process *w, enum tokio_set set, struct bpf_program *prog)
+{
+	uint32_t n = 0;
+	auto_free uint64_t *places = calloc(2ull * w->plan->n_probes + 1, sizeof(*places));
+	uint64_t *cookies = places + w->plan->n_probes;
+
+	if (!places)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < w->plan->n_probes; i++) {
+		const struct rust_probe *at = &w->plan->probes[i];
+		struct choice c;
+
+		if (!is_known(w->plan, at->family) || !choose(w, at, &c) || c.set != set ||
+		    c.prog != prog || !(at->emulated || is_rare(at->kind)))
+			continue;
+		places[n] = at->offset;
+		cookies[n++] = cookie_of(w, at, c.what);
+	}
+	return n ? attach_group_add(&w->group[set], bpf_program__fd(prog), w->file, w->p->pid,
+				    places, cookies, n)
+		 : 0;
+}
+
+/* Ends before begins: a begin without its end would look like a poll that never ends. Taken out the other way round. */
+int tokio_place(struct tokio_process *w, enum tokio_set set)
+{
+	struct bpf_program *const begin = w->state->skel->progs.tokio_poll_begin,
+				  *const end = w->state->skel->progs.tokio_poll_end, *prog;
+	int err = place_program(w, set, end);
+
+	err = err ? err : place_program(w, set, begin);
+	bpf_object__for_each_program(prog, w->state->skel->obj)
+	{
+		if (!err && set != TOKIO_POLLS)
+			err = place_program(w, set, prog);
+	}
+	if (err)
+		attach_group_close(&w->group[set]);
+	return err;
+}
+
+void tokio_stop(struct tokio_process *w)
+{
+	tokio_window_settle(w);
+	for (unsigned i = TOKIO_SETS; i-- > 0;)
+		attach_group_close(&w->group[i]);
+	tokio_lanes_quiet(w);
+}
+
+/* ---- attaching ---- */
+
+static int fail(struct tokio_process *w, int err)
+{
+	struct session *s = w->p->session;
+	pid_t pid = w->p->pid;
+
+	switch (err) {
+	case -EPERM:
+	case -EACCES:
+		return session_fail(
+			s, err,
+			"cannot trace process %d: no right to place probes; run as root, or with CAP_BPF, "
+			"CAP_PERFMON and CAP_SYS_PTRACE",
+			pid);
+	case -ESRCH:
+		return session_fail(s, err, "cannot trace process %d: it has ended", pid);
+	default:
+		return session_fail(s, err, "cannot trace process %d: %s while placing probes", pid,
+				    strerror(-err));
+	}
+}
+
+static int begin(struct tokio_process *w, bool spawned)
+{
+	int err;
+
+	tokio_set_types(w, true);
+	set_rust(w);
+	err = tokio_place(w, TOKIO_POLLS);
+	if (err)
+		return fail(w, err);
+	w->p->clock = WEFT_CLOCK_MONOTONIC;
+	w->p->state = PROCESS_SPAWNED;
+	if (!spawned)
+		tokio_go_live(w);
+	return 0;
+}
+
+int source_tokio_attach(void *ctx, struct process *p, int exe_fd)
+{
+	struct tokio_process *w = calloc(1, sizeof(*w));
+	int err;
+
+	if (!w)
+		return session_fail(p->session, -ENOMEM, "out of memory");
+	w->p = p;
+	w->state = ctx;
+	w->file = -1;
+	p->of_source[SOURCE_TOKIO] = w;
+	err = exe_fd >= 0 ? try_file(w, dup(exe_fd)) : find_file(w);
+	if (!err)
+		err = begin(w, exe_fd >= 0);
+	else if (err != -ENOENT && err != -ENOEXEC)
+		err = fail(w, err);
+	else
+		err = -ENOENT;
+	if (err)
+		source_tokio_detach(ctx, p);
+	return err;
+}
+
+/* Tasks of this process out of the programs' table. */
+static void forget_tasks(struct tokio_process *w)
+{
+	int fd = bpf_map__fd(w->state->skel->maps.tasks);
+	struct weft_task_key key, next;
+	bool have = !bpf_map_get_next_key(fd, NULL, &key);
+
+	while (have) {
+		have = !bpf_map_get_next_key(fd, &key, &next);
+		if (key.follow == w->p->follow)
+			bpf_map_delete_elem(fd, &key);
+		key = next;
+	}
+}
+
+void source_tokio_detach(void *ctx, struct process *p)
+{
+	struct tokio_process *w = tokio_of(p);
+
+	(void)ctx;
+	if (!w)
+		return;
+	tokio_stop(w);
+	tokio_end_lanes(w, true);
+	tokio_births_done(&w->births);
+	tokio_queues_done(w);
+	w->census = tokio_census_free(w->census);
+	w->executors = tokio_executors_free(w->executors);
+	free(w->window);
+	if (w->plan) {
+		tokio_set_types(w, false);
+		forget_tasks(w);
+	}
+	free(w->place_site);
+	free(w->unborn);
+	rust_plan_free(w->plan);
+	if (w->file >= 0)
+		close(w->file);
+	free(w);
+	p->of_source[SOURCE_TOKIO] = NULL;
+}
+
+int source_tokio_level(void *ctx, struct process *p, enum weft_level level)
+{
+	struct tokio_state *state = ctx;
+	struct tokio_process *w = tokio_of(p);
+	int err = 0;
+
+	if (!w || level < WEFT_LEVEL_LIGHT || level > WEFT_LEVEL_FULL)
+		return -EINVAL;
+	if (level == WEFT_LEVEL_LIGHT) {
+		__atomic_store_n(&state->rust[p->follow].level, level, __ATOMIC_RELEASE);
+		attach_group_close(&w->group[TOKIO_MORE]);
+		return 0;
+	}
+	err = tokio_window_hold(w);
+	if (!err && !w->group[TOKIO_MORE].links)
+		err = tokio_place(w, TOKIO_MORE);
+	if (err)
+		return fail(w, err);
+	__atomic_store_n(&state->rust[p->follow].level, level, __ATOMIC_RELEASE);
+	return 0;
+}

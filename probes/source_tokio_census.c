@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+/*
+ * All tasks of a process's Tokio runtimes as SNAPSHOT events. A walk needs a task to begin with: what the threads polled
+ * last, or one that an earlier walk met and that is likely to live on.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "probes/rust/walk.h"
+#include "probes/source_tokio_internal.h"
+
+#define PACE_NS    1000000ull /* per task of the last walk: a recording grows by < 100 kB/s */
+#define TASKS_MAX  262144u
+#define DOUBT_NS   1200000000ull
+#define MISSES_MAX 3u /* walks in a row that did not reach a runtime: it is gone */
+#define PAGE       4096u
+#define NOT_KNOWN  UINT64_MAX
+
+/* One list of owned tasks: a runtime's, or a LocalSet's. */
+struct root {
+	uint64_t owner;  /* 0 = free */
+	uint64_t header; /* of a task of it that is likely to be there still */
+	uint32_t runtime, misses;
+	uint32_t rounds;  /* in which no worker led here */
+	bool undriven;    /* its runtime was made for that */
+	bool met, walked; /* in this round: reached at all, wholly */
+};
+
+struct tokio_census {
+	struct root root[WEFT_MAX_RUNTIMES * 2];
+	uint64_t begun_ns, bias;
+	uint32_t number, tasks;
+	bool asked, chains, begun, bias_known;
+};
+
+/* One walk. */
+struct round {
+	struct tokio_process *w;
+	struct root *root;
+	uint64_t eldest, eldest_header;
+	uint32_t tasks, torn;
+};
+
+#define ROOTS (sizeof(((struct tokio_census *)0)->root) / sizeof(struct root))
+
+static struct weft_ev event(const struct tokio_process *w, uint16_t kind)
+{
+	return tokio_event(w, kind, WEFT_EVF_SNAPSHOT);
+}
+
+/* ---- telling ---- */
+
+/*
+ * The low bits are the same as the C runtime's. What is linked in its runtime is one reference, a handle another, each waker one. A handle
+ * that nobody awaits may be meant to end it some day: then one more is told.
+ */
+static uint64_t state_of(const struct rust_walk_task *t)
+{
+	uint64_t refs = t->state >> RUST_TOKIO_REF_SHIFT;
+	uint64_t low = t->state & ((1u << RUST_TOKIO_REF_SHIFT) - 1);
+
+	refs += (low & (RUST_TOKIO_JOIN_INTEREST | RUST_TOKIO_JOIN_WAKER)) ==
+		RUST_TOKIO_JOIN_INTEREST;
+	return low | refs << WEFT_TASK_REF_SHIFT;
+}
+
+static void tell_task(void *ctx, const struct rust_walk_task *t)
+{
+	struct round *r = ctx;
+	struct tokio_process *w = r->w;
+	struct weft_ev_snapshot_task e = {
+		.task = t->id,
+		.age_ns = NOT_KNOWN,
+		.wake_age_ns = NOT_KNOWN,
+		.state = state_of(t),
+		.site = tokio_site((uint32_t)(t->type - w->plan->types)),
+		.bytes = t->type->size,
+		.runtime = r->root->runtime,
+	};
+
+	if (t->id >= 1ull << 40) /* no id: the collector has no room for it */
+		return;
+	r->tasks++;
+	tokio_window_met(w, t);
+	tokio_ask_programs(w, t->header, t->id, &e);
+	if (t->id > w->id_seen)
+		w->id_seen = t->id; /* no spawn that comes later is of this task */
+	if (!r->eldest || t->id < r->eldest) {
+		r->eldest = t->id;
+		r->eldest_header = t->header;
+	}
+	session_emit(w->p->session, event(w, WEFT_EV_SNAPSHOT_TASK), &e, sizeof(e));
+}
+
+static void tell_walk(struct tokio_process *w, uint16_t kind, const struct round *r)
+{
+	struct weft_ev_snapshot e = { .snapshot = w->census->number };
+	struct weft_ev ev = event(w, kind);
+
+	if (w->census->chains)
+		ev.flags |= WEFT_EVF_CHAINS;
+	if (r) {
+		e.tasks = r->tasks;
+		e.torn = r->torn;
+	}
+	session_emit(w->p->session, ev, &e, sizeof(e));
+}
+
+/* ---- walking ---- */
+
+static bool walk_from(struct round *r, struct root *root, uint64_t header)
+{
+	const struct rust_walk_target target = { .pid = r->w->p->pid,
+						 .bias = r->w->census->bias,
+						 .plan = r->w->plan };
+	struct rust_walk_result result;
+
+	r->root = root;
+	r->eldest = 0;
+	if (rust_walk(&target, header, TASKS_MAX, tell_task, r, &result))
+		return false;
+	root->met = true;
+	root->walked = result.whole;
+	if (r->eldest)
+		root->header = r->eldest_header;
+	return true;
+}
+
+static struct root *root_of(struct tokio_census *c, uint64_t owner)
+{
+	struct root *free_root = NULL;
+
+	for (size_t i = 0; i < ROOTS; i++) {
+		if (c->root[i].owner == owner)
+			return &c->root[i];
+		if (!c->root[i].owner && !free_root)
+			free_root = &c->root[i];
+	}
+	if (free_root)
+		*free_root = (struct root){ .owner = owner };
+	return free_root;
+}
+
+/* Words of a header that is polled now or was. It may be anything by now. */
+static bool read_owner(struct tokio_process *w, const struct weft_open_poll *poll, uint64_t *ret)
+{
+	const struct rust_layout *l = &w->plan->layout[RUST_TOKIO];
+	uint64_t word[8], bias;
+	struct iovec local = { word, sizeof(word) },
+		     remote = { (void *)(uintptr_t)poll->header, sizeof(word) };
+
+	if (!poll->header || !poll->vtable || l->vtable < 0 || l->vtable >= 64 || l->owner < 0 ||
+	    l->owner >= 64 || process_vm_readv(w->p->pid, &local, 1, &remote, 1, 0) != sizeof(word))
+		return false;
+	bias = word[l->vtable / 8] - poll->vtable;
+	if (bias % PAGE || (w->census->bias_known && bias != w->census->bias) ||
+	    !rust_plan_type(w->plan, poll->vtable))
+		return false;
+	w->census->bias = bias;
+	w->census->bias_known = true;
+	*ret = word[l->owner / 8];
+	return *ret != 0;
+}
+
+/* By a worker that polls its tasks; NULL: who only woke one was met. A worker that begins just now is there at the next walk. */
+static void name_runtime(struct tokio_process *w, struct root *root,
+			 const struct tokio_lane *worker)
+{
+	if (worker && (!root->runtime || root->undriven)) {
+		root->runtime = worker->runtime;
+		root->undriven = false;
+	} else if (!worker && !root->runtime && root->rounds++) {
+		root->runtime = tokio_runtime_undriven(w, root->owner);
+		root->undriven = true;
+	}
+}
+
+static void walk_from_poll(struct round *r, const struct tokio_lane *lane, unsigned k)
+{
+	struct tokio_process *w = r->w;
+	/* Torn at worst: it is checked. */
+	struct weft_open_poll poll =
+		tokio_row(w->state, (uint32_t)(lane - w->state->lane))->open[k];
+	struct root *root;
+	uint64_t owner;
+
+	if (!read_owner(w, &poll, &owner))
+		return;
+	root = root_of(w->census, owner);
+	if (!root)
+		return;
+	name_runtime(w, root,
+		     k < WEFT_POLL_DEPTH - 1 && lane->role == WEFT_LANE_WORKER ? lane : NULL);
+	if (!root->walked)
+		walk_from(r, root, poll.header);
+}
+
+/* What the threads polled last, then what they woke, leads to runtimes that no walk has reached yet. */
+static void walk_from_threads(struct round *r)
+{
+	const struct tokio_state *state = r->w->state;
+
+	for (unsigned k = 0; k < WEFT_POLL_DEPTH; k++)
+		for (uint32_t i = 0; i < state->lanes_used; i++)
+			if (state->lane[i].owner == r->w->p)
+				walk_from_poll(r, &state->lane[i], k);
+}
+
+static void walk_from_roots(struct round *r)
+{
+	struct tokio_census *c = r->w->census;
+
+	for (size_t i = 0; i < ROOTS; i++) {
+		c->root[i].walked = c->root[i].met = false;
+		if (c->root[i].owner && c->bias_known && c->root[i].header)
+			walk_from(r, &c->root[i], c->root[i].header);
+	}
+}
+
+/* Its last task may have ended, or the runtime is gone: a few rounds tell. */
+static void settle_roots(struct round *r)
+{
+	struct tokio_census *c = r->w->census;
+
+	for (size_t i = 0; i < ROOTS; i++) {
+		struct root *root = &c->root[i];
+
+		if (!root->owner || root->walked)
+			continue;
+		r->torn++;
+		root->misses = root->met ? 0 : root->misses + 1;
+		if (root->misses == MISSES_MAX)
+			*root = (struct root){ 0 };
+	}
+}
+
+static void walk(struct tokio_process *w)
+{
+	struct tokio_census *c = w->census;
+	struct round r = { .w = w };
+
+	c->number++;
+	c->begun_ns = w->p->session->now_ns;
+	tell_walk(w, WEFT_EV_SNAPSHOT_BEGIN, NULL);
+	walk_from_roots(&r);
+	walk_from_threads(&r);
+	settle_roots(&r);
+	r.tasks += tokio_executors_walk(w, &r.torn);
+	c->tasks = r.tasks;
+	tell_walk(w, WEFT_EV_SNAPSHOT_END, &r);
+	c->asked = c->chains = false;
+}
+
+static bool have_census(struct tokio_process *w)
+{
+	if (!w->census)
+		w->census = calloc(1, sizeof(*w->census));
+	return w->census;
+}
+
+void tokio_census_ask(struct tokio_process *w, bool chains)
+{
+	if (!have_census(w))
+		return;
+	w->census->asked = true;
+	w->census->chains |= chains;
+}
+
+/* Any thread has polled something, or the program's own variables may tell: without that nothing is known. */
+static bool can_walk(const struct tokio_process *w)
+{
+	if (tokio_executors_may_be(w))
+		return true;
+	for (uint32_t i = 0; i < w->state->lanes_used; i++)
+		if (w->state->lane[i].owner == w->p)
+			return true;
+	return false;
+}
+
+void tokio_census_step(struct tokio_process *w)
+{
+	unsigned every = w->p->session->options.census_ms;
+	uint64_t wait_ns = every * 1000000ull;
+	struct tokio_census *c;
+
+	if (!have_census(w))
+		return;
+	c = w->census;
+	if (c->tasks * PACE_NS > wait_ns)
+		wait_ns = c->tasks * PACE_NS;
+	if (tokio_executors_doubt(w) && wait_ns > DOUBT_NS)
+		wait_ns = DOUBT_NS;
+	if (!c->asked && (every == ~0u || w->p->session->now_ns - c->begun_ns < wait_ns))
+		return;
+	if (c->asked || can_walk(w))
+		walk(w);
+}
+
+struct tokio_census *tokio_census_free(struct tokio_census *c)
+{
+	free(c);
+	return NULL;
+}

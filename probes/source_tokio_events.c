@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/* Tokio: counts as events, and the self-test. */
+#include <string.h>
+
+#include "probes/source_tokio_internal.h"
+
+#define NO_REG          255u
+#define SELF_TEST_POLLS 32u /* fewer prove nothing */
+
+struct weft_ev tokio_event(const struct tokio_process *w, uint16_t kind, uint16_t flags)
+{
+	return (struct weft_ev){ .kind = kind,
+				 .flags = flags,
+				 .process = w->p->index,
+				 .tid = (uint32_t)w->p->pid,
+				 .time_ns = w->p->session->now_ns };
+}
+
+void tokio_go_live(struct tokio_process *w)
+{
+	w->p->state = PROCESS_LIVE;
+	session_announce(w->p);
+	tokio_tell_sites(w);
+	for (uint32_t i = 0; i < w->plan->n_gaps; i++)
+		session_cannot_see(w->p->session, w->p->index, w->plan->gaps[i].what, "%s",
+				   w->plan->gaps[i].why);
+}
+
+/* ---- counts ---- */
+
+static void tell_lost(struct tokio_process *w, const struct tokio_counts *sum)
+{
+	struct weft_ev_gap e = { .lane = 0, .reason = WEFT_GAP_RING_FULL };
+	uint64_t lost = 0;
+
+	for (unsigned k = 1; k < WEFT_ROW_KINDS; k++)
+		lost += sum->lost[k] + w->dropped[k];
+	if (lost == w->lost_told)
+		return;
+	e.seq_from = (uint32_t)w->lost_told;
+	e.seq_to = (uint32_t)lost;
+	w->lost_told = lost;
+	session_emit(w->p->session, tokio_event(w, WEFT_EV_GAP, 0), &e, sizeof(e));
+}
+
+void tokio_tell_counts(struct tokio_process *w, uint16_t flags)
+{
+	struct weft_ev_counts e = { 0 };
+	struct tokio_counts sum;
+
+	tokio_sum(w, &sum);
+	tell_lost(w, &sum);
+	for (unsigned k = 1; k < WEFT_ROW_KINDS; k++) {
+		e.emitted[k] = sum.emitted[k];
+		e.filtered[k] = sum.filtered[k];
+	}
+	e.emitted[WEFT_K_TASK_SPAWN] += w->spawns;
+	e.emitted[WEFT_K_STEAL] += w->steals;
+	e.emitted[WEFT_K_QUEUE_DEPTH] += w->depths;
+	session_emit(w->p->session, tokio_event(w, WEFT_EV_COUNTS, flags), &e, sizeof(e));
+}
+
+/* Of the first polls: type known, state legal, begin and end in pairs. What fails is said, once. */
+void tokio_self_test(struct tokio_process *w)
+{
+	struct session *s = w->p->session;
+	struct tokio_counts sum;
+
+	tokio_sum(w, &sum);
+	if (sum.polls < SELF_TEST_POLLS)
+		return;
+	if (sum.odd_type && !w->said_odd_type) {
+		w->said_odd_type = true;
+		session_cannot_see(
+			s, w->p->index, "types of some tasks",
+			"%llu of the first polls were of a type that its file does not show",
+			(unsigned long long)sum.odd_type);
+	}
+	if (sum.odd_state && !w->said_odd_state) {
+		w->said_odd_state = true;
+		session_cannot_see(s, w->p->index, "states of tasks",
+				   "%llu task headers were not as this Tokio has them",
+				   (unsigned long long)sum.odd_state);
+	}
+	if (sum.unpaired > sum.polls / 100 + WEFT_ROW_MAX && !w->said_unpaired) {
+		w->said_unpaired = true;
+		session_cannot_see(s, w->p->index, "some polls",
+				   "%llu polls ended that were not seen to begin",
+				   (unsigned long long)sum.unpaired);
+	}
+}
+
+bool tokio_has_timers(const struct rust_plan *plan)
+{
+	bool arm = false, fire = false;
+
+	for (uint32_t i = 0; i < plan->n_probes; i++) {
+		const struct rust_probe *at = &plan->probes[i];
+
+		if (at->family != RUST_TOKIO || !at->emulated)
+			continue;
+		arm |= at->kind == RUST_TIMER_ARM && at->reg == NO_REG;
+		fire |= at->kind == RUST_TIMERS_BEGIN;
+	}
+	return arm && fire;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files source_tokio*.c share: processes on an unmodified Tokio, or on async-task (async-std, smol). */
+#ifndef WEFT_SOURCE_TOKIO_INTERNAL_H
+#define WEFT_SOURCE_TOKIO_INTERNAL_H
+
+#include "probes/attach_group.h"
+#include "probes/rust/plan.h"
+#include "probes/rust/walk.h"
+#include "probes/session_internal.h"
+#include "probes/source_tokio_window.h"
+
+struct tokio_bpf;
+
+/* Begin and end of polls, always; what `normal` adds. */
+enum tokio_set { TOKIO_POLLS, TOKIO_MORE, TOKIO_SETS };
+
+/* The session's side of one row. */
+struct tokio_lane {
+	struct process *owner; /* NULL = free */
+	uint32_t tid, roles;   /* as told */
+	uint32_t role, runtime, worker, generation;
+	int schedstat; /* fd, -1 = none */
+	uint64_t cpu_base_ns, runq_base_ns, cpu_ns, runq_ns;
+	uint64_t open_told; /* task of a long open poll that was told last */
+	struct tokio_estimate estimate;
+	struct tokio_look look;
+	struct tokio_unseen unseen;
+	uint64_t list;  /* number of its runtime's list of tasks, as its row said last */
+	bool counted;   /* as a worker of its runtime */
+	uint32_t depth; /* tasks in its own queue at the last look */
+};
+
+#define TOKIO_PLAIN_FILES 256u
+
+/* A file without a Rust runtime in it: programs of a command's tree are looked at again and again. */
+struct tokio_plain {
+	uint64_t device, inode, changed_ns;
+};
+
+struct tokio_state {
+	struct session *session;
+	struct tokio_plain
+		plain[TOKIO_PLAIN_FILES]; /* the newest, [plains % TOKIO_PLAIN_FILES] is next */
+	uint32_t plains;
+	struct tokio_bpf *skel;
+	struct weft_rust *rust; /* shared with the programs */
+	struct tokio_lane lane[WEFT_ROW_MAX];
+	uint32_t lanes_used;  /* those in use are below it */
+	uint64_t claims_seen; /* of the programs' count of rows taken */
+};
+
+/* What of a row is left when its thread has gone. */
+struct tokio_counts {
+	uint64_t emitted[WEFT_ROW_KINDS], filtered[WEFT_ROW_KINDS], lost[WEFT_ROW_KINDS];
+	uint64_t hits, polls, unpaired, odd_type, odd_state;
+	uint64_t polls_told; /* with those between windows */
+};
+
+/* A worker's own queue, and the parker that tells whose it is. */
+struct tokio_queue {
+	uint64_t queue, parker; /* in the target */
+	uint32_t lane_plus;     /* its worker's lane + 1, 0 = not known */
+	bool buffer_first;      /* the order that the compiler gave its fields */
+};
+
+struct tokio_runtime {
+	uint32_t id, workers; /* workers: the most that were seen, or all that it was built with */
+	uint32_t threads;     /* lanes that poll its tasks now */
+	uint16_t flavour;
+	uint64_t owner;            /* number of its list of tasks, 0 = none */
+	uint64_t handle;           /* of its scheduler, in the target; 0 = not found yet */
+	struct tokio_queue *queue; /* one per worker, NULL = not found */
+	uint32_t queues, looks;
+	int32_t inject_at; /* place of the common queue's length in the handle; 0 = not known */
+	uint32_t inject;   /* its length at the last look */
+};
+
+/* Spawns whose task has not been seen yet, oldest first. */
+struct tokio_birth {
+	struct weft_ev ev;
+	uint64_t parent;
+	uint64_t id_before; /* the new one's id is larger */
+	uint32_t site;      /* of its type, + 1; 0 = none waits here any more */
+	uint32_t spawned;   /* site of its type and of the place of its spawn */
+};
+struct tokio_births {
+	struct tokio_birth *waiting;
+	uint32_t first, n, room; /* room: a power of two, or 0 */
+};
+
+struct tokio_process {
+	struct process *p;
+	struct tokio_state *state;
+	struct rust_plan *plan;
+	int file; /* the ELF file that the plan is of */
+	struct attach_group group[TOKIO_SETS];
+	struct tokio_counts gone; /* of rows that are free again */
+	struct tokio_births births;
+	uint32_t *place_site; /* of the plan's spawn places, by index */
+	bool *unborn;         /* by type: spawns of it are not seen, or not all */
+	uint64_t id_seen;     /* the largest so far */
+	uint64_t id_found;    /* the largest of a task that was there before the probes */
+	uint64_t bias;        /* of addresses in the file, once the handle of a runtime was found */
+	uint64_t spawns, steals, depths; /* events made here */
+	struct tokio_runtime runtime[WEFT_MAX_RUNTIMES];
+	uint32_t runtimes;
+	uint64_t dropped[WEFT_ROW_KINDS]; /* came when they could not be told any more */
+	uint64_t lost_told;
+	uint32_t last_tid, last_lane;
+	struct tokio_census *census; /* NULL until the first is due */
+	struct tokio_executors *executors;
+	struct tokio_current current;
+	struct tokio_window *window;
+	bool said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
+};
+
+static inline struct tokio_process *tokio_of(const struct process *p)
+{
+	return p->of_source[SOURCE_TOKIO];
+}
+
+static inline const struct weft_row *tokio_row(const struct tokio_state *state, uint32_t lane)
+{
+	return &state->session->rows[lane];
+}
+
+/* Site of a type, by its index in the plan. */
+static inline uint32_t tokio_site(uint32_t type)
+{
+	return type < WEFT_MAX_SITES ? type : WEFT_MAX_SITES - 1;
+}
+
+/* ---- source_tokio_attach.c ---- */
+
+int source_tokio_open(struct session *s, void **ret_state);
+void source_tokio_close(void *state);
+int source_tokio_attach(void *state, struct process *p, int exe_fd);
+void source_tokio_detach(void *state, struct process *p);
+int source_tokio_level(void *state, struct process *p, enum weft_level level);
+int tokio_place(struct tokio_process *w, enum tokio_set set);
+void tokio_stop(struct tokio_process *w); /* takes all probes out: no hit comes after it */
+
+/* ---- source_tokio_lanes.c: threads ---- */
+
+void tokio_tell_lanes(struct tokio_state *state); /* those that are new or have changed */
+void tokio_end_lanes(struct tokio_process *w,
+		     bool all); /* of threads that have ended; all: of every thread */
+void tokio_lanes_quiet(struct tokio_process *w); /* what the scheduler's programs count is final */
+bool tokio_lane_of(struct tokio_process *w, uint32_t tid, uint32_t *ret_lane);
+void tokio_sample_lanes(struct tokio_process *w, uint16_t flags);
+void tokio_sum(const struct tokio_process *w, struct tokio_counts *ret);
+
+/* ---- source_tokio_open.c: polls that were open before the probes came ---- */
+
+/* Once, soon after they are in. */
+void tokio_find_open(struct tokio_process *w);
+/* ---- source_tokio_current.c: the current task of a thread, read from its memory ---- */
+
+/* To be called while polls are watched. True: it is known where, and of all threads. */
+bool tokio_current_learn(struct tokio_process *w);
+/* False: not known. 0 = the thread polls nothing. What is read may also be a job of the blocking pool. */
+bool tokio_current_read(const struct tokio_process *w, uint32_t lane, uint64_t *ret_task);
+
+/* ---- source_tokio_window.c: at light polls are watched in windows ---- */
+
+void tokio_window_step(struct tokio_process *w);
+/* Waits until the window is open or closed: the set of probes is the caller's then. */
+void tokio_window_settle(struct tokio_process *w);
+/* Polls are not watched now: what a row says of open ones is old. */
+bool tokio_window_shut(const struct tokio_process *w);
+/* Level above light: opened for good. */
+int tokio_window_hold(struct tokio_process *w);
+void tokio_window_met(struct tokio_process *w, const struct rust_walk_task *t);
+/* Counters up to now; polls that are open and not seen by a probe. */
+void tokio_window_sample(struct tokio_process *w, uint32_t lane, const struct weft_row *row,
+			 struct weft_ev_lane_sample *e);
+bool tokio_window_unseen(struct tokio_process *w, uint32_t lane, struct poll_now *ret);
+
+/* ---- source_tokio_events.c: what is told beside the programs' records ---- */
+
+struct weft_ev tokio_event(const struct tokio_process *w, uint16_t kind, uint16_t flags);
+void tokio_go_live(struct tokio_process *w); /* tells its types, and what can't be seen */
+void tokio_tell_counts(struct tokio_process *w, uint16_t flags);
+void tokio_self_test(struct tokio_process *w);
+/* Single timers can be seen: where they are armed, and where they fire. */
+bool tokio_has_timers(const struct rust_plan *plan);
+
+/* ---- source_tokio_places.c: types, and where their tasks are spawned, as sites ---- */
+
+void tokio_tell_sites(struct tokio_process *w);
+void tokio_set_types(struct tokio_process *w, bool there); /* for the programs: vtables */
+/* Tasks of that type come without their spawn, so its absence says nothing of when they came. */
+static inline bool tokio_is_unborn(const struct tokio_process *w, uint32_t type)
+{
+	return w->unborn && type < w->plan->n_types && w->unborn[type];
+}
+/* Of a task that is built at a probe (index in the plan); caller: as in struct weft_raw_spawn. */
+uint32_t tokio_spawn_site(const struct tokio_process *w, uint32_t probe, int64_t caller);
+
+/* ---- source_tokio_runtimes.c: which threads belong together ---- */
+
+/* The runtime whose tasks a thread polls, as its roles and its list's number tell; made at need. 0 = none. */
+uint32_t tokio_runtime_of(struct tokio_process *w, uint32_t roles, uint64_t owner);
+/* A runtime that has tasks, and no thread that polls one of them. */
+uint32_t tokio_runtime_undriven(struct tokio_process *w, uint64_t owner);
+uint32_t tokio_runtime_idle(
+	struct tokio_process *w); /* a new one of async-std or smol, without workers */
+void tokio_runtime_left(struct tokio_process *w, uint32_t id); /* by a thread that was counted */
+bool tokio_runtime_same(uint32_t roles, uint64_t owner, uint32_t roles_now, uint64_t owner_now);
+uint32_t tokio_runtime_of_task(const struct tokio_process *w, uint64_t owner, uint32_t lane);
+void tokio_runtime_tell(struct tokio_process *w, const struct tokio_runtime *r);
+
+/* ---- source_tokio_queues.c: how many tasks wait in which queue ---- */
+
+void tokio_queues_look(struct tokio_process *w); /* and tells gauges of each runtime */
+void tokio_queues_done(struct tokio_process *w);
+
+/* ---- source_tokio_records.c: the programs' records on their way to the sink ---- */
+
+bool tokio_record(struct tokio_process *w, const struct weft_ev *ev, size_t bytes);
+/* A task that is there, seen on this lane. */
+void tokio_tell_found(struct tokio_process *w, uint64_t task, uint32_t site, uint32_t lane);
+void tokio_births_done(struct tokio_births *b);
+/* Above light the programs count a task's polls and know since when it is runnable. */
+void tokio_ask_programs(const struct tokio_process *w, uint64_t header, uint64_t id,
+			struct weft_ev_snapshot_task *e);
+
+/* ---- source_tokio_census.c: walks over all tasks ---- */
+
+void tokio_census_ask(struct tokio_process *w,
+		      bool chains); /* chains: somebody waits for a walk of that kind */
+void tokio_census_step(struct tokio_process *w); /* walks when one is due or asked for */
+struct tokio_census *tokio_census_free(struct tokio_census *c);
+
+/* ---- source_tokio_executors.c: the part of a walk that is about async-std and smol ---- */
+
+bool tokio_executors_may_be(const struct tokio_process *w); /* the file has tasks of that sort */
+uint32_t tokio_executors_walk(struct tokio_process *w,
+			      uint32_t *ret_torn); /* tasks that were told */
+/*
+ * Id of one of their tasks: the programs', or a new one that they are told. vtable: at run time. 0: another task lies there by now, or
+ * there is no room.
+ */
+uint64_t tokio_async_id(const struct tokio_process *w, uint64_t header, uint64_t vtable);
+uint64_t tokio_async_state(uint64_t state); /* in Tokio's bits */
+bool tokio_executors_doubt(
+	const struct tokio_process *w); /* one more walk would tell whether one of them is run */
+struct tokio_executors *tokio_executors_free(struct tokio_executors *x);
+
+#endif

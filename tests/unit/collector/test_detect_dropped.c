@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* handle-dropped in front of tasks that are taken off, and of services that do so on purpose. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tests/support/verdict.h"
+
+static void end_by(struct feed *f, uint64_t t, uint64_t task, unsigned reason, uint64_t by)
+{
+	struct record r = { .t_ns = t, .kind = WEFT_K_TASK_END, .task = task, .a = by, .b = reason };
+
+	feed_record(f, &r);
+}
+
+static void drop(struct feed *f, uint64_t t, uint64_t task, unsigned what)
+{
+	struct record r = { .t_ns = t, .kind = WEFT_K_HANDLE_DROP, .task = task, .a = 8, .b = what };
+
+	feed_record(f, &r);
+}
+
+/* `n` tasks; each is spawned, lives for `life` and is taken off so. `done`: as many others end by themselves. */
+static void lives(struct feed *f, uint64_t n, uint64_t life, unsigned reason, bool dropped,
+		  bool done)
+{
+	for (uint64_t i = 0, t = T0; i < n; i++, t += 100 * MS) {
+		feed_spawn(f, t, 100 + 2 * i, 1, 256);
+		if (dropped)
+			drop(f, t + life, 100 + 2 * i, WEFT_D_CANCEL);
+		feed_poll(f, t + life + US, 0, 100 + 2 * i, US);
+		end_by(f, t + life + US, 100 + 2 * i, reason, 8);
+		if (done) {
+			feed_spawn(f, t + life + 2 * US, 101 + 2 * i, 1, 256);
+			end_by(f, t + life + 3 * US, 101 + 2 * i, WEFT_E_DONE, 0);
+		}
+	}
+	feed_tick_to(f, f->now + 2 * S);
+}
+
+static void dropped_at_once(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	lives(f, 1, 10 * US, WEFT_E_CANCELLED, true, true);
+	row = verdict_found(f, "handle-dropped", LIVE_WARN, "query");
+	assert_string_equal(row->cause, "cancelled by the drop of its handle");
+	assert_non_null(strstr(row->evidence[row->evidence_n - 1].text, "ticker"));
+}
+
+/* Half a second later it is a change of mind; most of them end by themselves. */
+static void a_drop_that_is_meant(void **state)
+{
+	struct feed *f = *state;
+
+	lives(f, 1, 500 * MS, WEFT_E_CANCELLED, true, true);
+	lives(f, 1, 500 * MS, WEFT_E_DONE, false, true);
+	verdict_nothing(f);
+}
+
+static void aborted_at_once(void **state)
+{
+	struct feed *f = *state;
+
+	lives(f, 5, 10 * US, WEFT_E_CANCELLED, false, false);
+	assert_string_equal(verdict_found(f, "handle-dropped", LIVE_WARN, "query")->cause,
+			    "aborted as soon as it is spawned");
+}
+
+static void sessions_aborted_at_disconnect(void **state)
+{
+	struct feed *f = *state;
+
+	lives(f, 20, 80 * MS, WEFT_E_CANCELLED, false, false);
+	verdict_nothing(f);
+	assert_string_equal(feed_verdict(f, "handle-dropped"), "clean");
+}
+
+static void shut_down_before_it_ran(void **state)
+{
+	struct feed *f = *state;
+
+	lives(f, 1, 100 * MS, WEFT_E_SHUTDOWN, false, false);
+	assert_string_equal(verdict_found(f, "handle-dropped", LIVE_WARN, "query")->cause,
+			    "the runtime was shut down before it ran");
+}
+
+/* A service that ends in the middle of its work. */
+static void shut_down_in_full_flight(void **state)
+{
+	struct feed *f = *state;
+
+	lives(f, 5, 10 * MS, WEFT_E_DONE, false, true);
+	feed_spawn(f, f->now + MS, 900, 1, 256);
+	feed_poll(f, f->now + 2 * MS, 0, 900, US);
+	end_by(f, f->now + MS, 900, WEFT_E_SHUTDOWN, 0);
+	feed_tick_to(f, f->now + 2 * S);
+	verdict_nothing(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(dropped_at_once),         VERDICT_TEST(a_drop_that_is_meant),
+		VERDICT_TEST(aborted_at_once),         VERDICT_TEST(sessions_aborted_at_disconnect),
+		VERDICT_TEST(shut_down_before_it_ran), VERDICT_TEST(shut_down_in_full_flight),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* long-poll and timer-late in front of what they are for, and of what belongs to other detectors or to nobody. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tests/support/verdict.h"
+
+/* Every `every` ns for 12 s task 7 is polled for `cpu` ns of CPU time (and `blocked`), and task 8 waits behind it. */
+static void polls(struct feed *f, uint64_t every, uint64_t cpu, uint64_t blocked, bool waits)
+{
+	uint64_t dur = cpu + blocked;
+
+	for (uint64_t t = T0; t < T0 + 12 * S; t += every) {
+		if (waits)
+			feed_wake(f, t, 0, 8, 0, WEFT_W_FOREIGN);
+		feed_offcpu(f, t + dur, 0, 7, blocked, 0, blocked ? 35 : -1);
+		feed_poll(f, t + dur + US, 0, 7, dur);
+		if (waits)
+			feed_poll_delay(f, t + dur + 10 * US, 0, 8, US, dur);
+	}
+	feed_tick_to(f, T0 + 13 * S);
+}
+
+static void polls_of_20_ms_while_others_wait(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	polls(f, 250 * MS, 20 * MS, 0, true);
+	row = verdict_found(f, "long-poll", LIVE_WARN, "query");
+	assert_int_equal(row->subject_id, 7);
+	assert_in_range(row->evidence[0].value, 19, 21);
+	assert_true(row->harm_task_ms > 100);
+}
+
+static void polls_of_60_ms_are_critical(void **state)
+{
+	struct feed *f = *state;
+
+	polls(f, 400 * MS, 60 * MS, 0, true);
+	verdict_found(f, "long-poll", LIVE_CRIT, "query");
+}
+
+static void nobody_waits(void **state)
+{
+	struct feed *f = *state;
+
+	polls(f, 250 * MS, 20 * MS, 0, false);
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+static void they_are_rare(void **state)
+{
+	struct feed *f = *state;
+
+	polls(f, 3 * S, 20 * MS, 0, true);
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+/* The same task blocks, too: one finding, not two. */
+static void blocking_says_more(void **state)
+{
+	struct feed *f = *state;
+
+	polls(f, 250 * MS, 20 * MS, 15 * MS, true);
+	verdict_found(f, "blocking-call", LIVE_WARN, "query");
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+/* At light nobody says whether a poll of 20 ms ran or had lost its CPU, though off-CPU records came at normal before. */
+static void polls_of_20_ms_at_light(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0, WEFT_LEVEL_NORMAL);
+	feed_offcpu(f, T0 + MS, 0, 7, MS / 2, 0, 0);
+	feed_poll(f, T0 + 2 * MS, 0, 7, 2 * MS);
+	feed_level(f, T0 + S, WEFT_LEVEL_LIGHT);
+	for (uint64_t t = T0 + 2 * S; t < T0 + 14 * S; t += 250 * MS) {
+		feed_poll(f, t, 0, 7, 20 * MS);
+		feed_poll_delay(f, t + 10 * US, 0, 8, US, 20 * MS);
+	}
+	feed_tick_to(f, T0 + 15 * S);
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+/* It takes the whole worker: busy-loop, and that alone. */
+static void busy_says_more(void **state)
+{
+	struct feed *f = *state;
+
+	polls(f, 25 * MS, 20 * MS, 0, true);
+	assert_non_null(feed_finding(f, "busy-loop"));
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+/* ---- timers ---- */
+
+static void fire(struct feed *f, uint64_t t, uint64_t deadline, uint64_t polled)
+{
+	struct record r = {
+		.t_ns = t, .kind = WEFT_K_TIMER_FIRE, .lane = 0, .task = 8, .a = 1, .b = deadline
+	};
+
+	feed_record(f, &r);
+	feed_poll(f, polled + 5 * US, 0, 8, 5 * US);
+}
+
+/* A timer of task 8 each 50 ms, fired and polled so late; the workers are there. */
+static void timers(struct feed *f, uint64_t fired, uint64_t queued, uint64_t runq)
+{
+	for (uint64_t t = T0; t < T0 + 10 * S; t += STEP) {
+		fire(f, t + fired, t, t + fired + queued);
+		for (uint32_t lane = 0; lane < 2; lane++)
+			feed_sample(f, t + 45 * MS + lane * US, lane,
+				    &(struct feed_sample){ .cpu = 20 * MS,
+							   .runq = runq,
+							   .park = STEP - 20 * MS - runq,
+							   .polls = 5,
+							   .busy = 20 * MS });
+	}
+	feed_tick_to(f, T0 + 11 * S);
+}
+
+static void it_waits_in_the_queue(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	timers(f, MS, 25 * MS, 0);
+	row = verdict_found(f, "timer-late", LIVE_WARN, "ticker");
+	assert_non_null(strstr(row->cause, "waits in the queue"));
+	assert_in_range(row->evidence[1].value, 25, 27);
+}
+
+static void the_driver_is_turned_late(void **state)
+{
+	struct feed *f = *state;
+
+	timers(f, 25 * MS, MS, 0);
+	assert_non_null(
+		strstr(verdict_found(f, "timer-late", LIVE_WARN, "ticker")->cause, "driver"));
+}
+
+static void a_few_milliseconds_are_fine(void **state)
+{
+	struct feed *f = *state;
+
+	timers(f, 2 * MS, 4 * MS, 0);
+	verdict_nothing(f);
+	assert_string_equal(feed_verdict(f, "timer-late"), "clean");
+}
+
+static void the_workers_have_no_cpu(void **state)
+{
+	struct feed *f = *state;
+
+	timers(f, 25 * MS, 10 * MS, 25 * MS);
+	assert_null(feed_finding(f, "timer-late"));
+}
+
+/* One task keeps a worker, and the timers are late because of that: one finding. */
+static void a_busy_task_makes_them_late(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 10 * S; t += STEP) {
+		fire(f, t + 25 * MS, t, t + 26 * MS);
+		feed_poll(f, t + 45 * MS, 1, 7, 40 * MS);
+	}
+	feed_tick_to(f, T0 + 11 * S);
+	assert_non_null(feed_finding(f, "busy-loop"));
+	assert_null(feed_finding(f, "timer-late"));
+}
+
+/* Polls of 20 ms that begin at T and after it, every 250 ms, for 12 s. Nothing but polls comes: they ran, unless records are lost. */
+static void bare_polls(struct feed *f, uint64_t from)
+{
+	for (uint64_t t = from; t < from + 12 * S; t += 250 * MS) {
+		feed_poll(f, t, 0, 7, 20 * MS);
+		feed_poll_delay(f, t + 10 * US, 0, 8, US, 20 * MS);
+	}
+	feed_tick_to(f, from + 13 * S);
+}
+
+static void their_records_are_lost(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0, WEFT_LEVEL_NORMAL);
+	feed_offcpu(f, T0 + MS, 0, 7, MS / 2, 0, 0);
+	feed_poll(f, T0 + 2 * MS, 0, 7, 2 * MS);
+	feed_lost(f, T0 + 10 * MS, 100);
+	bare_polls(f, T0 + S);
+	assert_null(feed_finding(f, "long-poll"));
+	feed_lost(f, f->now, 100); /* no more than before: it is over */
+	bare_polls(f, f->now + S);
+	verdict_found(f, "long-poll", LIVE_WARN, "query");
+}
+
+/* The worker lost its CPU just before each poll, and the poll's stamp is from before that: the kernel says that it waited. */
+static void they_wait_before_they_begin(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0, WEFT_LEVEL_NORMAL);
+	feed_offcpu(f, T0 + MS, 0, 7, MS / 2, 0, 0);
+	feed_poll(f, T0 + 2 * MS, 0, 7, 2 * MS);
+	for (uint64_t t = T0 + S; t < T0 + 13 * S; t += 250 * MS) {
+		verdict_calm(f, t - STEP, 0);
+		feed_poll(f, t - 10 * MS, 0, 7, 20 * MS);
+		feed_poll_delay(f, t - 9 * MS, 0, 8, US, 20 * MS);
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){ .cpu = 2 * MS,
+						   .runq = 20 * MS,
+						   .polls = 2,
+						   .busy = 20 * MS,
+						   .park = 28 * MS,
+						   .state = WEFT_WS_PARKED_FUTEX });
+	}
+	feed_tick_to(f, T0 + 14 * S);
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+/* A sample met the poll at its begin, on the CPU: that says little of the other 18 ms. */
+static void a_sample_of_their_begin(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0, WEFT_LEVEL_LIGHT);
+	for (uint64_t t = T0 + S; t < T0 + 13 * S; t += 250 * MS) {
+		verdict_calm(f, t - STEP, 0);
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){ .cpu = STEP,
+						   .task = 7,
+						   .open_ns = 2 * MS,
+						   .seq = t / MS,
+						   .depth = 2 });
+		feed_poll(f, t + 18 * MS, 0, 7, 20 * MS);
+		feed_poll_delay(f, t + 18 * MS + 10 * US, 0, 8, US, 18 * MS);
+	}
+	feed_tick_to(f, T0 + 14 * S);
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(polls_of_20_ms_while_others_wait),
+		VERDICT_TEST(polls_of_60_ms_are_critical),
+		VERDICT_TEST(nobody_waits),
+		VERDICT_TEST(they_are_rare),
+		VERDICT_TEST(blocking_says_more),
+		VERDICT_TEST(busy_says_more),
+		VERDICT_TEST(polls_of_20_ms_at_light),
+		VERDICT_TEST(their_records_are_lost),
+		VERDICT_TEST(they_wait_before_they_begin),
+		VERDICT_TEST(a_sample_of_their_begin),
+		VERDICT_TEST(it_waits_in_the_queue),
+		VERDICT_TEST(the_driver_is_turned_late),
+		VERDICT_TEST(a_few_milliseconds_are_fine),
+		VERDICT_TEST(the_workers_have_no_cpu),
+		VERDICT_TEST(a_busy_task_makes_them_late),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* The detectors that judge load: queue-backlog, worker-imbalance, cpu-starved, worker-count, each before sick and healthy workers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tests/support/verdict.h"
+
+/* What a worker does in each 50 ms. */
+struct habit {
+	uint64_t cpu, runq, polls;
+	uint32_t depth;
+};
+
+static void work(struct feed *f, uint64_t t, uint32_t lane, const struct habit *h)
+{
+	feed_sample(f, t, lane,
+		    &(struct feed_sample){ .cpu = h->cpu,
+					   .runq = h->runq,
+					   .park = STEP - h->cpu - h->runq,
+					   .polls = h->polls,
+					   .busy = h->cpu,
+					   .depth = h->depth,
+					   .state = h->cpu + h->runq < STEP ? WEFT_WS_PARKED_DRIVER
+									    : WEFT_WS_RUNNING });
+}
+
+/* cpus and quota_pct as EV_CPUS says, 0 = it does not come. own: CPU ns of the process in each 50 ms. throttled: share. */
+struct machine {
+	uint32_t cpus, quota_pct;
+	uint64_t own;
+	double throttled;
+};
+
+static void machine_second(struct feed *f, uint64_t t, const struct machine *m)
+{
+	struct weft_ev_process_sample p = { .rss_bytes = 1 << 20,
+					    .cpu_user_ns = m->own * (t / STEP) };
+	struct weft_ev_cpus c = { .cpus = m->cpus,
+				  .quota_us = m->quota_pct * 1000,
+				  .period_us = m->quota_pct ? 100000 : 0,
+				  .throttled_ns = (uint64_t)(m->throttled * (double)t),
+				  .busy_ns = t,
+				  .total_ns = t };
+
+	feed_event(f, t, WEFT_EV_PROCESS_SAMPLE, &p, sizeof(p));
+	if (m->cpus)
+		feed_event(f, t, WEFT_EV_CPUS, &c, sizeof(c));
+}
+
+static void run(struct feed *f, uint64_t seconds, const struct habit h[2], const struct machine *m)
+{
+	for (uint64_t t = T0; t < T0 + seconds * S; t += STEP) {
+		for (uint32_t lane = 0; lane < 2; lane++)
+			work(f, t + lane * US, lane, &h[lane]);
+		/* 20 a second, so that the model's CPU time is as fine as the lanes'. */
+		machine_second(f, t + 10 * US, m);
+	}
+}
+
+static const struct machine calm = { .cpus = 4, .own = 10 * MS };
+
+/* ---- queue-backlog ---- */
+
+static void more_than_they_can_poll(void **state)
+{
+	const struct habit full = { .cpu = 49 * MS, .polls = 250, .depth = 500 };
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	run(f, 6, (struct habit[]){ full, full }, &(struct machine){ .cpus = 2, .own = 98 * MS });
+	row = verdict_found(f, "queue-backlog", LIVE_WARN, "");
+	assert_string_equal(row->subject_kind, "runtime");
+	assert_in_range(row->evidence[0].value, 1000, 1000);
+	assert_in_range(row->evidence[1].value, 80, 120); /* 1,000 tasks, 10,000 polls a second */
+	assert_true(row->harm_task_ms > 2e6);
+}
+
+/* As many wait, but each is soon polled. */
+static void short_waits(void **state)
+{
+	const struct habit full = { .cpu = 49 * MS, .polls = 5000, .depth = 500 };
+	struct feed *f = *state;
+
+	run(f, 6, (struct habit[]){ full, full }, &(struct machine){ .cpus = 2, .own = 98 * MS });
+	verdict_nothing(f);
+}
+
+/* A burst of two seconds. */
+static void a_burst(void **state)
+{
+	const struct habit full = { .cpu = 49 * MS, .polls = 250, .depth = 500 };
+	const struct habit idle = { .cpu = 5 * MS, .polls = 50 };
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 12 * S; t += STEP)
+		for (uint32_t lane = 0; lane < 2; lane++)
+			work(f, t + lane * US, lane, t % (6 * S) < 2 * S ? &full : &idle);
+	verdict_nothing(f);
+}
+
+/* ---- worker-imbalance ---- */
+
+/* `waiting` tasks of the three are runnable nearly all the time. */
+static void lopsided(struct feed *f, const struct habit h[2], unsigned waiting)
+{
+	for (uint64_t id = 7; id <= 9; id++)
+		feed_poll(f, T0 - 100 * MS + id * MS, 0, id, US);
+	for (uint64_t t = T0; t < T0 + 8 * S; t += STEP) {
+		for (uint32_t lane = 0; lane < 2; lane++)
+			work(f, t + lane * US, lane, &h[lane]);
+		for (uint64_t id = 7; id < 7 + waiting; id++) {
+			feed_poll(f, t + id * 20 * US, 0, id, 10 * US);
+			feed_wake(f, t + id * 20 * US + US, 0, id, 0, WEFT_W_FOREIGN);
+		}
+	}
+}
+
+static void one_does_it_all(void **state)
+{
+	const struct habit busy = { .cpu = 48 * MS, .polls = 500, .depth = 3 };
+	const struct habit idle = { .cpu = MS, .polls = 2 };
+	struct feed *f = *state;
+
+	lopsided(f, (struct habit[]){ busy, idle }, 3);
+	verdict_found(f, "worker-imbalance", LIVE_WARN, "");
+}
+
+/* One task keeps one worker busy, and nobody waits for it. */
+static void one_busy_task(void **state)
+{
+	const struct habit busy = { .cpu = 48 * MS, .polls = 500 },
+			   idle = { .cpu = MS, .polls = 2 };
+	struct feed *f = *state;
+
+	lopsided(f, (struct habit[]){ busy, idle }, 1);
+	assert_null(feed_finding(f, "worker-imbalance"));
+}
+
+static void all_are_busy(void **state)
+{
+	const struct habit busy = { .cpu = 48 * MS, .polls = 500, .depth = 2 };
+	struct feed *f = *state;
+
+	lopsided(f, (struct habit[]){ busy, busy }, 3);
+	assert_null(feed_finding(f, "worker-imbalance"));
+}
+
+/* ---- cpu-starved ---- */
+
+static const struct habit starved = { .cpu = 10 * MS, .runq = 38 * MS, .polls = 100 };
+
+static void neighbours_have_the_cpus(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	run(f, 7, (struct habit[]){ starved, starved }, &calm);
+	row = verdict_found(f, "cpu-starved", LIVE_INFO, "svc");
+	assert_non_null(strstr(row->cause, "others have the CPUs"));
+	assert_string_equal(row->subject_kind, "process");
+	verdict_nothing(f); /* not the program's fault */
+}
+
+static void the_quota_is_used_up(void **state)
+{
+	struct feed *f = *state;
+
+	run(f, 7, (struct habit[]){ starved, starved },
+	    &(struct machine){ .cpus = 4, .quota_pct = 200, .own = 20 * MS, .throttled = 0.6 });
+	assert_non_null(strstr(verdict_found(f, "cpu-starved", LIVE_WARN, "svc")->cause, "quota"));
+}
+
+/* They wait now and then, as on any machine that is in use. */
+static void some_waits(void **state)
+{
+	const struct habit some = { .cpu = 30 * MS, .runq = 15 * MS, .polls = 100 };
+	struct feed *f = *state;
+
+	run(f, 7, (struct habit[]){ some, some }, &calm);
+	assert_null(feed_finding(f, "cpu-starved"));
+}
+
+/* ---- worker-count ---- */
+
+static void two_workers_on_one_cpu(void **state)
+{
+	const struct habit half = { .cpu = 24 * MS, .runq = 25 * MS, .polls = 100 };
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	run(f, 7, (struct habit[]){ half, half }, &(struct machine){ .cpus = 1, .own = 49 * MS });
+	row = verdict_found(f, "worker-count", LIVE_WARN, "");
+	assert_null(feed_finding(f, "cpu-starved"));
+	assert_non_null(strstr(row->evidence[0].text, "2 workers on 1 CPUs"));
+}
+
+static void two_workers_on_half_a_cpu_of_quota(void **state)
+{
+	const struct habit half = { .cpu = 12 * MS, .runq = 36 * MS, .polls = 100 };
+	struct feed *f = *state;
+
+	run(f, 7, (struct habit[]){ half, half },
+	    &(struct machine){ .cpus = 8, .quota_pct = 50, .own = 24 * MS, .throttled = 0.5 });
+	verdict_found(f, "worker-count", LIVE_WARN, "");
+}
+
+/* More workers than CPUs that hardly do anything harm nobody; as many as CPUs that wait for others are not too many. */
+static void it_does_no_harm(void **state)
+{
+	const struct habit idle = { .cpu = 2 * MS, .polls = 10 };
+	const struct habit half = { .cpu = 24 * MS, .runq = 25 * MS, .polls = 100 };
+	struct feed *f = *state;
+
+	run(f, 7, (struct habit[]){ idle, idle }, &(struct machine){ .cpus = 1, .own = 4 * MS });
+	verdict_nothing(f);
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	run(f, 7, (struct habit[]){ half, half }, &(struct machine){ .cpus = 2, .own = 48 * MS });
+	verdict_nothing(f);
+	assert_string_equal(feed_verdict(f, "worker-count"), "clean");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(more_than_they_can_poll),
+		VERDICT_TEST(short_waits),
+		VERDICT_TEST(a_burst),
+		VERDICT_TEST(one_does_it_all),
+		VERDICT_TEST(one_busy_task),
+		VERDICT_TEST(all_are_busy),
+		VERDICT_TEST(neighbours_have_the_cpus),
+		VERDICT_TEST(the_quota_is_used_up),
+		VERDICT_TEST(some_waits),
+		VERDICT_TEST(two_workers_on_one_cpu),
+		VERDICT_TEST(two_workers_on_half_a_cpu_of_quota),
+		VERDICT_TEST(it_does_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

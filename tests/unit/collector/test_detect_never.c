@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* never-runs in front of tasks that wait and of healthy ones that look alike. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tests/support/verdict.h"
+
+static bool counts; /* the polls of task 7 */
+static bool full;   /* the machine */
+
+/* A walk that meets tasks 7 to 9; `state` is that of task 7. */
+static void walk(struct feed *f, uint64_t t, uint64_t state)
+{
+	struct weft_ev_snapshot_task tasks[3] = {
+		{ .task = 7,
+		  .site = 1,
+		  .state = state,
+		  .runtime = 1,
+		  .polls = counts ? (uint32_t)(t / MS) : 0,
+		  .wake_age_ns = UINT64_MAX,
+		  .age_ns = t - MS },
+		{ .task = 8,
+		  .site = 2,
+		  .runtime = 1,
+		  .wake_age_ns = UINT64_MAX,
+		  .age_ns = t - 2 * MS },
+		{ .task = 9,
+		  .site = 2,
+		  .runtime = 1,
+		  .wake_age_ns = UINT64_MAX,
+		  .age_ns = t - 3 * MS },
+	};
+
+	feed_walk(f, t, tasks, 3);
+}
+
+/* Tickers poll, task 7 has polled once and is woken at T0. `held`: workers that stay inside one poll of 8 or 9 from T0 on. */
+static void run(struct feed *f, uint64_t seconds, unsigned held, uint64_t state, bool walks)
+{
+	for (uint64_t id = 7; id <= 9; id++)
+		feed_poll(f, T0 - 100 * MS + id * MS, 0, id, US);
+	feed_wake(f, T0, 0, 7, 0, WEFT_W_FOREIGN);
+	for (uint64_t t = T0 + STEP; t < T0 + seconds * S; t += STEP) {
+		for (uint32_t lane = 0; lane < 2; lane++) {
+			struct feed_sample busy = { .cpu = full ? 100 * US : STEP,
+						    .runq = full ? STEP - 100 * US : 0,
+						    .task = 8 + lane,
+						    .open_ns = t - T0,
+						    .seq = 3 };
+
+			if (lane < held) {
+				feed_sample(f, t, lane, &busy);
+			} else {
+				feed_poll(f, t, (uint16_t)lane, 8 + lane, 10 * US);
+				verdict_calm(f, t + MS, lane);
+			}
+		}
+		if (walks && (t - T0) % (2 * S) == 0)
+			walk(f, t + 2 * MS, state);
+	}
+}
+
+static void every_worker_is_held(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	run(f, 5, 2, WEFT_T_NOTIFIED, true);
+	row = verdict_found(f, "never-runs", LIVE_CRIT, "query");
+	assert_non_null(strstr(row->cause, "every worker is inside one poll"));
+	assert_non_null(strstr(row->cause, "woken, but not polled"));
+	assert_int_equal(row->subject_id, 7);
+}
+
+static void it_is_stranded_behind_one_worker(void **state)
+{
+	struct feed *f = *state;
+
+	run(f, 5, 1, WEFT_T_NOTIFIED, true);
+	assert_non_null(
+		strstr(verdict_found(f, "never-runs", LIVE_CRIT, "query")->cause, "stranded"));
+}
+
+/* Their workers are inside one poll, and wait for CPUs that others have. */
+static void every_worker_waits_for_a_cpu(void **state)
+{
+	struct feed *f = *state;
+
+	full = true;
+	run(f, 5, 2, WEFT_T_NOTIFIED, true);
+	full = false;
+	assert_null(feed_finding(f, "never-runs"));
+}
+
+static void others_go_first_for_long(void **state)
+{
+	struct feed *f = *state;
+
+	run(f, 5, 0, WEFT_T_NOTIFIED, true);
+	assert_null(feed_finding(f, "never-runs"));
+	feed_free(f);
+	verdict_setup(state);
+	f = *state;
+	run(f, 8, 0, WEFT_T_NOTIFIED, true);
+	verdict_found(f, "never-runs", LIVE_WARN, "query");
+}
+
+/* Its poll was lost: the walk finds it idle. */
+static void a_lost_poll_is_no_finding(void **state)
+{
+	struct feed *f = *state;
+
+	run(f, 8, 1, 0, true);
+	assert_null(feed_finding(f, "never-runs"));
+	assert_string_equal(feed_verdict(f, "never-runs"), "clean");
+}
+
+/* A ticker of Tokio's at a load that the machine can't take: each walk meets it runnable, and nobody tells of its polls. */
+static void it_is_runnable_again_and_again(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_level(f, T0 - 200 * MS, WEFT_LEVEL_LIGHT);
+	run(f, 8, 0, WEFT_T_NOTIFIED, true);
+	assert_null(feed_finding(f, "never-runs"));
+	feed_free(f);
+	verdict_setup(state);
+	f = *state;
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_level(f, T0 - 200 * MS, WEFT_LEVEL_NORMAL);
+	run(f, 8, 0, WEFT_T_NOTIFIED, true);
+	verdict_found(f, "never-runs", LIVE_WARN, "query");
+}
+
+/* The same, and batches are missing. */
+static void its_polls_may_be_lost(void **state)
+{
+	struct weft_ev_gap gap = { .seq_from = 1, .seq_to = 2, .reason = WEFT_GAP_RING_FULL };
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_level(f, T0 - 200 * MS, WEFT_LEVEL_NORMAL);
+	run(f, 4, 0, WEFT_T_NOTIFIED, true);
+	feed_event(f, f->now, WEFT_EV_GAP, &gap, sizeof(gap));
+	for (uint64_t t = f->now + STEP; t < T0 + 8 * S; t += STEP) {
+		feed_poll(f, t, 0, 8, 10 * US);
+		verdict_calm(f, t + MS, 0);
+		if ((t - T0) % S == 0)
+			walk(f, t + 2 * MS, WEFT_T_NOTIFIED);
+	}
+	assert_null(feed_finding(f, "never-runs"));
+}
+
+/* The C runtime counts the polls of each task: that of task 7 goes up from walk to walk. */
+static void its_count_of_polls_grows(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0 - 200 * MS, WEFT_LEVEL_LIGHT);
+	counts = true;
+	run(f, 12, 0, WEFT_T_NOTIFIED, true);
+	counts = false;
+	assert_null(feed_finding(f, "never-runs"));
+}
+
+static void nothing_is_said_without_a_walk(void **state)
+{
+	struct feed *f = *state;
+
+	run(f, 8, 0, WEFT_T_NOTIFIED, false);
+	assert_null(feed_finding(f, "never-runs"));
+	assert_string_equal(feed_verdict(f, "never-runs"), "not-checked");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(every_worker_is_held),
+		VERDICT_TEST(it_is_stranded_behind_one_worker),
+		VERDICT_TEST(every_worker_waits_for_a_cpu),
+		VERDICT_TEST(others_go_first_for_long),
+		VERDICT_TEST(a_lost_poll_is_no_finding),
+		VERDICT_TEST(it_is_runnable_again_and_again),
+		VERDICT_TEST(its_polls_may_be_lost),
+		VERDICT_TEST(its_count_of_polls_grows),
+		VERDICT_TEST(nothing_is_said_without_a_walk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* timer-stall in front of late timers of all kinds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tests/support/verdict.h"
+
+static void fire(struct feed *f, uint64_t t, uint64_t task, uint64_t deadline)
+{
+	struct record r = {
+		.t_ns = t, .kind = WEFT_K_TIMER_FIRE, .lane = 0, .task = task, .a = 1, .b = deadline
+	};
+
+	feed_record(f, &r);
+}
+
+/* Task 7 is polled for 300 ms on each of `lanes` workers, three times; a timer of task 8 is due in the middle of each. */
+static void late(struct feed *f, uint32_t lanes, uint64_t runnable)
+{
+	for (uint64_t t = T0; t < T0 + 3 * S; t += S) {
+		for (uint32_t lane = 0; lane < lanes; lane++) {
+			if (runnable)
+				feed_offcpu(f, t + 299 * MS, (uint16_t)lane, 7, 0, runnable, -1);
+			feed_poll(f, t + 300 * MS, (uint16_t)lane, 7, 300 * MS);
+		}
+		fire(f, t + 300 * MS + 10 * US, 8, t + 100 * MS);
+		feed_poll(f, t + 300 * MS + 30 * US, 0, 8, 5 * US);
+	}
+	feed_tick_to(f, T0 + 6 * S);
+}
+
+static void polls_hold_the_driver(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	late(f, 2, 0);
+	row = verdict_found(f, "timer-stall", LIVE_WARN, "query");
+	assert_in_range(row->evidence[0].value, 199, 202);
+	assert_int_equal(row->evidence[1].value, 3);
+	assert_non_null(strstr(row->evidence[2].text, "ticker"));
+}
+
+/* One worker was free to fire it: why it did not is not known, so nobody is blamed. */
+static void one_worker_was_free(void **state)
+{
+	struct feed *f = *state;
+
+	late(f, 1, 0);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
+/* The polls lasted because others had the CPUs. */
+static void the_machine_was_overloaded(void **state)
+{
+	struct feed *f = *state;
+
+	late(f, 2, 280 * MS);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
+/* The same: the workers lost their CPUs before they had told that the polls began, but for the last millisecond. */
+static void they_waited_before_they_began(void **state)
+{
+	struct feed *f = *state;
+	struct feed_sample waits = { .cpu = 2 * MS, .runq = 48 * MS };
+
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_NORMAL);
+	for (uint64_t t = T0; t < T0 + 3 * S; t += S) {
+		for (uint64_t at = t; at <= t + 300 * MS; at += STEP)
+			for (uint32_t lane = 0; lane < 2; lane++)
+				feed_sample(f, at, lane, &waits);
+		for (uint16_t lane = 0; lane < 2; lane++) {
+			feed_offcpu(f, t + 301 * MS, lane, 7, 0, MS, -1);
+			feed_poll(f, t + 302 * MS, lane, 7, 300 * MS);
+		}
+		fire(f, t + 302 * MS + 10 * US, 8, t + 100 * MS);
+		feed_poll(f, t + 302 * MS + 30 * US, 0, 8, 5 * US);
+	}
+	feed_tick_to(f, T0 + 6 * S);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
+/* The same, but what said so was lost. */
+static void the_records_were_lost(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_NORMAL);
+	feed_lost(f, T0 - 10 * MS, 100);
+	late(f, 2, 0);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
+static void timers_on_time(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 5 * S; t += 20 * MS) {
+		fire(f, t, 8, t - 80 * US);
+		feed_poll(f, t + 20 * US, 0, 8, 5 * US);
+	}
+	assert_null(feed_finding(f, "timer-stall"));
+	assert_string_equal(feed_verdict(f, "timer-stall"), "clean");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(polls_hold_the_driver),
+		VERDICT_TEST(one_worker_was_free),
+		VERDICT_TEST(the_machine_was_overloaded),
+		VERDICT_TEST(they_waited_before_they_began),
+		VERDICT_TEST(the_records_were_lost),
+		VERDICT_TEST(timers_on_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

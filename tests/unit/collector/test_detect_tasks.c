@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* large-future, detached-panic, lost-waker, wait-cycle: what is wrong with single tasks, and what only looks so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/support/verdict.h"
+
+/* ---- large-future ---- */
+
+static void many(struct feed *f, uint64_t n, uint32_t bytes)
+{
+	for (uint64_t id = 100; id < 100 + n; id++)
+		feed_spawn(f, T0 + id * US, id, 1, bytes);
+	feed_tick_to(f, T0 + 3 * S);
+}
+
+static void a_thousand_of_16_kib(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	many(f, 1000, 16384);
+	row = verdict_found(f, "large-future", LIVE_WARN, "query");
+	assert_string_equal(row->subject_kind, "task_type");
+	assert_in_range(row->evidence[0].value, 16300, 16384);
+	assert_in_range(row->evidence[1].value, 15, 16);
+}
+
+static void small_ones_or_few(void **state)
+{
+	struct feed *f = *state;
+
+	many(f, 4000, 4096);
+	assert_null(feed_finding(f, "large-future"));
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	many(f, 20, 65536);
+	assert_null(feed_finding(f, "large-future"));
+	assert_string_equal(feed_verdict(f, "large-future"), "clean");
+}
+
+/* ---- detached-panic ---- */
+
+static void detached(struct feed *f, uint64_t t, uint64_t id, uint64_t flags, unsigned error)
+{
+	struct record r = { .t_ns = t,
+			    .kind = WEFT_K_TASK_SPAWN,
+			    .task = id,
+			    .b = 1,
+			    .c = 256,
+			    .d = flags << 32 | 1 };
+
+	feed_record(f, &r);
+	feed_end(f, t + 10 * MS, id, WEFT_E_ERROR | error << 8);
+}
+
+static void an_error_that_nobody_sees(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	detached(f, T0, 100, WEFT_S_DETACHED, EIO);
+	feed_tick_to(f, T0 + S);
+	row = verdict_found(f, "detached-panic", LIVE_WARN, "query");
+	assert_non_null(strstr(row->evidence[1].text, "-EIO"));
+}
+
+/* A peer went away; somebody has the handle; nothing is known of the error. */
+static void errors_that_are_none(void **state)
+{
+	struct feed *f = *state;
+
+	detached(f, T0, 100, WEFT_S_DETACHED, ECONNRESET);
+	detached(f, T0 + 50 * MS, 101, WEFT_S_DETACHED, EPIPE);
+	detached(f, T0 + 100 * MS, 102, 0, EIO);
+	detached(f, T0 + 150 * MS, 103, WEFT_S_DETACHED, 0);
+	feed_tick_to(f, T0 + S);
+	verdict_nothing(f);
+}
+
+/* ---- walks ---- */
+
+static void await(struct feed *f, uint64_t t, uint64_t task, uint32_t on, uint32_t polls)
+{
+	struct {
+		struct weft_ev_await head;
+		uint32_t place[2];
+	} e = { { .task = task, .on = on, .places = 1, .complete = 1, .polls = polls }, { 1, 0 } };
+
+	feed_event(f, t, WEFT_EV_AWAIT, &e, sizeof(e));
+}
+
+static void place(struct feed *f)
+{
+	struct weft_ev_place e = { .place = 1, .line = 12, .func = "leaf", .file = "svc.c" };
+
+	feed_event(f, T0 - 100 * MS, WEFT_EV_PLACE, &e, sizeof(e));
+}
+
+/* A walk over tasks 7, 8 and 9; each waits; refs: of task 7. by[i]: who awaits 7 + i, 0 = nobody. */
+static void walk(struct feed *f, uint64_t t, uint64_t refs, const uint64_t by[3])
+{
+	struct weft_ev_snapshot e = { .snapshot = 1 };
+
+	feed_flagged(f, t, WEFT_EV_SNAPSHOT_BEGIN, WEFT_EVF_CHAINS, &e, sizeof(e));
+	for (uint64_t i = 0; i < 3; i++) {
+		struct weft_ev_snapshot_task task = { .task = 7 + i,
+						      .site = i ? 2 : 1,
+						      .polls = 3,
+						      .runtime = 1,
+						      .wake_age_ns = UINT64_MAX,
+						      .age_ns = t - (i + 1) * MS };
+		struct weft_ev_awaited awaited = { .task = 7 + i, .by = by ? by[i] : 0 };
+
+		task.state = (i ? 2 : refs) << WEFT_TASK_REF_SHIFT;
+		feed_event(f, t, WEFT_EV_SNAPSHOT_TASK, &task, sizeof(task));
+		if (by)
+			await(f, t, 7 + i, WEFT_WAIT_JOIN, 3);
+		if (by && by[i])
+			feed_event(f, t, WEFT_EV_AWAITED, &awaited, sizeof(awaited));
+	}
+	e.tasks = 3;
+	feed_flagged(f, t, WEFT_EV_SNAPSHOT_END, WEFT_EVF_CHAINS, &e, sizeof(e));
+}
+
+static void last_polls(struct feed *f)
+{
+	place(f);
+	for (uint64_t id = 7; id <= 9; id++)
+		feed_poll(f, T0 - 50 * MS + id * MS, 0, id, US);
+}
+
+/* ---- lost-waker ---- */
+
+/* Walks and answers as a session gives them: task 7 with so many references, and what its chain says. */
+static void waits(struct feed *f, uint64_t refs, uint32_t on, bool polled)
+{
+	last_polls(f);
+	for (uint64_t t = T0 + S; t < T0 + 12 * S; t += S) {
+		if (t % (5 * S) == 0)
+			walk(f, t, refs, NULL);
+		if (polled)
+			feed_poll(f, t + 10 * MS, 0, 7, US);
+		await(f, t + 500 * MS, 7, on, polled ? (uint32_t)(t / S) : 3);
+		verdict_calm(f, t + 600 * MS, 0);
+	}
+}
+
+static void nobody_can_wake_it(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	waits(f, 1, WEFT_WAIT_UNKNOWN, false);
+	row = verdict_found(f, "lost-waker", LIVE_CRIT, "query");
+	assert_int_equal(row->subject_id, 7);
+	assert_non_null(strstr(row->evidence[2].text, "leaf (svc.c:12)"));
+}
+
+static void it_can_be_woken(void **state)
+{
+	static const struct {
+		uint64_t refs;
+		uint32_t on;
+		bool polled;
+	} healthy[] = {
+		{ 2, WEFT_WAIT_UNKNOWN, false }, /* somebody holds a waker */
+		{ 1, WEFT_WAIT_SLEEP, false },   /* the timer wheel knows it without one */
+		{ 1, WEFT_WAIT_UNKNOWN, true },  /* it goes on */
+		{ 0, WEFT_WAIT_UNKNOWN, false }, /* a runtime that does not count */
+	};
+
+	for (size_t i = 0; i < sizeof(healthy) / sizeof(*healthy); i++) {
+		struct feed *f = *state;
+
+		waits(f, healthy[i].refs, healthy[i].on, healthy[i].polled);
+		assert_null(feed_finding(f, "lost-waker"));
+		verdict_teardown(state);
+		verdict_setup(state);
+	}
+}
+
+/* Of a Rust task the count is all that there is; one that is nothing but pending() waits on purpose. */
+static void nobody_can_wake_a_rust_task(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	waits(f, 1, WEFT_WAIT_UNKNOWN, false);
+	verdict_found(f, "lost-waker", LIVE_WARN, "query");
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_site(f, 1, "core::future::pending::Pending", "src/tasks.rs", 39);
+	waits(f, 1, WEFT_WAIT_UNKNOWN, false);
+	assert_null(feed_finding(f, "lost-waker"));
+}
+
+/* ---- wait-cycle ---- */
+
+static void circle(struct feed *f, const uint64_t by[3], bool polled)
+{
+	last_polls(f);
+	for (uint64_t t = T0 + 5 * S; t < T0 + 20 * S; t += 5 * S) {
+		if (polled)
+			feed_poll(f, t - 2500 * MS, 0, 8, US);
+		walk(f, t, 2, by);
+		feed_tick_to(f, t + 2 * S);
+	}
+}
+
+static void three_in_a_circle(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	circle(f, (uint64_t[]){ 9, 7, 8 }, false);
+	row = verdict_found(f, "wait-cycle", LIVE_CRIT, "query");
+	assert_non_null(strstr(row->cause, "3 tasks"));
+	assert_int_equal(row->evidence_n, 4);
+	assert_non_null(strstr(row->evidence[1].text, "query (7) awaits ticker at svc.c:12"));
+}
+
+static void a_task_that_awaits_itself(void **state)
+{
+	struct feed *f = *state;
+
+	circle(f, (uint64_t[]){ 7, 0, 0 }, false);
+	assert_non_null(
+		strstr(verdict_found(f, "wait-cycle", LIVE_CRIT, "query")->cause, "its own end"));
+}
+
+/* 7 awaits 8, 8 awaits 9, and 9 awaits nobody; or one of the circle still runs now and then; or the joiner is nonsense. */
+static void no_circle(void **state)
+{
+	static const struct {
+		uint64_t by[3];
+		bool polled;
+	} healthy[] = { { { 0, 7, 8 }, false },
+			{ { 9, 7, 8 }, true },
+			{ { 12345678, 1, 2 }, false } };
+
+	for (size_t i = 0; i < sizeof(healthy) / sizeof(*healthy); i++) {
+		struct feed *f = *state;
+
+		circle(f, healthy[i].by, healthy[i].polled);
+		if (feed_finding(f, "wait-cycle"))
+			fail_msg("a circle in case %zu", i);
+		verdict_teardown(state);
+		verdict_setup(state);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(nobody_can_wake_a_rust_task),
+		VERDICT_TEST(a_thousand_of_16_kib),
+		VERDICT_TEST(small_ones_or_few),
+		VERDICT_TEST(an_error_that_nobody_sees),
+		VERDICT_TEST(errors_that_are_none),
+		VERDICT_TEST(nobody_can_wake_it),
+		VERDICT_TEST(it_can_be_woken),
+		VERDICT_TEST(three_in_a_circle),
+		VERDICT_TEST(a_task_that_awaits_itself),
+		VERDICT_TEST(no_circle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
