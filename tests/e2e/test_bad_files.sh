@@ -58,10 +58,21 @@ for seed in 1 2 3; do
 done
 # Written by somebody else, to do harm: a trigger, a view with another meaning, SQL that writes.
 cp "$good" "$TMP_E2E/evil.db"
+sqlite3 "$TMP_E2E/evil.db" "CREATE TRIGGER t AFTER UPDATE ON session BEGIN SELECT writefile('$TMP_E2E/new.db', 'x'); END;
+	DROP VIEW findings; CREATE VIEW findings AS SELECT writefile('$TMP_E2E/new.db', 'x') AS id, load_extension('/no/such') AS cause"
+survives "$TMP_E2E/evil.db"
+STATUS=0
+timeout 20 "$WEFT" query "$TMP_E2E/evil.db" 'SELECT * FROM findings' > /dev/null 2> "$TMP_E2E/err" || STATUS=$?
+equal "a view that wants to write a file" "$STATUS" 2
 STATUS=0
 "$WEFT" query "$TMP_E2E/evil.db" "ATTACH '$TMP_E2E/new.db' AS x; CREATE TABLE x.t(a)" > /dev/null 2> "$TMP_E2E/err" || STATUS=$?
 equal "ATTACH" "$STATUS" 2
 [ ! -e "$TMP_E2E/new.db" ] || fail "a query made a file"
 STATUS=0
-"$WEFT" query "$TMP_E2E/evil.db" "DELETE FROM task" > /dev/null 2> "$TMP_E2E/err" || STATUS=$?
-equal "DELETE" "$STATUS" 2
+for change in "DELETE FROM task_row" "UPDATE session SET weft = 'x'" "DROP TABLE chunk" "PRAGMA user_version = 7" "VACUUM"; do
+	STATUS=0
+	"$WEFT" query "$TMP_E2E/evil.db" "$change" > /dev/null 2> "$TMP_E2E/err" || STATUS=$?
+	equal "$change" "$STATUS" 2
+	equal "lines of the message of $change" "$(wc -l < "$TMP_E2E/err")" 1
+done
+equal "what was there" "$(sqlite3 "$TMP_E2E/evil.db" 'SELECT count(*) FROM chunk')" "$(sqlite3 "$good" 'SELECT count(*) FROM chunk')"

@@ -23,6 +23,25 @@ equal "lost" "$(sql "$DB" 'SELECT sum(lost) FROM accounting')" 0
 # What the children did is not in the parent's books: its own 8 tasks are all that was spawned.
 equal "tasks of the parent" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE name = 'fork_load'")" 8
 
+# A child that starts a runtime of its own is followed, also one by two forks, and beyond the end of its parent.
+workload own forker --variant own --wait --seconds 2
+target=$PID
+record own -p "$target" --level normal
+recorder=$PID
+kill -USR1 "$target"
+join "$target" 30
+join "$recorder" 20
+equal "exit of weft record with own children" "$STATUS" 0
+clean_file "$DB"
+accounting_is_exact "$DB"
+equal "processes" "$(sql "$DB" 'SELECT count(*) FROM process')" 3
+equal "the children's parent" "$(sql "$DB" "SELECT count(*) FROM process WHERE parent = $target")" 1
+for pair in fork_load:8 child_load:3 grandchild_load:2; do
+	equal "tasks ${pair%:*}" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE name = '${pair%:*}'")" "${pair#*:}"
+	holds "polls of ${pair%:*}" "$(sql "$DB" "SELECT min(polls) FROM tasks WHERE name = '${pair%:*}'") > 100"
+done
+equal "processes with tasks" "$(sql "$DB" 'SELECT count(DISTINCT process) FROM tasks')" 3
+
 workload exec forker --variant exec --wait --seconds 20
 target=$PID
 record exec -p "$target" --level normal

@@ -26,6 +26,14 @@ as_user "$TMP_E2E/weft" check > "$TMP_E2E/check" 2>&1 || STATUS=$?
 equal "exit of weft check (this machine can't trace: the answer is no)" "$STATUS" 1
 says "$TMP_E2E/check" 'CAP_' || fail "weft check names no capability"
 
+# Root that may not look into the process: that is the message, and not that there is no runtime in it.
+STATUS=0
+setpriv --bounding-set=-sys_ptrace --inh-caps=-sys_ptrace timeout 15 "$WEFT" record -p "$target" -o "$TMP_E2E/theirs/y.db" \
+	> "$TMP_E2E/out" 2> "$TMP_E2E/err" || STATUS=$?
+equal "exit without CAP_SYS_PTRACE" "$STATUS" 2
+says "$TMP_E2E/err" 'CAP_SYS_PTRACE' || fail "without CAP_SYS_PTRACE: $(cat "$TMP_E2E/err")"
+! says "$TMP_E2E/err" 'CAP_BPF' || fail "a right that is held is called missing: $(cat "$TMP_E2E/err")"
+
 # A recording made by root can be read by whoever may read the file.
 record mine -p "$target" --duration 1
 join "$PID" 20

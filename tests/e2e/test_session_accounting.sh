@@ -6,7 +6,7 @@
 need_root
 
 truncate -s 256 "$TMP_E2E/truth"
-fake target -t 2 -r 100000 -T "$TMP_E2E/truth"
+fake target -t 2 -s 200 -r 100000 -T "$TMP_E2E/truth"
 target=$PID
 for level in 1 2 3; do
 	session "level$level" -s 0.7 -l $level "$target"
@@ -29,7 +29,7 @@ sleep 0.3
 equal "what the target has written since" "$(cksum < "$TMP_E2E/truth")" "$before"
 
 # Flood into a ring of 64 KiB: losses, but exact ones, and each is a gap.
-fake flood -t 2
+fake flood -t 2 -s 200
 session small -s 1 -l 2 -b 65536 "$PID"
 exact small lost
 event small gap 'reason 1'
@@ -38,8 +38,15 @@ session large -s 1 -l 2 "$PID"
 exact large lost
 unharmed "$PID"
 
+# The ABI before this one: libweft is linked into services that nobody rebuilds.
+fake old -t 2 -s 200 -r 50000 -a 1
+session old -v -s 0.4 -l 2 "$PID"
+exact old
+says "$TMP_E2E/old.txt" ' batch .* bytes 40[0-9][0-9]$' || fail "no batch of one page: $(grep -a -m 3 ' batch ' "$TMP_E2E/old.txt")"
+unharmed "$PID"
+
 # libweft itself, every kind of record.
-workload flood flood --seconds 30
+workload flood flood --seconds 200
 session weft -s 1 -l 3 "$PID"
 exact weft lost
 unharmed "$PID"

@@ -6,13 +6,14 @@
 need_root
 kill=$BUILD/tests/e2e/session_kill
 need "$kill" "$FAKE"
+kills=${SESSION_KILLS:-150}
 
-timeout 2000 "$kill" -n "${SESSION_KILLS:-150}" "$FAKE" -t 2 -s 60 > "$TMP_E2E/fake.txt" || fail "$(tail -n 5 "$TMP_E2E/fake.txt")"
+timeout $((120 + kills)) "$kill" -n "$kills" "$FAKE" -t 2 -s 60 > "$TMP_E2E/fake.txt" || fail "$(tail -n 5 "$TMP_E2E/fake.txt")"
 says "$TMP_E2E/fake.txt" ' 0 wrong,' || fail "$(tail -n 1 "$TMP_E2E/fake.txt")"
-holds "most were traced" "$(sed -n 's/.*wrong, \([0-9]*\) died.*/\1/p' "$TMP_E2E/fake.txt") * 10 < ${SESSION_KILLS:-150}"
+holds "most were traced" "$(sed -n 's/.*wrong, \([0-9]*\) died.*/\1/p' "$TMP_E2E/fake.txt") * 10 < $kills"
 
 need "$WORKLOADS/flood"
-timeout 2000 "$kill" -x -n $((${SESSION_KILLS:-150} / 4)) -w 60 "$WORKLOADS/flood" --seconds 60 > "$TMP_E2E/weft.txt" ||
+timeout $((120 + kills)) "$kill" -x -n $((kills / 4)) -w 60 "$WORKLOADS/flood" --seconds 60 > "$TMP_E2E/weft.txt" ||
 	fail "$(tail -n 5 "$TMP_E2E/weft.txt")"
 
 # The crash tail names what each worker was polling.
@@ -28,3 +29,19 @@ equal "session_probe after the kill" "$STATUS" 0
 mv "$TMP_E2E/tail.out" "$TMP_E2E/tail.txt"
 event tail lane-sample 'flags 5'
 event tail process-exit 'code -1 signal 9'
+
+# The end is known also when the ring is full at that moment.
+fake flooding -t 8 -s 60
+target=$PID
+start full "$SESSION" -b 32768 -s 20 -l 2 "$target"
+watcher=$PID
+must 10 "the session is attached" says "$TMP_E2E/full.out" ' runtime id'
+kill -STOP "$watcher"
+sleep 2 # off-CPU records of 8 threads fill what the batches leave
+kill -KILL "$target"
+must 10 "the target is dead" ended "$target"
+kill -CONT "$watcher"
+join "$watcher" 20
+mv "$TMP_E2E/full.out" "$TMP_E2E/full.txt"
+event full gap 'reason 1'
+event full process-exit 'code -1 signal 9'

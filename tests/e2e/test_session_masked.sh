@@ -27,6 +27,14 @@ exact whole
 event whole stack 'why 1 .* syscall [0-9]'
 says "$TMP_E2E/whole.txt" "^  off-cpu" || fail "no off-cpu interval of a blocking poll"
 
+program=$(scripts/rust_workload.sh tokio)
+start rust "$program" tickers
+must 10 "the Rust service is up" says "$TMP_E2E/rust.out" '^ready'
+session old -s 1 -m uprobe_multi_pid "$PID"
+says_error old 'for Rust services this kernel lacks uprobe_multi links with a pid filter; Linux 6.10'
+session new -s 1 "$PID"
+equal "status of a session with them" "$STATUS" 0
+
 session none -s 1 -m bpf "$PID"
 says_error none 'cannot trace'
 session btf -s 1 -m btf "$PID"

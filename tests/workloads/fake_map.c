@@ -28,7 +28,7 @@ static void fill_header(struct weft_map_header *h)
 	h->pid = (__u32)getpid();
 	h->map_bytes = MAP_PAGES * WEFT_PAGE;
 	h->lane_offset = 16 * WEFT_PAGE;
-	h->lane_stride = 2 * WEFT_PAGE;
+	h->lane_stride = WEFT_PAGE + WEFT_BATCH_BYTES;
 	h->max_lanes = h->lanes = 8;
 	h->site_offset = WEFT_PAGE;
 	h->site_stride = sizeof(struct weft_site_entry);

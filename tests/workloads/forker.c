@@ -2,6 +2,8 @@
 /*
  * Makes children while its tasks tick: fork, vfork, posix_spawn, raw clone, in turn, every 20 ms. The forked child
  * works on with the runtime's memory for a while (stores that a probe would see) and must come to a good end.
+ * --variant own: one child by fork starts a runtime of its own with 3 tasks child_load, one by two forks (as a daemon
+ * does) another with 2 tasks grandchild_load; both go on after the parent has ended.
  * --variant exec: after 2 s it becomes another program (sleep), in the same pid.
  *
  * At the end: {"children":N,"ok":N,"signalled":N,"other":N}
@@ -88,6 +90,52 @@ static pid_t by_posix_spawn(struct workload *w)
 	return posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) ? -1 : pid;
 }
 
+/* ---- children that start a runtime of their own ---- */
+
+static weft_poll_t child_load(struct weft_cx *cx, struct fork_load *f)
+{
+	return fork_load(cx, f);
+}
+
+static weft_poll_t grandchild_load(struct weft_cx *cx, struct fork_load *f)
+{
+	return fork_load(cx, f);
+}
+
+static void run_own(struct workload *w, bool grandchild)
+{
+	struct weft_config config = { .size = sizeof(config), .workers = 1, .name = "own" };
+
+	w->end_ns = weft_now() + 3 * SECOND;
+	if (weft_runtime_new(&config, &w->rt) < 0)
+		_exit(1);
+	for (int i = 0; i < (grandchild ? 2 : 3); i++) {
+		if (grandchild)
+			weft_spawn(w->rt, grandchild_load, ((struct fork_load){ .w = w }),
+				   .name = "grandchild_load", .detach = true);
+		else
+			weft_spawn(w->rt, child_load, ((struct fork_load){ .w = w }),
+				   .name = "child_load", .detach = true);
+	}
+	workload_rest(w);
+	_exit(workload_end(w));
+}
+
+static void make_own_children(struct workload *w)
+{
+	if (fork() == 0)
+		run_own(w, false);
+	if (fork() == 0) {
+		if (fork() == 0) {
+			workload_doze(100 * MS);
+			run_own(w, true);
+		}
+		_exit(0);
+	}
+	while (workload_on(w))
+		workload_doze(20 * MS);
+}
+
 struct tally {
 	unsigned children, ok, signalled, other;
 };
@@ -116,10 +164,12 @@ int main(int argc, char **argv)
 	struct tally t = { 0 };
 	uint64_t exec_at;
 
-	workload_begin(&w, argc, argv, "fork exec");
+	workload_begin(&w, argc, argv, "fork own exec");
 	for (int i = 0; i < 8; i++)
 		workload_spawn(&w, fork_load, ((struct fork_load){ .w = &w }), .name = "fork_load");
 	workload_ready(&w, "fork_load", NULL);
+	if (workload_is(&w, "own"))
+		make_own_children(&w);
 	exec_at = weft_now() + 2 * SECOND;
 	for (unsigned i = 0; workload_on(&w); i++) {
 		if (workload_is(&w, "exec") && weft_now() > exec_at)

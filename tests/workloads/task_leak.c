@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * task-leak: 100 sessions a second arrive; a client that goes away is never noticed, so its session waits for ever.
+ * task-leak: --count (100) sessions a second arrive; a client that goes away is never noticed, so its session waits for ever.
  * Cure: a session ends when nothing was heard for 2 s. 50 tasks that live as long as the program are in both.
  */
 #include "tests/workloads/support/workload.h"
@@ -40,7 +40,7 @@ static weft_poll_t server(struct weft_cx *cx, struct server *f)
 	while (workload_on(f->w) && !weft_is_cancelled(cx)) {
 		s = (struct session){ .heard = f->heard, .healthy = f->w->healthy };
 		workload_spawn(f->w, session, s, .name = "session");
-		weft_await(f, weft_sleep(cx, &f->pause, 10 * MS));
+		weft_await(f, weft_sleep(cx, &f->pause, SECOND / f->w->count));
 	}
 	weft_async_end(f, 0);
 }
@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 	struct server s;
 
 	workload_begin(&w, argc, argv, "");
+	w.count = w.count ? w.count : 100;
 	if (weft_semaphore_new(0, &heard) < 0)
 		return 1;
 	s = (struct server){ .w = &w, .heard = heard };

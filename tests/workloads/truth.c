@@ -138,8 +138,8 @@ int main(int argc, char **argv)
 	do {
 		workload_doze(MS);
 		weft_runtime_stats(w.rt, &stats);
-	} while (workload_on(&w) &&
-		 (stats.alive || atomic_load(&truth.ended) < atomic_load(&truth.spawned)));
+	} while (workload_on(&w) && (stats.alive > w.drivers ||
+				     atomic_load(&truth.ended) < atomic_load(&truth.spawned)));
 	printf("{\"spawned\":%lu,\"ended\":%lu,\"cancelled\":%lu,\"polls\":%lu,\"wakes\":%lu,\"yields\":%lu}\n",
 	       truth.spawned, truth.ended, truth.cancelled, truth.polls, truth.wakes, truth.yields);
 	fflush(stdout);

@@ -3,8 +3,9 @@
  * A writer of the trace format that is not libweft: an independent reading of runtime/probe_points.h, as fast
  * as it can go, that also does what no service should do. It borrows only the probe points themselves.
  *
- *   fake_target [-t THREADS] [-r EVENTS_PER_SECOND] [-T TRUTH_FILE] [-s SECONDS] [-m MODE] [-e EXIT_CODE]
+ *   fake_target [-t THREADS] [-r EVENTS_PER_SECOND] [-T TRUTH_FILE] [-s SECONDS] [-m MODE] [-e EXIT_CODE] [-a ABI]
  *
+ * -a 1: as a libweft of ABI 1 writes, in batches of one page.
  * Modes: seal (default), unsealed, closed (the descriptor), garbage (header), cut (unsealed, cut to one page
  * after 0.5 s), scribble (random bytes over everything but the header's page, all the time),
  * forks (fork, vfork, posix_spawn, raw clone, all the time), exec (itself after 0.5 s, once).
@@ -31,7 +32,7 @@
 #define MAX_THREADS 16u
 #define SITES       4u
 #define LANE_OFFSET 65536u
-#define LANE_STRIDE (2 * WEFT_PAGE)
+#define LANE_STRIDE (WEFT_PAGE + WEFT_BATCH_BYTES)
 #define BYTES       (LANE_OFFSET + MAX_THREADS * LANE_STRIDE)
 
 extern char **environ;
@@ -42,10 +43,20 @@ struct truth {
 
 static struct weft_map_header *header;
 static struct truth *truth, no_truth[MAX_THREADS];
-static unsigned threads = 2, rate;
+static unsigned threads = 2, rate, abi = WEFT_ABI_VERSION;
 static double seconds = 30;
 static const char *mode = "seal";
 static char **own_argv;
+
+static uint32_t batch_bytes(void)
+{
+	return abi == 1 ? WEFT_BATCH_BYTES_1 : WEFT_BATCH_BYTES;
+}
+
+static uint32_t lane_stride(void)
+{
+	return WEFT_PAGE + batch_bytes();
+}
 
 static uint64_t stamp(void)
 {
@@ -80,7 +91,7 @@ static void open_batch(struct writer *w)
 {
 	*w->batch = (struct weft_batch){ .magic = WEFT_BATCH_MAGIC,
 					 .lane = (uint16_t)w->lane->index,
-					 .abi = WEFT_ABI_VERSION,
+					 .abi = (uint16_t)abi,
 					 .seq = w->seq,
 					 .level = level(),
 					 .emitted = w->total,
@@ -122,7 +133,7 @@ static void put(struct writer *w, unsigned kind, unsigned words, uint64_t a, uin
 	uint64_t *to;
 
 	__atomic_store_n(&w->truth->begun, w->truth->begun + 1, __ATOMIC_RELAXED);
-	if (w->head + words * 8 > WEFT_BATCH_BYTES)
+	if (w->head + words * 8 > batch_bytes())
 		flush(w);
 	to = (uint64_t *)(void *)((char *)w->batch + w->head);
 	to[0] = WEFT_WORD0(kind, stamp());
@@ -163,7 +174,7 @@ static double now(void)
 static void *write_lane(void *arg)
 {
 	unsigned i = (unsigned)(uintptr_t)arg;
-	struct writer w = { .lane = (void *)((char *)header + LANE_OFFSET + i * LANE_STRIDE),
+	struct writer w = { .lane = (void *)((char *)header + LANE_OFFSET + i * lane_stride()),
 			    .truth = &truth[i] };
 	double begun = now(), end = begun + seconds;
 	uint64_t n = 0;
@@ -196,14 +207,14 @@ static void *write_lane(void *arg)
 
 static void fill_header(void)
 {
-	header->abi = WEFT_ABI_VERSION;
+	header->abi = abi;
 	header->header_bytes = sizeof(*header);
 	header->pid = (uint32_t)getpid();
 	header->clock = WEFT_CLOCK_TSC;
 	header->start_stamp = stamp();
 	header->map_bytes = BYTES;
 	header->lane_offset = LANE_OFFSET;
-	header->lane_stride = LANE_STRIDE;
+	header->lane_stride = lane_stride();
 	header->max_lanes = MAX_THREADS;
 	header->site_offset = 8192;
 	header->site_stride = sizeof(struct weft_site_entry);
@@ -321,7 +332,7 @@ int main(int argc, char **argv)
 
 	own_argv = argv;
 	truth = no_truth;
-	while ((c = getopt(argc, argv, "t:r:T:s:m:e:")) != -1)
+	while ((c = getopt(argc, argv, "t:r:T:s:m:e:a:")) != -1)
 		switch (c) {
 		case 't':
 			threads = (unsigned)atoi(optarg) % (MAX_THREADS + 1);
@@ -337,6 +348,9 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			code = atoi(optarg);
+			break;
+		case 'a':
+			abi = (unsigned)atoi(optarg);
 			break;
 		case 'T':
 			fd = open(optarg, O_RDWR);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <time.h>
@@ -37,7 +38,7 @@ static void handle(int sig, void (*fn)(int))
 static void usage(const char *program, const char *variants)
 {
 	fprintf(stderr,
-		"usage: %s [--healthy] [--variant %s] [--workers N] [--count N] [--seconds S] [--wait]\n",
+		"usage: %s [--healthy] [--variant %s] [--flavour NAME] [--workers N] [--count N] [--seconds S] [--wait]\n",
 		program, *variants ? variants : "-");
 	exit(2);
 }
@@ -52,15 +53,12 @@ static bool among(const char *variants, const char *name)
 	return false;
 }
 
-enum { HEALTHY = 1, VARIANT, WORKERS, COUNT, SECONDS, WAIT };
+enum { HEALTHY = 1, VARIANT, FLAVOUR, WORKERS, COUNT, SECONDS, WAIT };
 static const struct option options[] = {
-	{ "healthy", 0, 0, HEALTHY },
-	{ "variant", 1, 0, VARIANT },
-	{ "workers", 1, 0, WORKERS },
-	{ "count", 1, 0, COUNT },
-	{ "seconds", 1, 0, SECONDS },
-	{ "wait", 0, 0, WAIT },
-	{ 0 },
+	{ "healthy", 0, 0, HEALTHY }, { "variant", 1, 0, VARIANT },
+	{ "flavour", 1, 0, FLAVOUR }, { "workers", 1, 0, WORKERS },
+	{ "count", 1, 0, COUNT },     { "seconds", 1, 0, SECONDS },
+	{ "wait", 0, 0, WAIT },       { 0 },
 };
 
 static void parse(struct workload *w, int argc, char **argv, const char *variants)
@@ -74,6 +72,9 @@ static void parse(struct workload *w, int argc, char **argv, const char *variant
 			break;
 		case VARIANT:
 			w->variant = optarg;
+			break;
+		case FLAVOUR:
+			w->flavour = weft_flavour_find(optarg);
 			break;
 		case WORKERS:
 			w->workers = (unsigned)strtoul(optarg, NULL, 10);
@@ -91,9 +92,31 @@ static void parse(struct workload *w, int argc, char **argv, const char *variant
 			usage(argv[0], variants);
 		}
 	}
-	if (optind < argc || w->seconds <= 0 || w->seconds > SECONDS_MAX || w->workers > 64 ||
-	    (*w->variant && !among(variants, w->variant)))
+	if (optind < argc || !w->flavour || w->seconds <= 0 || w->seconds > SECONDS_MAX ||
+	    w->workers > 64 || (*w->variant && !among(variants, w->variant)))
 		usage(argv[0], variants);
+}
+
+static void *drive(void *rt)
+{
+	weft_runtime_run(rt);
+	return NULL;
+}
+
+/* Threads for a flavour that has none of its own. They end at the shutdown. */
+static void drivers_start(struct workload *w)
+{
+	pthread_t thread;
+
+	if (w->flavour == WEFT_CURRENT_THREAD || w->flavour == WEFT_EXECUTOR)
+		w->drivers = w->flavour == WEFT_EXECUTOR ? w->workers : 1;
+	for (unsigned i = 0; i < w->drivers; i++) {
+		if (pthread_create(&thread, NULL, drive, w->rt)) {
+			perror("pthread_create");
+			exit(1);
+		}
+		pthread_detach(thread);
+	}
 }
 
 void workload_begin(struct workload *w, int argc, char **argv, const char *variants)
@@ -102,12 +125,15 @@ void workload_begin(struct workload *w, int argc, char **argv, const char *varia
 	const char *slash = strrchr(argv[0], '/');
 	int rc;
 
-	*w = (struct workload){ .workers = 2, .seconds = 60, .variant = "" };
+	*w = (struct workload){
+		.flavour = WEFT_MULTI_THREAD, .workers = 2, .seconds = 60, .variant = ""
+	};
 	parse(w, argc, argv, variants);
 	sem_init(&go, 0, 0);
 	handle(SIGTERM, on_end);
 	handle(SIGINT, on_end);
 	handle(SIGUSR1, on_go);
+	config.flavour = w->flavour;
 	config.workers = w->workers;
 	config.name = slash ? slash + 1 : argv[0];
 	rc = weft_runtime_new(&config, &w->rt);
@@ -115,6 +141,7 @@ void workload_begin(struct workload *w, int argc, char **argv, const char *varia
 		fprintf(stderr, "%s: no runtime: %s\n", argv[0], strerror(-rc));
 		exit(1);
 	}
+	drivers_start(w);
 	w->end_ns = weft_now() + (uint64_t)(w->seconds * 1e9);
 }
 

@@ -29,6 +29,8 @@ struct workload {
 	struct weft_runtime *rt;
 	bool healthy;
 	const char *variant; /* "" = the first */
+	uint32_t flavour;
+	unsigned drivers; /* threads inside weft_runtime_run, and tasks of theirs */
 	unsigned workers;
 	uint64_t count; /* what it counts is the program's: tasks, events; 0 = its default */
 	double seconds;
@@ -52,9 +54,11 @@ int workload_end(struct workload *w);
 bool workload_is(const struct workload *w, const char *variant);
 
 /* Spawns as weft_spawn does, and remembers the place as that of the subject. */
-#define workload_spawn(w, fn, frame, ...)                  \
+#define workload_spawn(w, fn, frame, ...) workload_spawn_on(w, (w)->rt, fn, frame, __VA_ARGS__)
+/* The same on another runtime. */
+#define workload_spawn_on(w, runtime, fn, frame, ...)      \
 	((w)->at_file = __FILE__, (w)->at_line = __LINE__, \
-	 weft_spawn((w)->rt, fn, frame, .detach = true, __VA_ARGS__))
+	 weft_spawn(runtime, fn, frame, .detach = true, __VA_ARGS__))
 
 /* n well-behaved tasks "ticker" that do little every 5 ms: the company that suffers. */
 void workload_tickers(struct workload *w, unsigned n);

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Unmodified smol and async-std programs, release build: what Weft sees of them against what they counted themselves.
+# Neither ends its executor: tasks that are alive at exit have no end.
+# timeout: 400
+. "$(dirname "$0")/lib.sh"
+need_root
+need "$WEFT"
+
+truth() {
+	tail -n +2 "$TMP_E2E/$1.out" > "$TMP_E2E/$1.json"
+	sqlite3 :memory: "SELECT sum(json_extract(value, '\$.$2')) FROM json_each(CAST(readfile('$TMP_E2E/$1.json') AS TEXT), '\$.kinds')"
+}
+count() { sql "$DB" "SELECT count(*) FROM events WHERE kind = '$1' AND ${2:-1}"; }
+polled() { [ "$(sql "$1" "SELECT count(*) FROM events WHERE kind = 'task-poll'")" -gt "$2" ]; }
+
+# seen_whole NAME KIND: watched from before its first task to its end
+seen_whole() {
+	local name=$1 kind=$2 program pid recorder jobs cancelled
+	program=$(scripts/rust_workload.sh "$name") || skip "cargo cannot build the Rust workload: no cargo, or no network"
+	start "$name" "$program" --wait sound
+	pid=$PID
+	must 10 "the workload is up" says "$TMP_E2E/$name.out" '^ready'
+	record "$name" -p "$pid" --level normal
+	recorder=$PID
+	kill -USR1 "$pid"
+	must 20 "polls in the recording" polled "$DB" 4000
+	stop "$pid"
+	equal "exit code of $name" "$STATUS" 0
+	join "$recorder" 20
+	equal "exit code of weft record" "$STATUS" 0
+	accounting_is_exact "$DB"
+	equal "the runtime" "$(sql "$DB" "SELECT count(*) > 0 FROM runtime WHERE kind = '$kind'")" 1
+	jobs=$(($(count task-spawn) - $(truth "$name" spawned)))
+	holds "jobs of the blocking pool among $(count task-spawn) spawns" \
+		"$jobs BETWEEN 0 AND $(sqlite3 :memory: "SELECT json_extract(CAST(readfile('$TMP_E2E/$name.json') AS TEXT), '\$.jobs_asked')")"
+	cancelled=$(count task-end "reason = 'cancelled'")
+	equal "panics in $name" "$(count task-end "reason = 'error'")" "$(truth "$name" panicked)"
+	# What is cancelled or done while the program ends may be seen and not counted, or the other way round.
+	holds "cancelled in $name: $cancelled" "abs($cancelled - $(truth "$name" cancelled)) <= 3"
+	holds "completions in $name: $(count task-end "reason = 'done'"), $jobs of them jobs" \
+		"$(count task-end "reason = 'done'") - $(truth "$name" completed) BETWEEN -1 AND $jobs + 3"
+	holds "polls in $name: $(count task-poll)" \
+		"$(count task-poll) - $cancelled - $(truth "$name" polls) BETWEEN -3 AND 3 * $jobs + 6"
+	# Where the wake is built into the poll, the task's state at its end tells; a thread that steals it at once may be faster.
+	holds "wakes of itself in $name" "$(count task-wake 'waker = task') >= 0.99 * $(truth "$name" self_wakes)"
+	holds "wakes by the driver in $name" "$(count task-wake "waker_kind = 'io'") > 100"
+}
+
+seen_whole smol smol
+seen_whole async_std async-std
+
+# tasks_of NAME TASKS PROFILE BEHAVIOUR...: those that nobody polls any more are found by a walk over the executor's own list.
+tasks_of() {
+	local name=$1 tasks=$2 profile=$3 program pid
+	shift 3
+	program=$(scripts/rust_workload.sh "$name" "$profile")
+	start "$name.$profile.$1" "$program" "$@"
+	pid=$PID
+	must 10 "the workload is up" says "$TMP_E2E/$name.$profile.$1.out" '^ready'
+	sleep 0.5 # its tasks are polled for the first time: before the attach
+	"$WEFT" dump -p "$pid" --format json > "$TMP_E2E/$name.json" || fail "weft dump: exit code $?"
+	equal "tasks of $name, $profile, $*" "$(sqlite3 :memory: "SELECT json_array_length(CAST(readfile('$TMP_E2E/$name.json') AS TEXT), '\$.tasks')")" "$tasks"
+	stop "$pid" TERM
+	equal "exit code of $name" "$STATUS" 0
+}
+# 8 whose waker is lost, 3 tickers; a thread's own executor has one more; 8 that nobody runs beside 4 that somebody does.
+tasks_of smol 11 release lost_waker tickers
+tasks_of smol 12 release lost_waker tickers nested
+tasks_of smol 11 stripped lost_waker tickers
+tasks_of smol 12 release undriven
+tasks_of async_std 11 release lost_waker tickers

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# handle-dropped: by the drop of the handle, by an abort at once, by a shutdown before the first poll.
+# timeout: 150
+. "$(dirname "$0")/lib.sh"
+need_root
+need "$WEFT"
+pair handle-dropped handle_dropped drop 5 --only handle-dropped
+pair handle-dropped handle_dropped abort 5 --only handle-dropped
+pair handle-dropped handle_dropped shutdown 8 --only handle-dropped --level normal

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# A part of the gallery (tests/gallery/tokio.txt) on unmodified Tokio: troubles that were there before the watching began, and their healthy
+# twins. What hangs has no hit of a probe to tell of it.
+# timeout: 200
+. "$(dirname "$0")/lib.sh"
+need_root
+need "$WEFT"
+program=$(scripts/rust_workload.sh tokio) || skip "cargo cannot build the Rust workload: no cargo, or no network"
+src=tests/workloads/tokio
+
+declare -A watcher=() watched=()
+# watch NAME SECONDS FLAVOUR VARIANT [--healthy]: in the background, once the trouble is there
+watch() {
+	local name=$1 seconds=$2
+	[ -z "${WEFT_BREAK-}" ] || set -- "$1" "$2" "$3" "$4" --healthy
+	start "$name" "$program" --seconds 120 --flavour "$3" --variant "$4" ${5:+"$5"}
+	must 10 "the workload is up" says "$TMP_E2E/$name.out" '^ready'
+	watched[$name]=$PID
+	start "$name.diagnose" "$WEFT" diagnose -p "$PID" --duration "$seconds" --ignore cpu-starved --format json
+	watcher[$name]=$PID
+}
+# over NAME: ends both. A program whose only thread spins hears no signal but this one.
+over() {
+	join "${watcher[$1]}" 60
+	local rc=$STATUS
+	kill -KILL "${watched[$1]}" 2> /dev/null || true
+	join "${watched[$1]}" 20
+	[ "$rc" -ne 2 ] || fail "weft diagnose on $1: $(cat "$TMP_E2E/$1.diagnose.err")"
+}
+# found NAME ID CAUSE VARIANT: one finding of this id, with the cause, at one of the places that the source marks
+found() {
+	local file=$TMP_E2E/$1.diagnose.out at places
+	over "$1"
+	[ "$(findings "$file" "SELECT count(*) > 0 FROM f WHERE id = '$2' AND cause LIKE '$3'")" = 1 ] || {
+		show_findings "$file"
+		fail "$1: no $2 with '$3'"
+	}
+	at=$(findings "$file" "SELECT DISTINCT location FROM f WHERE id = '$2' AND location <> ''")
+	places=$(cd $src && grep -rnE "// gallery: ([a-z_]+ )*$4( |\$)" src | cut -d: -f1,2)
+	[ -z "$at" ] || grep -qxF "$(cut -d: -f1,2 <<< "$at")" <<< "$places" || fail "place of $2 in $1: $at, marked are $places"
+}
+clean() {
+	over "$1"
+	equal "findings in $1" "$(findings "$TMP_E2E/$1.diagnose.out" "SELECT group_concat(DISTINCT id) FROM f")" ""
+}
+
+watch held 12 multi_thread held
+watch undriven 12 multi_thread undriven
+watch woken 12 multi_thread woken
+watch panic 12 multi_thread panic
+watch held.well 12 multi_thread held --healthy
+watch undriven.well 12 multi_thread undriven --healthy
+watch woken.well 12 multi_thread woken --healthy
+watch panic.well 12 current_thread panic --healthy
+found held never-runs '%polled: every worker is inside one poll' held
+equal "blockers beside it" "$(findings "$TMP_E2E/held.diagnose.out" "SELECT count(*) FROM f WHERE id = 'blocking-call'")" 1
+stack_has "$TMP_E2E/held.diagnose.out" blocking-call thread::functions::sleep
+found undriven never-runs '%polled: no thread drives%' undriven
+found woken never-runs '%not polled: no thread drives%' woken
+found panic detached-panic '%panicked' panic
+for name in held undriven woken panic; do clean $name.well; done
+
+watch spin 8 current_thread spin
+watch spin.well 8 current_thread spin --healthy
+found spin busy-loop 'spins in one poll%' spin
+clean spin.well

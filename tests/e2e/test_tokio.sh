@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# An unmodified Tokio program, release build: what Weft sees of it against what the program counted itself, on both
+# flavours; it survives attaching and detaching under load, panics included, and its code is left as it was.
+# timeout: 400
+. "$(dirname "$0")/lib.sh"
+need_root
+need "$WEFT" strip
+program=$(scripts/rust_workload.sh tokio) || skip "cargo cannot build the Rust workload: no cargo, or no network"
+
+# begin NAME ARGS...: starts it, it waits for SIGUSR1. Sets PID.
+begin() {
+	local name=$1
+	shift
+	start "$name" "$program" --wait "$@"
+	must 10 "the workload is up" says "$TMP_E2E/$name.out" '^ready'
+}
+# truth NAME FIELD: its own count, over all kinds of tasks
+truth() {
+	tail -n +2 "$TMP_E2E/$1.out" > "$TMP_E2E/$1.json"
+	sqlite3 :memory: "SELECT sum(json_extract(value, '\$.$2')) FROM json_each(CAST(readfile('$TMP_E2E/$1.json') AS TEXT), '\$.kinds')"
+}
+count() { sql "$DB" "SELECT count(*) FROM events WHERE kind = '$1' AND ${2:-1}"; }
+
+# compare NAME: the recording in DB with the truth.
+compare() {
+	local polls cancelled extra
+	polls=$(count task-poll)
+	cancelled=$(count task-poll "result = 'cancelled'")
+	# A task that was cancelled is polled by the runtime, its future is not; unless that was under way.
+	extra=$((polls - $(truth "$1" polls)))
+	holds "polls: $polls, of them $cancelled cancelled, $(truth "$1" polls) of futures" \
+		"$extra BETWEEN $cancelled - 3 AND $cancelled"
+	equal "spawns" "$(count task-spawn)" "$(truth "$1" spawned)"
+	equal "ends" "$(count task-end)" "$(truth "$1" spawned)"
+	equal "completions" "$(count task-end "reason = 'done'")" "$(truth "$1" completed)"
+	equal "panics" "$(count task-end "reason = 'error'")" "$(truth "$1" panicked)"
+	equal "cancelled and shut down" "$(count task-end "reason IN ('cancelled', 'shutdown')")" \
+		"$(($(truth "$1" cancelled) + $(truth "$1" shut_down)))"
+	holds "wakes of itself" "$(count task-wake 'waker = task') >= $(truth "$1" self_wakes)"
+	holds "some wakes come from timers" "$(count task-wake "waker_kind = 'timer'") > 100"
+	holds "some wakes come from IO" "$(count task-wake "waker_kind = 'io'") > 100"
+	equal "jobs of the blocking pool" "$(count job-end)" "$(json "$TMP_E2E/$1.json" '$.jobs_run')"
+	equal "tasks found without their birth" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE spawn_ns IS NULL")" 0
+	accounting_is_exact "$DB"
+}
+
+# seen_whole NAME FLAVOUR (1 multi_thread, 2 current_thread) ARGS...: watched from before its first task to its end.
+seen_whole() {
+	local name=$1 flavour=$2 pid recorder
+	shift 2
+	begin "$name" "$@"
+	pid=$PID
+	record "$name" -p "$pid" --level normal
+	recorder=$PID
+	kill -USR1 "$pid"
+	must 20 "polls in the recording" polled "$DB" 2000
+	stop "$pid"
+	equal "exit code of the workload" "$STATUS" 0
+	join "$recorder" 20
+	equal "exit code of weft record" "$STATUS" 0
+	clean_file "$DB"
+	compare "$name"
+	equal "the runtime" "$(sql "$DB" "SELECT count(*) > 0 FROM runtime WHERE flavour = $flavour AND version LIKE '1.%'")" 1
+}
+polled() { [ "$(sql "$1" "SELECT count(*) FROM events WHERE kind = 'task-poll'")" -gt "$2" ]; }
+
+# text_of PID FILE: the code of its program as it is in memory
+text_of() {
+	local line from to
+	line=$(awk -v exe="$(realpath "/proc/$1/exe")" '$2 ~ /x/ && $NF == exe { print $1; exit }' "/proc/$1/maps")
+	from=$((16#${line%-*})) to=$((16#${line#*-}))
+	dd if="/proc/$1/mem" bs=4096 skip=$((from / 4096)) count=$(((to - from) / 4096)) of="$2" status=none
+	[ -s "$2" ]
+}
+
+# attached_often NAME CYCLES ARGS...
+attached_often() {
+	local name=$1 cycles=$2 pid i
+	shift 2
+	begin "$name" "$@"
+	pid=$PID
+	text_of "$pid" "$TMP_E2E/before"
+	kill -USR1 "$pid"
+	for ((i = 0; i < cycles; i++)); do
+		"$WEFT" record --force -p "$pid" --duration 0.2 --level normal -o "$TMP_E2E/cycle.db" > "$TMP_E2E/cycle.out" 2>&1 ||
+			fail "cycle $i: $(cat "$TMP_E2E/cycle.out")"
+		running "$pid" || fail "the workload died in cycle $i"
+	done
+	accounting_is_exact "$TMP_E2E/cycle.db"
+	text_of "$pid" "$TMP_E2E/after"
+	cmp "$TMP_E2E/before" "$TMP_E2E/after" || fail "its code is not as it was"
+	stop "$pid"
+	equal "exit code after $cycles times attached" "$STATUS" 0
+	holds "it panicked on" "$(truth "$name" panicked) > 0"
+}
+
+# seen_from_start NAME ARGS...: a command that Weft starts
+seen_from_start() {
+	local name=$1
+	shift
+	DB=$TMP_E2E/$name.db
+	"$WEFT" record --level normal --as-root -o "$DB" -- "$program" --seconds 1.5 "$@" > "$TMP_E2E/$name.out" 2> "$TMP_E2E/$name.err" ||
+		fail "weft record -- : $(cat "$TMP_E2E/$name.err")"
+	compare "$name"
+}
+
+# panics_stripped: without names the function that starts to unwind is known by a text
+panics_stripped() {
+	DB=$TMP_E2E/bare.db
+	strip -o "$TMP_E2E/bare.elf" "$program"
+	"$WEFT" record --level normal --as-root -o "$DB" -- "$TMP_E2E/bare.elf" --seconds 1.5 panicking joiner > "$TMP_E2E/bare.out" 2> "$TMP_E2E/bare.err" ||
+		fail "weft record -- : $(cat "$TMP_E2E/bare.err")"
+	holds "panics of a stripped program: $(truth bare panicked)" "$(truth bare panicked) > 5"
+	equal "panics, stripped" "$(count task-end "reason = 'error'")" "$(truth bare panicked)"
+	equal "completions, stripped" "$(count task-end "reason = 'done'")" "$(truth bare completed)"
+}
+
+seen_whole mt 1 all
+holds "tasks move between two workers" "$(count steal) > 0"
+seen_from_start started all
+seen_whole ct 2 --current-thread sound
+equal "tasks that move where there is one worker" "$(count steal)" 0
+attached_often mt.often "${CYCLES:-10}" all
+attached_often ct.often "${CYCLES:-5}" --current-thread sound
+panics_stripped

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+//! The named behaviours on async-std: its one global executor.
+
+#[path = "../../smol/src/behaviours.rs"]
+mod behaviours;
+#[path = "../../smol/src/program.rs"]
+mod program;
+mod rt;
+#[path = "../../smol/src/sick.rs"]
+mod sick;
+#[path = "../../tokio/src/truth.rs"]
+mod truth;
+
+fn main() {
+    program::main()
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Findings about load, beyond the ten:
+ *   long       polls of 20 ms while tickers wait (--workers 1); cure: the same work in pieces of 1 ms
+ *   backlog    2,000 tasks that are always runnable; cure: 8
+ *   imbalance  the tasks are bound to the thread inside block_on, the workers idle; cure: spawned for all of them
+ *   count      eight workers a CPU, all of them busy; cure: one a CPU
+ *   late       30 tasks that compute for a millisecond before each yield, without a pause: who is woken waits behind all of them;
+ *              cure: for 50 us
+ *   starved    other processes take the CPUs; cure: there are none
+ */
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "tests/workloads/support/workload.h"
+
+static struct workload w;
+
+struct part {
+	WEFT_FRAME;
+	struct weft_sleep pause;
+	struct weft_yield yield;
+	uint64_t ns, i, n;
+};
+
+/* Computes, lets others run, and goes on. */
+static weft_poll_t grinder(struct weft_cx *cx, struct part *f)
+{
+	weft_async_begin(f);
+	while (workload_on(&w) && !weft_is_cancelled(cx)) {
+		workload_burn(f->ns);
+		weft_await(f, weft_yield(cx, &f->yield));
+	}
+	weft_async_end(f, 0);
+}
+
+/* 20 ms of work every 200 ms, in so many pieces. */
+static weft_poll_t cruncher(struct weft_cx *cx, struct part *f)
+{
+	weft_async_begin(f);
+	while (workload_on(&w) && !weft_is_cancelled(cx)) {
+		for (f->i = 0; f->i < f->n; f->i++) {
+			workload_burn(20 * MS / f->n);
+			weft_await(f, weft_yield(cx, &f->yield));
+		}
+		weft_await(f, weft_sleep(cx, &f->pause, 200 * MS));
+	}
+	weft_async_end(f, 0);
+}
+
+static weft_poll_t punctual(struct weft_cx *cx, struct part *f)
+{
+	weft_async_begin(f);
+	while (workload_on(&w) && !weft_is_cancelled(cx))
+		weft_await(f, weft_sleep(cx, &f->pause, 20 * MS));
+	weft_async_end(f, 0);
+}
+
+static int grinders(struct weft_runtime *rt, unsigned n, uint64_t ns)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		rc = workload_spawn_on(&w, rt, grinder, ((struct part){ .ns = ns }),
+				       .name = "grinder");
+	return rc;
+}
+
+static int long_polls(void)
+{
+	int rc = workload_spawn(&w, cruncher, ((struct part){ .n = w.healthy ? 20 : 1 }),
+				.name = "cruncher");
+
+	workload_tickers(&w, 8);
+	workload_ready(&w, "cruncher", NULL);
+	return rc;
+}
+
+static int backlog(void)
+{
+	int rc = grinders(w.rt, w.healthy ? 8 : 2000, 100000);
+
+	workload_ready(&w, NULL, "task=pressure at="); /* the subject is the runtime */
+	return rc;
+}
+
+/* Inside block_on: bound to its thread, or not. Short polls: the driver is turned once in 61, and its timers are to be in time. */
+static weft_poll_t root(struct weft_cx *cx, struct part *f)
+{
+	weft_async_begin(f);
+	for (f->i = 0; f->i < 4; f->i++) {
+		if (w.healthy)
+			weft_spawn(w.rt, grinder, ((struct part){ .ns = MS / 10 }),
+				   .name = "grinder", .detach = true);
+		else
+			weft_spawn_local(grinder, ((struct part){ .ns = MS / 10 }),
+					 .name = "grinder", .detach = true);
+	}
+	workload_ready(&w, NULL, "task=pressure at=");
+	while (workload_on(&w))
+		weft_await(f, weft_sleep(cx, &f->pause, 100 * MS));
+	weft_async_end(f, 0);
+}
+
+static int imbalance(void)
+{
+	struct part f = { .ns = 0 };
+
+	return weft_block_on(w.rt, root, &f);
+}
+
+static unsigned cpus_here(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned)CPU_COUNT(&set);
+}
+
+static int count(struct weft_runtime **ret)
+{
+	unsigned cpus = cpus_here();
+	struct weft_config config = { .size = sizeof(config),
+				      .workers = w.healthy ? cpus : 8 * cpus };
+	int rc = weft_runtime_new(&config, ret);
+
+	if (rc == 0)
+		rc = grinders(*ret, 16 * cpus, 500000);
+	workload_ready(&w, NULL, "task=weft at=");
+	return rc;
+}
+
+static int late(void)
+{
+	int rc = grinders(w.rt, 30, w.healthy ? 50000 : MS);
+
+	/* Several, for the slot of who is woken last has no queue. */
+	for (int i = 0; i < 8 && rc == 0; i++)
+		rc = workload_spawn(&w, punctual, ((struct part){ .n = 0 }), .name = "punctual");
+	workload_ready(&w, "punctual", NULL);
+	return rc;
+}
+
+/* Neighbours that end with this process. */
+static int starved(void)
+{
+	long n = w.healthy ? 0 : 8 * (long)cpus_here();
+	int rc = grinders(w.rt, 1, 200000);
+
+	for (long i = 0; i < n; i++) {
+		if (fork() != 0)
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			workload_burn(SECOND);
+	}
+	workload_ready(&w, NULL, "task=pressure at="); /* the subject is the process */
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct weft_runtime *rt = NULL;
+	int rc;
+
+	workload_begin(&w, argc, argv, "long backlog imbalance count late starved");
+	rc = workload_is(&w, "long")        ? long_polls()
+	     : workload_is(&w, "backlog")   ? backlog()
+	     : workload_is(&w, "imbalance") ? imbalance()
+	     : workload_is(&w, "count")     ? count(&rt)
+	     : workload_is(&w, "late")      ? late()
+					    : starved();
+	workload_rest(&w);
+	weft_runtime_free(rt);
+	return rc < 0 ? 1 : workload_end(&w);
+}

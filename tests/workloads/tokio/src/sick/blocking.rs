@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+//! blocking-call: a task that blocks its worker, by a sleep, a lock, a read, a channel, a disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::sync::{mpsc, Arc, Mutex};
+use std::thread;
+
+use tokio::time::sleep;
+
+use super::{company, in_thread, ms, scratch, Variant};
+use crate::behaviours::OVER;
+use crate::spawn::spawn;
+use crate::truth::{kinds, Kind};
+use std::sync::atomic::Ordering::Relaxed;
+
+kinds! {
+    SLEEPER "sleeper"    LOCKER "locker"    READER "reader"    RECEIVER "receiver"    SAVER "saver"
+}
+
+pub const VARIANTS: &[Variant] = &[
+    Variant { name: "sleep", start: thread_sleep },
+    Variant { name: "mutex", start: std_mutex },
+    Variant { name: "fifo", start: slow_fifo },
+    Variant { name: "channel", start: std_channel },
+    Variant { name: "fsync", start: fsync },
+];
+
+async fn sleeper(healthy: bool) { // gallery: sleep
+    loop {
+        if healthy {
+            sleep(ms(80)).await;
+        } else {
+            thread::sleep(ms(80));
+        }
+        sleep(ms(120)).await;
+    }
+}
+
+fn thread_sleep(healthy: bool) {
+    company();
+    spawn(&SLEEPER, sleeper(healthy)); // gallery: sleep
+}
+
+async fn locker(lock: Arc<Mutex<u64>>) { // gallery: mutex
+    loop {
+        *lock.lock().expect("never poisoned") += 1;
+        sleep(ms(40)).await;
+    }
+}
+
+async fn async_locker(lock: Arc<tokio::sync::Mutex<u64>>) {
+    loop {
+        *lock.lock().await += 1;
+        sleep(ms(40)).await;
+    }
+}
+
+/// A thread outside the runtime has the lock for 30 ms at a time.
+fn std_mutex(healthy: bool) {
+    company();
+    if healthy {
+        let lock = Arc::new(tokio::sync::Mutex::new(0u64));
+        spawn(&LOCKER, async_locker(lock.clone()));
+        in_thread(move || {
+            let held = lock.blocking_lock();
+            thread::sleep(ms(30));
+            drop(held);
+            thread::sleep(ms(30));
+        });
+    } else {
+        let lock = Arc::new(Mutex::new(0u64));
+        spawn(&LOCKER, locker(lock.clone())); // gallery: mutex
+        in_thread(move || {
+            let held = lock.lock().expect("never poisoned");
+            thread::sleep(ms(30));
+            drop(held);
+            thread::sleep(ms(30));
+        });
+    }
+}
+
+fn read_one(mut from: &File) {
+    let mut byte = [0u8; 1];
+    let _ = from.read(&mut byte);
+}
+
+async fn reader(fifo: Arc<File>, healthy: bool) { // gallery: fifo
+    while !OVER.load(Relaxed) {
+        if healthy {
+            let fifo = fifo.clone();
+            let _ = tokio::task::spawn_blocking(move || read_one(&fifo)).await;
+        } else {
+            read_one(&fifo);
+        }
+        sleep(ms(20)).await;
+    }
+}
+
+/// Somebody writes into it ten times a second.
+fn slow_fifo(healthy: bool) {
+    company();
+    let path = scratch("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo").success());
+    let both = OpenOptions::new().read(true).write(true).open(&path).expect("a fifo");
+    let _ = std::fs::remove_file(&path);
+    let mut writer = both.try_clone().expect("a descriptor");
+    in_thread(move || {
+        thread::sleep(ms(100));
+        let _ = writer.write_all(b"x");
+    });
+    spawn(&READER, reader(Arc::new(both), healthy)); // gallery: fifo
+}
+
+async fn receiver(from: mpsc::Receiver<u8>) { // gallery: channel
+    while from.recv().is_ok() {
+        sleep(ms(20)).await;
+    }
+}
+
+async fn async_receiver(mut from: tokio::sync::mpsc::Receiver<u8>) {
+    while from.recv().await.is_some() {
+        sleep(ms(20)).await;
+    }
+}
+
+fn std_channel(healthy: bool) {
+    company();
+    if healthy {
+        let (to, from) = tokio::sync::mpsc::channel(4);
+        spawn(&RECEIVER, async_receiver(from));
+        in_thread(move || {
+            thread::sleep(ms(100));
+            let _ = to.blocking_send(1);
+        });
+    } else {
+        let (to, from) = mpsc::channel();
+        spawn(&RECEIVER, receiver(from)); // gallery: channel
+        in_thread(move || {
+            thread::sleep(ms(100));
+            let _ = to.send(1);
+        });
+    }
+}
+
+fn write_and_sync(mut to: &File) {
+    let block = vec![0u8; 1 << 20];
+    for _ in 0..5 {
+        let _ = to.write_all(&block);
+    }
+    let _ = to.sync_all();
+    let _ = to.set_len(0);
+}
+
+async fn saver(file: Arc<File>, healthy: bool) { // gallery: fsync
+    while !OVER.load(Relaxed) {
+        if healthy {
+            let file = file.clone();
+            let _ = tokio::task::spawn_blocking(move || write_and_sync(&file)).await;
+        } else {
+            write_and_sync(&file);
+        }
+        sleep(ms(100)).await;
+    }
+}
+
+fn fsync(healthy: bool) {
+    company();
+    let path = scratch("fsync");
+    let file = OpenOptions::new().append(true).create(true).open(&path).expect("a file");
+    let _ = std::fs::remove_file(&path);
+    spawn(&SAVER, saver(Arc::new(file), healthy)); // gallery: fsync
+}
