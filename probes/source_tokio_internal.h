@@ -67,6 +67,7 @@ struct tokio_runtime {
 	uint32_t id, workers; /* workers: the most that were seen, or all that it was built with */
 	uint32_t threads;     /* lanes that poll its tasks now */
 	uint16_t flavour;
+	bool idle;                 /* made for tasks that no thread polls */
 	uint64_t owner;            /* number of its list of tasks, 0 = none */
 	uint64_t handle;           /* of its scheduler, in the target; 0 = not found yet */
 	struct tokio_queue *queue; /* one per worker, NULL = not found */

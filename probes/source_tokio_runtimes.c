@@ -69,7 +69,8 @@ static uint16_t flavour_of(const struct tokio_process *w, uint32_t roles)
 static struct tokio_runtime *find(struct tokio_process *w, uint16_t flavour, uint64_t owner)
 {
 	for (uint32_t i = 0; i < w->runtimes; i++)
-		if (owner ? w->runtime[i].owner == owner : w->runtime[i].flavour == flavour)
+		if (owner ? w->runtime[i].owner == owner :
+			    w->runtime[i].flavour == flavour && !w->runtime[i].idle)
 			return &w->runtime[i];
 	return NULL;
 }
@@ -107,6 +108,7 @@ uint32_t tokio_runtime_idle(struct tokio_process *w)
 {
 	struct tokio_runtime *r = add_runtime(w, flavour_of(w, WEFT_ROW_ASYNC_TASK), 0);
 
+	r->idle = true; /* threads that are met later belong to another */
 	tokio_runtime_tell(w, r);
 	return r->id;
 }

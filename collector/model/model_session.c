@@ -291,6 +291,8 @@ static void apply_level(struct model *m, const struct record *r)
 
 	if (!p)
 		return;
+	if (!p->level)
+		p->attached_ns = r->t_ns; /* placing the probes may have taken seconds */
 	take_level(p, e->level);
 	p->level_auto = e->automatic;
 	p->quiet_ns = r->t_ns;

@@ -41,6 +41,8 @@ cleanup() {
 		wait "$pid"
 	done 2> /dev/null
 	for hook in ${cleanup_hooks[@]+"${cleanup_hooks[@]}"}; do eval "$hook"; done
+	# WEFT_KEEP=FOLDER: what a failing test wrote is kept there.
+	[ $rc -eq 0 ] || [ $rc -eq 77 ] || [ -z "${WEFT_KEEP-}" ] || cp -r "$TMP_E2E" "$WEFT_KEEP/$(basename "$0" .sh).$$"
 	[ -z "${own_tmp-}" ] || rm -rf "$TMP_E2E"
 	exit $rc
 }
@@ -167,6 +169,14 @@ findings() {
 }
 
 show_findings() { findings "$1" "SELECT severity, id, kind, subject, name, location, cause FROM f" >&2; }
+# The same, and why the rest is not clean.
+show_document() {
+	show_findings "$1"
+	sqlite3 :memory: "SELECT json_extract(d, '\$.window_s') || ' s at ' || json_extract(d, '\$.level') || ', ' || json_extract(d, '\$.events')
+		FROM (SELECT CAST(readfile('$1') AS TEXT) d);
+		SELECT json_extract(value, '\$.id') || ' ' || json_extract(value, '\$.verdict') || ': ' || json_extract(value, '\$.why')
+		FROM json_each(CAST(readfile('$1') AS TEXT), '\$.checked') WHERE json_extract(value, '\$.verdict') = 'not-checked'" >&2
+}
 
 # equal WHAT IS SHOULD
 equal() {

@@ -31,7 +31,7 @@ sick() {
 # over NAME EXIT-CODE...
 over() {
 	join "${watcher[$1]}" 80
-	case " ${*:2} " in *" $STATUS "*) ;; *) show_findings "$TMP_E2E/$1.diagnose.out"; fail "exit code of diagnose on $1: $STATUS" ;; esac
+	case " ${*:2} " in *" $STATUS "*) ;; *) show_document "$TMP_E2E/$1.diagnose.out"; fail "exit code of diagnose on $1: $STATUS" ;; esac
 	stop "${watched[$1]}"
 	equal "exit code of $1" "$STATUS" 0
 }

@@ -49,6 +49,14 @@ static int session_failed(struct watch *w, const char *doing)
 	return failed(w, why && *why ? why : doing);
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 static int open_session(struct watch *w, const struct command_target *target,
 			const struct watch_options *o)
 {
@@ -58,6 +66,7 @@ static int open_session(struct watch *w, const struct command_target *target,
 		.stay = target->follow,
 	};
 
+	w->opened_ns = monotonic_ns();
 	if (!target->as_root && !user_invoking(&so.run_as_uid, &so.run_as_gid))
 		so.run_as_uid = so.run_as_gid = 0;
 	if (session_open(&so, &w->session) != 0)
@@ -222,23 +231,19 @@ static uint64_t engine_now(struct live *l)
 	return live_header(l, 0, &h) == 0 ? h.now_ns : 0;
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-/* Engine time runs behind a little; wall time bounds a target that produces nothing at all. */
+/*
+ * The time counts from now, when the probes are in, which may be long after the session's zero. Engine time runs behind
+ * a little; wall time bounds a target that produces nothing at all.
+ */
 void watch_run(struct watch *w, uint64_t duration_ns, void (*each)(void *ctx), void *ctx)
 {
-	uint64_t limit = duration_ns ? duration_ns : UINT64_MAX;
 	uint64_t start = monotonic_ns(), slack = 2000000000ull;
+	uint64_t limit = duration_ns ? start - w->opened_ns + duration_ns : UINT64_MAX;
 
 	while (!asked_to_stop && !live_done(w->live) && !live_failed(w->live) && !child_ended(w)) {
 		if (w->session && duration_ns &&
-		    (engine_now(w->live) >= limit || monotonic_ns() - start >= limit + slack))
+		    (engine_now(w->live) >= limit ||
+		     monotonic_ns() - start >= duration_ns + slack))
 			break;
 		live_wait(w->live, limit, 100);
 		if (each)

@@ -27,6 +27,7 @@ struct watch {
 	const struct command *self;
 	struct session *session; /* NULL = replay */
 	struct live *live;
+	uint64_t opened_ns;    /* monotonic clock at the session's zero */
 	struct follow *follow; /* --follow */
 	pid_t child;           /* of -- CMD; 0 = none or already waited for */
 	int child_status;      /* as from waitpid, once child is 0 */
