@@ -2,6 +2,8 @@
 #include "probes/attach_group.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,10 +124,48 @@ int attach_group_add(struct attach_group *g, int prog_fd, int file_fd, pid_t pid
 	return err;
 }
 
+static void *close_one(void *arg)
+{
+	close(*(const int *)arg);
+	return NULL;
+}
+
+/* Begins in the order of the descriptors, last one first. Returns what must be joined. */
+static unsigned start_closing(struct attach_group *g, pthread_t *thread)
+{
+	sigset_t all, before;
+	unsigned started = 0;
+
+	sigfillset(&all); /* signals belong to the program's own threads */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (unsigned i = g->links; i-- > 0;)
+		if (!thread || pthread_create(&thread[started], NULL, close_one, &g->fd[i]))
+			close(g->fd[i]);
+		else
+			started++;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
+}
+
+void attach_groups_close(struct attach_group *g, unsigned n)
+{
+	pthread_t *thread[ATTACH_GROUPS_MAX] = { NULL };
+	unsigned started[ATTACH_GROUPS_MAX] = { 0 };
+
+	for (unsigned i = n < ATTACH_GROUPS_MAX ? n : ATTACH_GROUPS_MAX; i-- > 0;) {
+		thread[i] = calloc(g[i].links + 1, sizeof(*thread[i]));
+		started[i] = start_closing(&g[i], thread[i]);
+	}
+	for (unsigned i = 0; i < n && i < ATTACH_GROUPS_MAX; i++) {
+		while (started[i] > 0)
+			pthread_join(thread[i][--started[i]], NULL);
+		free(thread[i]);
+		free(g[i].fd);
+		g[i] = (struct attach_group){ 0 };
+	}
+}
+
 void attach_group_close(struct attach_group *g)
 {
-	while (g->links > 0)
-		close(g->fd[--g->links]);
-	free(g->fd);
-	*g = (struct attach_group){ 0 };
+	attach_groups_close(g, 1);
 }

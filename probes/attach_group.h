@@ -23,6 +23,12 @@ struct attach_group {
  */
 int attach_group_add(struct attach_group *g, int prog_fd, int file_fd, pid_t pid,
 		     const uint64_t *offsets, const uint64_t *cookies, unsigned n);
-void attach_group_close(struct attach_group *g); /* takes a zeroed or a closed one */
+/*
+ * Take zeroed and closed ones. Each link waits in the kernel until all CPUs have passed by, which on a busy machine takes
+ * seconds: so all are closed at once, each by a thread of its own. Return when the last one is gone.
+ */
+#define ATTACH_GROUPS_MAX 8u
+void attach_groups_close(struct attach_group *g, unsigned n);
+void attach_group_close(struct attach_group *g);
 
 #endif

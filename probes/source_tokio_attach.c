@@ -460,8 +460,7 @@ int tokio_place(struct tokio_process *w, enum tokio_set set)
 void tokio_stop(struct tokio_process *w)
 {
 	tokio_window_settle(w);
-	for (unsigned i = TOKIO_SETS; i-- > 0;)
-		attach_group_close(&w->group[i]);
+	attach_groups_close(w->group, TOKIO_SETS);
 	tokio_lanes_quiet(w);
 }
 

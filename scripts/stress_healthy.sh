@@ -67,7 +67,7 @@ need_rust() {
 launch_tests() {
 	local n child threads from=$build/cargo/healthy/source/healthy # with the lock file for an old compiler
 	[ -d "$from" ] || from=tests/workloads/healthy
-	HEALTHY_SECONDS=$((seconds + 120)) CARGO_TARGET_DIR=$build/cargo/healthy PATH=$PATH:$HOME/.cargo/bin launch "$1" cargo test --quiet --locked \
+	HEALTHY_SECONDS=$((seconds + 300)) CARGO_TARGET_DIR=$build/cargo/healthy PATH=$PATH:$HOME/.cargo/bin launch "$1" cargo test --quiet --locked \
 		--release --manifest-path "$from/Cargo.toml" --test parallel -- --test-threads 50
 	for n in $(seq 3000); do
 		child=$(cat "/proc/$PID/task/$PID/children" 2> /dev/null) || return 1
@@ -90,10 +90,10 @@ launch_line() {
 		need_rust
 		[ "$rust" != none ] || return 2
 		[ "$program" != tests ] || { launch_tests "$out"; return; }
-		launch "$out" "$rust" --seconds $((seconds + 60)) "$@" ;;
+		launch "$out" "$rust" --seconds $((seconds + 300)) "$@" ;;
 	*)
 		at=$build/workloads/$program
-		[ -x "$at" ] && set -- --seconds $((seconds + 60)) "$@" || at=$build/examples/$program
+		[ -x "$at" ] && set -- --seconds $((seconds + 300)) "$@" || at=$build/examples/$program
 		launch "$out" "$at" "$@" ;;
 	esac
 	up "$out"
@@ -136,7 +136,7 @@ release() {
 
 # keep_company COMPANY PID OUT
 keep_company() {
-	local n load=("$build/bench/load" --port "$(port_of "$3")" --http --path /orders/7 --seconds $((seconds + 30)) --quiet)
+	local n load=("$build/bench/load" --port "$(port_of "$3")" --http --path /orders/7 --seconds $((seconds + 300)) --quiet)
 	case $1 in
 	load) beside "${load[@]}" --connections 32 ;;
 	idle) beside "${load[@]}" --connections 10000 --rate 100 ;;

@@ -52,11 +52,13 @@ found() {
 found_only() { alone=1 found "$@"; } # without a twin
 # sound NAME ID: nothing is found, and that could be told of this symptom. Of others it depends on the level, which a busy machine lowers.
 sound() {
-	local file=$TMP_E2E/$1.diagnose.out
+	local file=$TMP_E2E/$1.diagnose.out verdict
 	over "$1" 0 3
 	equal "findings in $1" "$(findings "$file" "SELECT group_concat(id) FROM f")" ""
-	equal "verdict on $2 in $1" "$(sqlite3 :memory: "SELECT json_extract(value, '\$.verdict') FROM
-		json_each(CAST(readfile('$file') AS TEXT), '\$.checked') WHERE json_extract(value, '\$.id') = '$2'")" clean
+	verdict=$(sqlite3 :memory: "SELECT json_extract(value, '\$.verdict') FROM
+		json_each(CAST(readfile('$file') AS TEXT), '\$.checked') WHERE json_extract(value, '\$.id') = '$2'")
+	[ "$verdict" = clean ] || show_document "$file"
+	equal "verdict on $2 in $1" "$verdict" clean
 }
 
 sick smol 8 drop_at_once

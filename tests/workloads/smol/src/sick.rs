@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{bounded, Receiver, Sender};
 use event_listener::Event;
@@ -253,15 +253,17 @@ fn readers() {
 
 // ---- never-runs, timer-stall ----
 
-/// As many tasks as there are workers sit in a call that does not return for long.
+/// As many tasks as there are workers sit in a call that does not return for long, all at the same time.
 fn held() {
+    let start = Instant::now();
+    let rest = move || ms(3000 - start.elapsed().as_millis() as u64 % 3000);
     for _ in 0..2 {
-        start_task(&HOLDER, async {
+        start_task(&HOLDER, async move {
             while !OVER.load(Relaxed) {
                 if cured() {
-                    rt::blocking(|| thread::sleep(ms(3000))).await;
+                    rt::blocking(move || thread::sleep(rest())).await;
                 } else {
-                    thread::sleep(ms(3000));
+                    thread::sleep(rest());
                     yield_now().await;
                 }
             }
