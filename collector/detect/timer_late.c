@@ -22,7 +22,9 @@ static const struct detector_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-#define PLACES 64u
+#define PLACES    64u
+#define PENDING   256u
+#define SETTLE_NS 200000000ull /* what threads did is told by samples, which come after it */
 
 struct place {
 	uint32_t process, type;
@@ -35,6 +37,8 @@ struct state {
 	uint64_t timers, singles;                 /* read so far; those that a task waited for */
 	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when a worker last waited for a CPU */
 	struct place place[PLACES];
+	struct timer_fired pending[PENDING]; /* late ones, of which it is not known yet who had the CPUs */
+	uint32_t n_pending;
 };
 
 static struct place *place_of(struct state *s, const struct detect_run *run, uint32_t process,
@@ -54,40 +58,94 @@ static struct place *place_of(struct state *s, const struct detect_run *run, uin
 	return oldest;
 }
 
+/* One of the workers waited for a CPU for half of the time, or may have done so. */
+static bool is_starved(const struct detect_run *run, const struct timer_fired *t, uint32_t process)
+{
+	const struct model_process *p = model_process(run->model, process);
+	uint64_t from = (uint64_t)t->deadline_ns, least, most;
+
+	for (uint32_t i = 0; p && i < p->nlanes; i++) {
+		const struct model_lane *l = p->lanes[i];
+
+		if (!l || !detect_is_worker(l) || l->runtime != t->runtime)
+			continue;
+		lane_waited(l, from, t->poll_ns, &least, &most);
+		if (most * 2 >= t->poll_ns - from)
+			return true;
+	}
+	return false;
+}
+
 static bool is_excused(const struct detect_run *run, const struct timer_fired *t, uint32_t process)
 {
 	struct detect_workers w;
 
 	detect_workers_of(run, process, t->runtime, (uint64_t)t->deadline_ns, t->poll_ns, &w);
-	return !w.n || w.held == w.n || w.starved;
+	return !w.n || w.held == w.n || w.starved || is_starved(run, t, process);
 }
 
-static void take(struct detect_run *run, const struct timer_fired *fired)
+static uint32_t process_of(const struct timer_fired *t)
 {
-	uint32_t process = (uint32_t)(fired->task >> WEFT_TASK_PROCESS_SHIFT);
-	struct model_task *t = model_task(run->model, fired->task);
-	uint64_t deadline = fired->deadline_ns > 0 ? (uint64_t)fired->deadline_ns : 0, late;
+	return (uint32_t)(t->task >> WEFT_TASK_PROCESS_SHIFT);
+}
+
+static uint64_t late_ns(const struct timer_fired *t)
+{
+	uint64_t deadline = (uint64_t)t->deadline_ns;
+
+	return t->poll_ns > deadline ? t->poll_ns - deadline : 0;
+}
+
+static void count_late(struct detect_run *run, const struct timer_fired *t)
+{
+	uint64_t deadline = (uint64_t)t->deadline_ns;
+	struct model_task *task = model_task(run->model, t->task);
 	struct place *p;
 
-	if (!t || fired->poll_ns == UINT64_MAX || fired->deadline_ns <= 0 ||
-	    detect_disturbed(run, process, deadline))
+	if (!task)
 		return;
-	p = place_of(run->state, run, process, t->type);
-	late = fired->poll_ns > deadline ? fired->poll_ns - deadline : 0;
-	p->timers++;
-	if ((double)late < run->value[LATE_MS] * 1e6)
-		return;
-	if (is_excused(run, fired, process)) {
+	p = place_of(run->state, run, process_of(t), task->type);
+	if (is_excused(run, t, process_of(t))) {
 		p->excused++;
 		return;
 	}
 	p->late++;
-	p->fire_ns += fired->fire_ns > deadline ? fired->fire_ns - deadline : 0;
-	p->queue_ns += fired->poll_ns > fired->fire_ns ? fired->poll_ns - fired->fire_ns : 0;
-	if (late > p->worst_ns) {
-		p->worst_ns = late;
-		p->worst_task = t->id;
+	p->fire_ns += t->fire_ns > deadline ? t->fire_ns - deadline : 0;
+	p->queue_ns += t->poll_ns > t->fire_ns ? t->poll_ns - t->fire_ns : 0;
+	if (late_ns(t) > p->worst_ns) {
+		p->worst_ns = late_ns(t);
+		p->worst_task = t->task;
 	}
+}
+
+static void settle(struct detect_run *run)
+{
+	struct state *s = run->state;
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < s->n_pending; i++)
+		if (s->pending[i].poll_ns + SETTLE_NS > run->now_ns)
+			s->pending[left++] = s->pending[i];
+		else
+			count_late(run, &s->pending[i]);
+	s->n_pending = left;
+}
+
+static void take(struct detect_run *run, const struct timer_fired *fired)
+{
+	struct model_task *t = model_task(run->model, fired->task);
+	struct state *s = run->state;
+
+	if (!t || fired->poll_ns == UINT64_MAX || fired->deadline_ns <= 0 ||
+	    detect_disturbed(run, process_of(fired), (uint64_t)fired->deadline_ns))
+		return;
+	place_of(s, run, process_of(fired), t->type)->timers++;
+	if ((double)late_ns(fired) < run->value[LATE_MS] * 1e6)
+		return;
+	if (s->n_pending < PENDING)
+		s->pending[s->n_pending++] = *fired;
+	else
+		count_late(run, fired);
 }
 
 static void raise_place(struct detect_run *run, const struct place *p)
@@ -166,6 +224,7 @@ static void tick(struct detect_run *run)
 		s->singles += fired.task != 0;
 		take(run, &fired);
 	}
+	settle(run);
 	for (uint32_t i = 0; run->new_second && i < PLACES; i++)
 		if (s->place[i].window_ns &&
 		    (double)(run->now_ns - s->place[i].window_ns) >= run->value[WINDOW_S] * 1e9)

@@ -164,6 +164,23 @@ static void the_workers_have_no_cpu(void **state)
 	assert_null(feed_finding(f, "timer-late"));
 }
 
+/* In all for little of the time; but whenever a timer is due it is that. */
+static void a_worker_waits_for_a_cpu(void **state)
+{
+	struct feed *f = *state;
+
+	timers(f, 10 * MS, 2 * MS, 6 * MS);
+	assert_null(feed_finding(f, "timer-late"));
+}
+
+static void a_worker_waits_for_a_cpu_for_less(void **state)
+{
+	struct feed *f = *state;
+
+	timers(f, 25 * MS, 2 * MS, 6 * MS);
+	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
+}
+
 /* One task keeps a worker, and the timers are late because of that: one finding. */
 static void a_busy_task_makes_them_late(void **state)
 {
@@ -265,6 +282,8 @@ int main(void)
 		VERDICT_TEST(the_driver_is_turned_late),
 		VERDICT_TEST(a_few_milliseconds_are_fine),
 		VERDICT_TEST(the_workers_have_no_cpu),
+		VERDICT_TEST(a_worker_waits_for_a_cpu),
+		VERDICT_TEST(a_worker_waits_for_a_cpu_for_less),
 		VERDICT_TEST(a_busy_task_makes_them_late),
 	};
 
