@@ -58,19 +58,16 @@ static struct place *place_of(struct state *s, const struct detect_run *run, uin
 	return oldest;
 }
 
-/* One of the workers waited for a CPU for half of the time, or may have done so. */
+/* One of the workers waited for a CPU for half of the time in which it had something to do. */
 static bool is_starved(const struct detect_run *run, const struct timer_fired *t, uint32_t process)
 {
 	const struct model_process *p = model_process(run->model, process);
-	uint64_t from = (uint64_t)t->deadline_ns, least, most;
 
 	for (uint32_t i = 0; p && i < p->nlanes; i++) {
 		const struct model_lane *l = p->lanes[i];
 
-		if (!l || !detect_is_worker(l) || l->runtime != t->runtime)
-			continue;
-		lane_waited(l, from, t->poll_ns, &least, &most);
-		if (most * 2 >= t->poll_ns - from)
+		if (l && detect_is_worker(l) && l->runtime == t->runtime &&
+		    lane_waiting(l, (uint64_t)t->deadline_ns, t->poll_ns) >= 0.5)
 			return true;
 	}
 	return false;

@@ -270,6 +270,25 @@ void lane_waited(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns, u
 	}
 }
 
+double lane_waiting(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns)
+{
+	uint32_t n = l->nslices < LANE_SLICES ? l->nslices : LANE_SLICES;
+	uint64_t runnable = 0, wanted = 0;
+
+	for (uint32_t i = 1; i <= n; i++) {
+		uint32_t k = (l->nslices - i) % LANE_SLICES;
+		const struct lane_parts *p = &l->slice[k].p;
+
+		if (l->slice[k].end_ns <= from_ns)
+			break;
+		if (minus(l->slice[k].end_ns, p->span) >= to_ns)
+			continue;
+		runnable += p->runnable;
+		wanted += minus(p->span, p->parked);
+	}
+	return wanted ? (double)runnable / (double)wanted : 0;
+}
+
 bool lane_shares(const struct model_lane *l, uint64_t now_ns, struct lane_parts *ret)
 {
 	struct lane_parts sum = { 0 };

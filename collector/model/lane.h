@@ -113,6 +113,9 @@ bool lane_shares(const struct model_lane *l, uint64_t now_ns, struct lane_parts 
 void lane_waited(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns, uint64_t *ret_least,
 		 uint64_t *ret_most);
 
+/* Share of the time around [from, to] in which it had something to do that it waited for a CPU. */
+double lane_waiting(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns);
+
 static inline uint64_t lane_open_ns(const struct model_lane *l, uint64_t now_ns)
 {
 	if (!l->open.task)
