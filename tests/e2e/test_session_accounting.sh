@@ -27,6 +27,7 @@ unharmed "$target"
 before=$(cksum < "$TMP_E2E/truth")
 sleep 0.3
 equal "what the target has written since" "$(cksum < "$TMP_E2E/truth")" "$before"
+stop "$target"
 
 # Flood into a ring of 64 KiB: losses, but exact ones, and each is a gap.
 fake flood -t 2 -s 200
@@ -37,6 +38,7 @@ says "$TMP_E2E/small.txt" '^process 0 .* lost [1-9]' || fail "a flood into a sma
 session large -s 1 -l 2 "$PID"
 exact large lost
 unharmed "$PID"
+stop "$PID"
 
 # The ABI before this one: libweft is linked into services that nobody rebuilds.
 fake old -t 2 -s 200 -r 50000 -a 1
@@ -44,9 +46,11 @@ session old -v -s 0.4 -l 2 "$PID"
 exact old
 says "$TMP_E2E/old.txt" ' batch .* bytes 40[0-9][0-9]$' || fail "no batch of one page: $(grep -a -m 3 ' batch ' "$TMP_E2E/old.txt")"
 unharmed "$PID"
+stop "$PID"
 
 # libweft itself, every kind of record.
 workload flood flood --seconds 200
 session weft -s 1 -l 3 "$PID"
 exact weft lost
 unharmed "$PID"
+stop "$PID"
