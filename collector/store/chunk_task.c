@@ -147,6 +147,9 @@ static bool pass_over(struct chunk_reader *c, uint32_t to)
 	uint32_t i = c->next;
 
 	for (; p && i < to; i++) {
+		/* Shapes that are left as they are may name none that there is. */
+		if (c->any_late && chunk_shape_at(c, i) >= c->nshapes)
+			return false;
 		p = varint_get(p, time->end, &v);
 		if (p && !(c->any_late && c->shape[chunk_shape_at(c, i)].flags & RECORD_LATE))
 			now += v;

@@ -229,6 +229,45 @@ static void hostile(void **state)
 	chunk_writer_free(w);
 }
 
+static struct record poll_of(uint64_t task, uint64_t t_ns, uint16_t flags)
+{
+	return (struct record){
+		.kind = WEFT_K_TASK_POLL, .task = task, .t_ns = t_ns, .flags = flags, .a = 100
+	};
+}
+
+/* Shapes that there are not, on the way to one task's events: refused, not looked up. */
+static void unknown_shapes(void **state)
+{
+	const struct record all[] = { poll_of(1, 1000, 0), poll_of(2, 900, RECORD_LATE),
+				      poll_of(2, 1100, 0), poll_of(3, 1200, 0) };
+	struct chunk_writer *w;
+	struct chunk_reader r;
+	struct chunk_blobs b;
+	uint8_t *shapes;
+
+	(void)state;
+	chunk_reader_init(&r);
+	assert_int_equal(chunk_writer_new(&w), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(chunk_put(w, &all[i]), 0);
+	assert_int_equal(chunk_close(w, &b), 0);
+	assert_true(
+		chunk_read_task(&r, &b.tasks, &b.data, (uint32_t)chunk_find_task(&b.tasks, 3), 3));
+	assert_non_null(r.shape_bytes);
+	assert_true(chunk_step_task(&r));
+	assert_int_equal(r.event_t, 1200);
+	shapes = b.data.at + (r.shape_bytes - b.data.at);
+	shapes[1] = shapes[2] = 255;
+	assert_true(
+		chunk_read_task(&r, &b.tasks, &b.data, (uint32_t)chunk_find_task(&b.tasks, 3), 3));
+	assert_false(chunk_step_task(&r));
+	assert_true(r.damaged);
+	chunk_blobs_free(&b);
+	chunk_reader_done(&r);
+	chunk_writer_free(w);
+}
+
 static void flat_events(void **state)
 {
 	uint64_t room[40] = { 0 }, packed[60];
@@ -304,9 +343,10 @@ static void one_task(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),  cmocka_unit_test(skipping),
-		cmocka_unit_test(one_task), cmocka_unit_test(there_and_back),
-		cmocka_unit_test(hostile),  cmocka_unit_test(flat_events),
+		cmocka_unit_test(numbers),        cmocka_unit_test(skipping),
+		cmocka_unit_test(one_task),       cmocka_unit_test(there_and_back),
+		cmocka_unit_test(hostile),        cmocka_unit_test(flat_events),
+		cmocka_unit_test(unknown_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
