@@ -175,11 +175,21 @@ static int create(struct writer *w)
 	return rc ? rc : prepare(w);
 }
 
+static void unlink_beside(const char *path)
+{
+	static const char *const suffix[] = { "-wal", "-shm", "-journal" };
+	char other[4096];
+
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(other, sizeof(other), "%s%s", path, suffix[i]);
+		unlink(other);
+	}
+}
+
 /* A fresh file of ours alone: mode 0600 from its first byte; one that is there is replaced only when it is a recording. */
 static int claim_path(const char *path, char *error, size_t error_bytes)
 {
-	static const char *const suffix[] = { "-wal", "-shm", "-journal" };
-	char head[72] = "", other[4096];
+	char head[72] = "";
 	struct stat st;
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -202,11 +212,18 @@ static int claim_path(const char *path, char *error, size_t error_bytes)
 		return -EIO;
 	}
 	close(fd);
-	for (unsigned i = 0; i < 3; i++) {
-		snprintf(other, sizeof(other), "%s%s", path, suffix[i]);
-		unlink(other);
-	}
+	unlink_beside(path);
 	return 0;
+}
+
+/* What has no schema is of no use, and in the way of the next try. */
+static void remove_unmade(struct writer *w)
+{
+	writer_file_finalize(w);
+	sqlite3_close(w->db);
+	w->db = NULL;
+	unlink(w->path);
+	unlink_beside(w->path);
 }
 
 int writer_file_open(struct writer *w, char *error, size_t error_bytes)
@@ -224,6 +241,7 @@ int writer_file_open(struct writer *w, char *error, size_t error_bytes)
 	if (!rc)
 		return 0;
 	snprintf(error, error_bytes, "%s", w->db ? sqlite3_errmsg(w->db) : "out of memory");
+	remove_unmade(w);
 	return writer_errno(rc);
 }
 

@@ -186,6 +186,31 @@ static void full_disk(void **state)
 	scenario_unlink(path);
 }
 
+/* Full before there is anything: an error, and no file that would be in the way of the next try. */
+static void full_from_the_start(void **state)
+{
+	char path[64];
+	pid_t pid;
+	int status;
+
+	(void)state;
+	scenario_path(path, "full-start");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		struct rlimit limit = { 20000, 20000 };
+		struct store *s;
+
+		signal(SIGXFSZ, SIG_IGN);
+		setrlimit(RLIMIT_FSIZE, &limit);
+		_exit(store_open(path, 0, &s) < 0 && *store_error(NULL) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_false(there(path, "") || there(path, "-wal") || there(path, "-shm"));
+}
+
 /* kill -9 in the middle: what was committed is there and counts. */
 static void killed_writer(void **state)
 {
@@ -336,9 +361,10 @@ int main(void)
 	/* Those that fork come before any thread has been made. */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_writer),       cmocka_unit_test(full_disk),
-		cmocka_unit_test(one_clean_file),      cmocka_unit_test(worker_that_left),
-		cmocka_unit_test(bounded_disk),        cmocka_unit_test(rows_of_model),
-		cmocka_unit_test(leaves_others_alone), cmocka_unit_test(made_while_read),
+		cmocka_unit_test(full_from_the_start), cmocka_unit_test(one_clean_file),
+		cmocka_unit_test(worker_that_left),    cmocka_unit_test(bounded_disk),
+		cmocka_unit_test(rows_of_model),       cmocka_unit_test(leaves_others_alone),
+		cmocka_unit_test(made_while_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
