@@ -35,11 +35,11 @@ struct recording {
 	struct chunk_flat flat;
 	const uint8_t *flat_at, *flat_end;
 	int64_t chunk;
-	bool in_chunk, stepped, at_end, settled;
+	bool in_chunk, stepped, at_end, settled, broken;
 	void *kept[MAX_KEPT];
 	unsigned nkept;
 	struct account_process *damaged[16]; /* what damaged chunks held, by process; lost */
-	char error[160];
+	char error[256];
 
 	uint64_t pace_t, pace_wall; /* engine and wall time from which the speed counts */
 	pthread_mutex_t lock;       /* below */
@@ -63,12 +63,21 @@ static void keep(struct recording *r, struct pipeline *p, void *ev)
 	r->kept[r->nkept++] = ev;
 }
 
+/* The file can't be read any further: the next feed says so. */
+static void break_off(struct recording *r)
+{
+	r->broken = true;
+	snprintf(r->error, sizeof(r->error), "reading the recording %.150s: %s",
+		 sqlite3_db_filename(r->file.db, "main"), sqlite3_errmsg(r->file.db));
+}
+
 static void next_definition(struct recording *r)
 {
 	sqlite3_stmt *s = r->definitions;
+	int rc;
 
 	r->definition.ev = NULL;
-	while (sqlite3_step(s) == SQLITE_ROW) {
+	while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
 		const uint8_t *p = sqlite3_column_blob(s, 3);
 
 		r->definition.chunk = sqlite3_column_int64(s, 0);
@@ -77,6 +86,8 @@ static void next_definition(struct recording *r)
 		if (p && chunk_unpack_event(p, p + sqlite3_column_bytes(s, 3), &r->definition.ev))
 			return;
 	}
+	if (rc != SQLITE_DONE)
+		break_off(r);
 }
 
 static void next_flat(struct recording *r)
@@ -140,8 +151,7 @@ static int next_chunk(struct recording *r)
 	}
 	if (rc == SQLITE_DONE)
 		return 0;
-	snprintf(r->error, sizeof(r->error), "reading the recording: %s",
-		 sqlite3_errmsg(r->file.db));
+	break_off(r);
 	return -EIO;
 }
 
@@ -321,6 +331,8 @@ static int recording_feed(struct input *in, struct pipeline *p, int timeout_ms)
 			give_next(r, p);
 		r->at_end = true;
 	}
+	if (r->broken)
+		return -EIO;
 	if (r->at_end)
 		return -ENODATA;
 	n = feed_chunk(r, p, until);
@@ -366,6 +378,7 @@ static void recording_settle(struct input *in, struct accounts *a)
 {
 	struct recording *r = (struct recording *)in;
 	sqlite3_stmt *s = NULL;
+	int rc;
 
 	for (uint32_t i = 0; i < 16; i++)
 		for (unsigned k = 0; r->damaged[i] && k < WEFT_EV_KINDS; k++)
@@ -380,7 +393,7 @@ static void recording_settle(struct input *in, struct accounts *a)
 			       "SELECT process, kind, filtered, lost, expired FROM account", -1, &s,
 			       NULL))
 		return;
-	while (sqlite3_step(s) == SQLITE_ROW) {
+	while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
 		struct account_process *p = accounts_of(a, (uint32_t)sqlite3_column_int64(s, 0));
 		unsigned kind = (unsigned)sqlite3_column_int(s, 1);
 
@@ -391,6 +404,8 @@ static void recording_settle(struct input *in, struct accounts *a)
 		p->kept_lost[kind] += (uint64_t)sqlite3_column_int64(s, 3);
 		p->kept_expired[kind] = (uint64_t)sqlite3_column_int64(s, 4);
 	}
+	if (rc != SQLITE_DONE)
+		break_off(r);
 	sqlite3_finalize(s);
 }
 

@@ -272,18 +272,21 @@ static int next_flat(struct event_cursor *c)
 	return rc == -ENODATA ? 0 : -1;
 }
 
-static bool next_definition(struct event_cursor *c)
+/* SQLite's code: a row, or none any more. */
+static int next_definition(struct event_cursor *c)
 {
-	while (sqlite3_step(c->definitions) == SQLITE_ROW) {
+	int rc;
+
+	while ((rc = sqlite3_step(c->definitions)) == SQLITE_ROW) {
 		const uint8_t *p = sqlite3_column_blob(c->definitions, 2);
 		struct weft_ev *ev = NULL;
 
 		c->chunk = sqlite3_column_int64(c->definitions, 0);
 		if (p && chunk_unpack_event(p, p + sqlite3_column_bytes(c->definitions, 2), &ev) &&
 		    take_flat(c, ev, (uint64_t)sqlite3_column_int64(c->definitions, 1), 0))
-			return true;
+			break;
 	}
-	return false;
+	return rc;
 }
 
 /* Returns 1 with a row, 0 = the chunk is done. */
@@ -337,9 +340,10 @@ static int next(sqlite3_vtab_cursor *base)
 			return SQLITE_OK;
 		}
 	}
-	if (c->stage == DEFINITIONS && !next_definition(c))
+	rc = c->stage == DEFINITIONS ? next_definition(c) : SQLITE_DONE;
+	if (rc == SQLITE_DONE)
 		c->stage = END;
-	return SQLITE_OK;
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 /* ---- life ---- */

@@ -147,10 +147,11 @@ static int from_file(const struct command *self, const char *path, struct live *
 
 static int report(struct watch *w, const struct report_args *a)
 {
-	int rc = COMMAND_OK;
+	int rc;
 
 	watch_run(w, 0, NULL, NULL);
-	if (a->format == 0)
+	rc = watch_stop(w);
+	if (rc == COMMAND_OK && a->format == 0)
 		rc = from_file(w->self, a->in.operand[0], w->live);
 	if (rc != COMMAND_OK)
 		return rc;

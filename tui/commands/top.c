@@ -138,8 +138,10 @@ static int show_live(struct watch *w, const struct top_args *a, const char *noti
 				 .follow = a->in.target.follow,
 				 .ascii = a->ascii || !terminal_utf8() };
 	uint64_t nothing;
+	int rc = show(w->self, a, &o, &nothing);
 
-	return show(w->self, a, &o, &nothing);
+	/* What was shown is not all there was, or not what is now: said once the screen is free for it. */
+	return rc == COMMAND_OK && live_failed(w->live) ? watch_stop(w) : rc;
 }
 
 static int watch_target(struct watch *w, const struct command *self, const struct top_args *a,

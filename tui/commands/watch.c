@@ -285,7 +285,7 @@ int watch_stop(struct watch *w)
 	end_child(w);
 	if (rc == 0)
 		return COMMAND_OK;
-	return command_error(w->self, "%s", why && *why ? why : strerror(-rc));
+	return failed(w, why && *why ? why : strerror(-rc));
 }
 
 void watch_close(struct watch *w)

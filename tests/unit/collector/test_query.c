@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "collector/engine.h"
 #include "collector/query.h"
 #include "tests/support/scenario.h"
 
@@ -287,6 +288,67 @@ static void damaged_pages(void **state)
 	scenario_unlink(path);
 }
 
+/* Makes the last leaf of a table's tree no page at all. */
+static void smash(const char *path, const char *table)
+{
+	char sql[120], *file, *page;
+	int64_t root = -1, bytes = -1;
+	size_t size;
+	struct query *q;
+
+	assert_int_equal(query_open(path, &q, NULL), 0);
+	snprintf(sql, sizeof(sql), "SELECT rootpage FROM sqlite_master WHERE name = '%s'", table);
+	root = ask(q, sql);
+	bytes = ask(q, "PRAGMA page_size");
+	query_close(q);
+	file = read_file(path, &size);
+	page = file + (root - 1) * bytes;
+	if (*page == 5) { /* of the inner ones, where the last child is named */
+		const unsigned char *child = (unsigned char *)page + 8;
+
+		page = file +
+		       ((child[0] << 24 | child[1] << 16 | child[2] << 8 | child[3]) - 1) * bytes;
+	}
+	memset(page, 0xff, (size_t)bytes);
+	write_file(path, file, size);
+	free(file);
+}
+
+/* Pages that can't be read are told: neither a query nor a replay takes what is left for all there was. */
+static void lost_pages(void **state)
+{
+	static const char *const tables[] = { "definition", "chunk", "account" };
+	static const char all[] =
+		"SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM account)";
+	struct engine_consumer nobody = { 0 };
+	char path[64], *good;
+	size_t bytes;
+
+	(void)state;
+	scenario_path(path, "lost");
+	good = read_file(recording, &bytes);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		struct engine_options options = { .replay_path = path };
+		struct engine *e;
+		struct query *q;
+		int64_t n;
+
+		write_file(path, good, bytes);
+		smash(path, tables[i]);
+		assert_int_equal(query_open(path, &q, NULL), 0);
+		assert_int_equal(query_run(q, all, take_number, &n), -EINVAL);
+		query_close(q);
+		assert_int_equal(engine_open(&options, &nobody, &e), 0);
+		while (!engine_done(e))
+			usleep(1000);
+		assert_int_equal(engine_stop(e), -EIO);
+		assert_non_null(strstr(engine_error(e), path));
+		engine_close(e);
+	}
+	free(good);
+	scenario_unlink(path);
+}
+
 /* A chunk that makes no sense is one row that says so; the others are all there. */
 static void damaged_chunk(void **state)
 {
@@ -461,6 +523,7 @@ int main(void)
 		cmocka_unit_test(pushed_down),       cmocka_unit_test(functions_agree),
 		cmocka_unit_test(named_queries_run), cmocka_unit_test(read_only),
 		cmocka_unit_test(other_files),       cmocka_unit_test(damaged_pages),
+		cmocka_unit_test(lost_pages),
 		cmocka_unit_test(damaged_chunk),     cmocka_unit_test(sums_and_chunks_agree),
 	};
 
