@@ -106,14 +106,14 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
 	}
 }
 
-/* "file:" + path, escaped, + parameters. */
+/* "file:" + path, escaped, + parameters. An absolute path gets an empty host, or its own // would begin one. */
 static char *uri_of(const char *path, const char *parameters)
 {
 	char *uri = malloc(strlen(path) * 3 + strlen(parameters) + 8), *p = uri;
 
 	if (!uri)
 		return NULL;
-	p += sprintf(p, "file:");
+	p += sprintf(p, *path == '/' ? "file://" : "file:");
 	for (; *path; path++)
 		if (strchr("?#%", *path))
 			p += sprintf(p, "%%%02X", (unsigned char)*path);

@@ -224,6 +224,32 @@ static char *read_file(const char *path, size_t *bytes)
 	return at;
 }
 
+/* Ways to write a path that mean something else in a URI. */
+static void odd_paths(void **state)
+{
+	static const char *const names[] = { "?x", "#x", "%41", " x" };
+	char path[64], odd[96], *good;
+	struct query *q;
+	size_t bytes;
+
+	(void)state;
+	snprintf(odd, sizeof(odd), "/%s", recording);
+	assert_int_equal(query_open(odd, &q, NULL), 0);
+	query_close(q);
+	good = read_file(recording, &bytes);
+	scenario_path(path, "odd");
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(odd, sizeof(odd), "%s%s", path, names[i]);
+		write_file(odd, good, bytes);
+		assert_int_equal(query_open(odd, &q, NULL), 0);
+		assert_true(ask(q, "SELECT count(*) FROM chunk") > 0);
+		query_close(q);
+		unlink(odd);
+	}
+	free(good);
+	scenario_unlink(path);
+}
+
 static void other_files(void **state)
 {
 	char path[64], *good, garbage[5000];
@@ -523,7 +549,7 @@ int main(void)
 		cmocka_unit_test(pushed_down),       cmocka_unit_test(functions_agree),
 		cmocka_unit_test(named_queries_run), cmocka_unit_test(read_only),
 		cmocka_unit_test(other_files),       cmocka_unit_test(damaged_pages),
-		cmocka_unit_test(lost_pages),
+		cmocka_unit_test(odd_paths),         cmocka_unit_test(lost_pages),
 		cmocka_unit_test(damaged_chunk),     cmocka_unit_test(sums_and_chunks_agree),
 	};
 
