@@ -174,7 +174,7 @@ static int decode(const struct command *self, const char *path)
 		if (!in)
 			return command_error(self, "can't read %s: %s", path, strerror(rc));
 	}
-	rc = dump_blob_read(in, stdout);
+	rc = dump_blob_print(in, stdout);
 	if (in != stdin)
 		fclose(in);
 	return rc ? command_error(self,

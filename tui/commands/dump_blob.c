@@ -8,6 +8,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "probes/base/safe_text.h"
+
 #define LINE_BYTES 57u /* make 76 letters */
 #define MAX_TEXT   (1ull << 30)
 
@@ -117,5 +119,39 @@ int dump_blob_read(FILE *in, FILE *out)
 		return -ENOMEM;
 	rc = unpack(&r, &z, &b, out);
 	inflateEnd(&z);
+	return rc;
+}
+
+/* ---- for a terminal ---- */
+
+static bool is_harmless(const char *text, size_t bytes)
+{
+	char *clean = malloc(bytes + 1);
+	bool same = clean && strlen(text) == bytes;
+
+	for (const char *line = text; same && *line; line += *line == '\n') {
+		size_t n = strcspn(line, "\n");
+
+		same = safe_text_copy(clean, bytes + 1, line, n) == n && !memcmp(clean, line, n);
+		line += n;
+	}
+	free(clean);
+	return same;
+}
+
+int dump_blob_print(FILE *in, FILE *out)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *f = open_memstream(&text, &bytes);
+	int rc = f ? dump_blob_read(in, f) : -ENOMEM;
+
+	if (f && fclose(f) && !rc)
+		rc = -ENOMEM;
+	if (!rc && !is_harmless(text, bytes))
+		rc = -EBADMSG;
+	if (!rc)
+		fwrite(text, 1, bytes, out);
+	free(text);
 	return rc;
 }

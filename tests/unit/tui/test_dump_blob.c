@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,12 +93,42 @@ static void test_no_blob(void **state)
 	free(blob);
 }
 
+/* What comes from a ticket and goes to a terminal: a dump as it is, anything else not at all. */
+static void test_for_a_terminal(void **state)
+{
+	static const char good[] = "{\n  \"name\": \"caf\xc3\xa9 \\u001b[2J\"\n}\n";
+	static const char *const bad[] = { "{}\n\033[2J",
+					   "a\rb",
+					   "a\tb\n",
+					   "\xc2\x9b"
+					   "31m",
+					   "\xe2\x80\xae",
+					   "\xff" };
+
+	(void)state;
+	for (size_t i = 0; i <= sizeof(bad) / sizeof(*bad); i++) {
+		const char *text = i ? bad[i - 1] : good;
+		char *blob = packed(text, strlen(text)), *back = NULL;
+		FILE *in = fmemopen(blob, strlen(blob), "r"), *out;
+		size_t bytes = 0;
+
+		out = open_memstream(&back, &bytes);
+		assert_int_equal(dump_blob_print(in, out), i ? -EBADMSG : 0);
+		fclose(out);
+		fclose(in);
+		assert_string_equal(back, i ? "" : good);
+		free(blob);
+		free(back);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_quoted_mail),
 		cmocka_unit_test(test_no_blob),
+		cmocka_unit_test(test_for_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
