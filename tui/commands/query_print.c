@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tui/format.h"
 #include "tui/json_out.h"
@@ -16,7 +17,8 @@ struct query_print {
 	enum query_print_format format;
 	FILE *out;
 	struct json_out json;
-	bool open; /* a statement's head has been printed */
+	bool open;     /* a statement's head has been printed */
+	bool terminal; /* out is one: CSV is made safe for it too, else it has what is there */
 	int columns;
 	char *names[MOST_COLUMNS]; /* of the statement at hand, owned */
 	bool number[MOST_COLUMNS];
@@ -34,6 +36,7 @@ struct query_print *query_print_new(enum query_print_format format, FILE *out)
 		return NULL;
 	p->format = format;
 	p->out = out;
+	p->terminal = isatty(fileno(out));
 	json_out_init(&p->json, out);
 	if (format == QUERY_PRINT_JSON)
 		json_out_begin(&p->json, NULL, '[');
@@ -209,6 +212,12 @@ static void csv_row(const struct query_print *p, const struct query_value *value
 	for (int i = 0; i < p->columns; i++) {
 		char *text = text_of(&values[i]);
 
+		if (text && p->terminal) {
+			char *clean = clean_of(text);
+
+			free(text);
+			text = clean;
+		}
 		if (i)
 			fputc(',', p->out);
 		if (text)

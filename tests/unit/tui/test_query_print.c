@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -65,6 +67,34 @@ static void test_csv(void **state)
 	   "id,name\r\n9,\"a,b\"\r\n10,\"say \"\"hi\"\"\"\r\n11,\r\n");
 }
 
+/* CSV is for programs and has what is there, but a terminal doesn't get what it would obey. */
+static void test_csv_on_a_terminal(void **state)
+{
+	struct query_value v[] = { number(1), string("a\033[2Jb\n,c") };
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave = -1;
+	struct query_print *p;
+	char text[200] = "";
+	size_t n = 0;
+	FILE *f;
+
+	(void)state;
+	if (master < 0 || grantpt(master) || unlockpt(master) ||
+	    (slave = open(ptsname(master), O_RDWR | O_NOCTTY)) < 0)
+		skip();
+	f = fdopen(slave, "w");
+	p = query_print_new(QUERY_PRINT_CSV, f);
+	assert_int_equal(query_print_row(p, 2, columns, v), 0);
+	query_print_free(p);
+	fclose(f);
+	for (ssize_t got; n < sizeof(text) - 1; n += (size_t)got)
+		if ((got = read(master, text + n, sizeof(text) - 1 - n)) <= 0)
+			break;
+	close(master);
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "1,\"a?b ,c\""));
+	is(print(QUERY_PRINT_CSV, 1, (const char *[]){ "a\033b" }), "id,name\r\n9,a\033b\r\n");
+}
+
 static void test_json(void **state)
 {
 	static const char *const names[] = { "a\"b", NULL };
@@ -110,7 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),          cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_json),           cmocka_unit_test(test_many_rows),
-		cmocka_unit_test(test_two_statements),
+		cmocka_unit_test(test_two_statements), cmocka_unit_test(test_csv_on_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
