@@ -6,6 +6,7 @@
 #include "collector/baseline.h"
 #include "collector/cargo/cargo.h"
 #include "tui/commands/commands.h"
+#include "tui/commands/user.h"
 #include "tui/commands/watch.h"
 #include "tui/config.h"
 #include "tui/format.h"
@@ -276,9 +277,13 @@ static int run(const struct command *self, void *args)
 
 	if (a->thresholds)
 		return list_thresholds();
+	user_begin();
 	rc = read_config(self, a);
-	if (rc == COMMAND_OK)
-		rc = a->cargo ? diagnose_build(self, a) : look(self, a);
+	if (rc == COMMAND_OK && a->cargo)
+		rc = diagnose_build(self, a);
+	user_done();
+	if (rc == COMMAND_OK && !a->cargo)
+		rc = look(self, a);
 	baseline_close(a->baseline);
 	config_done(&a->config);
 	return rc;

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -118,6 +120,35 @@ static void test_nearest(void **state)
 			    ", did you mean diagnose?");
 }
 
+/* A file of root's, under sudo: named by the user, so his rights count. */
+static void test_files_are_opened_as_the_user(void **state)
+{
+	static const char *const options[] = { "--cargo", "--config", "--baseline" };
+	static const char done[] = "{\"reason\":\"build-finished\",\"success\":true}\n";
+	char open_path[] = "/tmp/weft-build-XXXXXX", own_path[] = "/tmp/weft-own-XXXXXX";
+	int fd = mkstemp(open_path), own = mkstemp(own_path);
+
+	(void)state;
+	assert_int_equal(write(fd, done, sizeof(done) - 1), sizeof(done) - 1);
+	assert_int_equal(fchmod(fd, 0644), 0);
+	close(fd);
+	close(own);
+	setenv("SUDO_UID", "65534", 1);
+	setenv("SUDO_GID", "65534", 1);
+	for (int i = 0; i < 3 && geteuid() == 0; i++) {
+		char *argv[] = { "diagnose",         "--cargo", open_path,
+				 (char *)options[i], own_path,  NULL };
+
+		assert_true(command_main(commands_find("diagnose"), 3, argv) != COMMAND_FAILED);
+		assert_int_equal(command_main(commands_find("diagnose"), 5, argv), COMMAND_FAILED);
+		assert_int_equal(geteuid(), 0);
+	}
+	unsetenv("SUDO_UID");
+	unsetenv("SUDO_GID");
+	unlink(open_path);
+	unlink(own_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_help_fits_a_terminal),
 		cmocka_unit_test(test_man_pages),
 		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_files_are_opened_as_the_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
