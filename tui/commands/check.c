@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 
 #include "probes/session.h"
@@ -44,6 +45,11 @@ static int run(const struct command *self, void *args)
 	struct tally t = { 0 };
 	int level = session_check(a->mask, print_check, &t);
 
+	if (level == -EINVAL && a->mask)
+		return command_error(self,
+				     "--mask can't be '%s': it takes features as weft check names "
+				     "them, such as uprobe_multi or tp_btf,iter_task",
+				     a->mask);
 	if (level < 0)
 		return command_error(self, "the checks can't be run: %s",
 				     session_error(NULL) && *session_error(NULL)
