@@ -242,8 +242,7 @@ void watch_run(struct watch *w, uint64_t duration_ns, void (*each)(void *ctx), v
 
 	while (!asked_to_stop && !live_done(w->live) && !live_failed(w->live) && !child_ended(w)) {
 		if (w->session && duration_ns &&
-		    (engine_now(w->live) >= limit ||
-		     monotonic_ns() - start >= duration_ns + slack))
+		    (engine_now(w->live) >= limit || monotonic_ns() - start >= duration_ns + slack))
 			break;
 		live_wait(w->live, limit, 100);
 		if (each)
