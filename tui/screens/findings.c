@@ -64,6 +64,11 @@ static uint64_t key_under_cursor(const struct findings *s)
 	return s->rows && s->cursor.at < (size_t)s->n ? s->rows[s->cursor.at].key : 0;
 }
 
+static int list_rows(int height)
+{
+	return height > PREVIEW_ROWS + 3 ? height - PREVIEW_ROWS - 2 : 1;
+}
+
 static void findings_refresh(void *state, struct view *v, int height)
 {
 	struct findings *s = state;
@@ -73,8 +78,7 @@ static void findings_refresh(void *state, struct view *v, int height)
 	for (int i = 0; i < s->n; i++)
 		if (s->rows[i].key == s->key)
 			s->cursor.at = (size_t)i;
-	cursor_set(&s->cursor, (size_t)s->n,
-		   height > PREVIEW_ROWS + 3 ? height - PREVIEW_ROWS - 2 : 1);
+	cursor_set(&s->cursor, (size_t)s->n, list_rows(height));
 	s->key = key_under_cursor(s);
 }
 
@@ -179,6 +183,7 @@ static void findings_draw(void *state, const struct view *v, struct canvas *c, i
 	struct findings *s = state;
 	struct table_slot slots[COLUMNS];
 
+	cursor_set(&s->cursor, s->cursor.n, list_rows(height));
 	table_layout(columns, COLUMNS, c->width, slots);
 	table_head(c, y, columns, COLUMNS, slots, -1);
 	if (s->n == 0) {

@@ -308,11 +308,26 @@ static void draw_empty(const struct tasks *s, const struct view *v, struct canva
 			    "No tasks are alive. E: show those that ended lately.");
 }
 
+/* Another size while nothing is read: the cursor keeps its row, and that stays in sight. */
+static void fit_height(struct tasks *s, int height)
+{
+	size_t at = s->offset + s->cursor;
+
+	s->height = height > 2 ? height - 1 : 1;
+	if (s->cursor >= (size_t)s->height)
+		s->offset = at - (size_t)s->height + 1;
+	if (s->offset > last_offset(s))
+		s->offset = last_offset(s);
+	s->cursor = at - s->offset;
+}
+
 static void tasks_draw(void *state, const struct view *v, struct canvas *c, int y, int height)
 {
 	struct tasks *s = state;
 	const struct live_task *t;
 
+	if (v->paused)
+		fit_height(s, height);
 	table_layout(columns, COLUMNS, c->width, s->slots);
 	table_head(c, y, columns, COLUMNS, s->slots, s->column);
 	draw_mode(s, v, c, y);

@@ -60,13 +60,18 @@ static void workers_close(void *state)
 	free(s);
 }
 
+static int list_rows(int height)
+{
+	return height > 4 ? height - 3 : 1;
+}
+
 static void workers_refresh(void *state, struct view *v, int height)
 {
 	struct workers *s = state;
 	int n = live_workers(v->live, v->process, s->rows, MOST_WORKERS);
 
 	s->n = n < 0 ? 0 : n < MOST_WORKERS ? n : MOST_WORKERS;
-	cursor_set(&s->cursor, (size_t)s->n, height > 4 ? height - 3 : 1);
+	cursor_set(&s->cursor, (size_t)s->n, list_rows(height));
 }
 
 /* ---- drawing ---- */
@@ -174,6 +179,7 @@ static void workers_draw(void *state, const struct view *v, struct canvas *c, in
 	struct table_column wide[COLUMNS];
 	struct table_slot slots[COLUMNS];
 
+	cursor_set(&s->cursor, s->cursor.n, list_rows(height));
 	memcpy(wide, columns, sizeof(wide));
 	if (c->width >= WIDE_HISTORY)
 		wide[LAST].width = HISTORY_S;

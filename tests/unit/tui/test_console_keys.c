@@ -235,6 +235,23 @@ static void test_pause(void **state)
 	has("live");
 }
 
+/* Nothing is read then, but the row under the cursor stays in sight and the list fills the screen. */
+static void test_resize_while_paused(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("size:80x50; key:1 p PgDn; snap");
+	has("\n> ");
+	run("size:80x24; snap");
+	has("\n> ");
+	run("key:Up; snap");
+	has("\n> ");
+	run("key:End; size:80x50; snap");
+	has("\n> ");
+	assert_true(*line(8));
+	assert_true(*line(48));
+}
+
 static void test_replay(void **state)
 {
 	(void)state;
@@ -323,6 +340,7 @@ int main(void)
 		TEST(test_nothing_found),
 		TEST(test_workers),
 		TEST(test_pause),
+		TEST(test_resize_while_paused),
 		TEST(test_replay),
 		TEST(test_level),
 		TEST(test_mouse),
