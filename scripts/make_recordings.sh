@@ -12,7 +12,8 @@ if [ -z "${WEFT_IN_PLACE-}" ]; then
 	case $PWD/ in /mnt/*) echo "make_recordings.sh: not from a tree below /mnt" >&2; exit 2 ;; esac
 	make -s BUILD="$BUILD/recordings" CFLAGS="-O2 -g -ffile-prefix-map=$PWD=$place" \
 		"$BUILD"/recordings/workloads/{busy_loop,blocking_call,task_leak,crasher}
-	WEFT_IN_PLACE=1 exec unshare --mount "$0" "$@"
+	make -s BUILD="$BUILD" "$BUILD/weft"
+	WEFT_IN_PLACE=1 exec unshare --mount scripts/make_recordings.sh "$@"
 fi
 mount -t tmpfs tmpfs /mnt
 mkdir -p $place/build
