@@ -297,7 +297,8 @@ const struct command diagnose_command = {
 		"Watches for a while, prints findings as they appear, then the proof of each, what was\n"
 		"checked and what could not be seen. Exit code 0: all that was asked for was checked and\n"
 		"is clean; 1: findings; 2: error; 3: nothing found, but not everything could be checked.\n"
-		"Findings of a baseline are told, and change nothing of that.",
+		"Findings of a baseline are told, and change nothing of that. With --format json and -- CMD the\n"
+		"output of CMD goes to a file, whose name is told at the end.",
 	.examples = "weft diagnose -n orders-svc\n"
 		    "weft diagnose -p 4711 --only blocking-call --set blocking.warn_ms=20\n"
 		    "weft diagnose run.db --format json --fail-on crit\n"

@@ -211,7 +211,8 @@ const struct command dump_command = {
 	.about =
 		"Each task: state, age, polls, where it was spawned; below it what it waits for, and where: the\n"
 		"function that awaits, who awaits that one, and so on; for one inside a long poll the stack.\n"
-		"What jstack is for threads. The process is not stopped.",
+		"What jstack is for threads. The process is not stopped. With -- CMD its output goes to a file,\n"
+		"whose name is told at the end.",
 	.examples = "weft dump -n orders-svc\n"
 		    "weft dump -p 4711 --format dot | dot -Tsvg > tasks.svg",
 	.options = options,

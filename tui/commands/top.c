@@ -161,9 +161,6 @@ static int watch_target(struct watch *w, const struct command *self, const struc
 		snprintf(notice, sizeof(notice), "the output of the command goes to %s", w->log);
 	rc = show_live(w, a, *notice ? notice : NULL);
 	watch_close(w);
-	if (*w->log)
-		fprintf(stderr, "weft %s: the output of the command is in %s\n", self->name,
-			w->log);
 	return rc;
 }
 

@@ -293,6 +293,10 @@ void watch_close(struct watch *w)
 	w->live = live_close(w->live);
 	end_child(w);
 	w->session = session_close(w->session);
+	if (w->has_child && *w->log)
+		fprintf(stderr, "weft %s: the output of the command is in %s\n", w->self->name,
+			w->log);
+	*w->log = 0;
 }
 
 int watch_child_code(const struct watch *w)

@@ -44,7 +44,8 @@ int watch_replay(struct watch *w, const struct command *self, const char *path, 
 		 const struct watch_options *options);
 /* The final cut; then a -- CMD that still runs is ended: SIGTERM, after 3 s SIGKILL. First error met as exit code. */
 int watch_stop(struct watch *w);
-void watch_close(struct watch *w); /* after watch_stop or instead of it; twice does no harm */
+/* After watch_stop or instead of it; twice does no harm. Tells where the log of -- CMD is. */
+void watch_close(struct watch *w);
 
 /* Exit status of -- CMD as a shell gives it: 128 + signal. What watch_stop ended counts as 0. */
 int watch_child_code(const struct watch *w);
