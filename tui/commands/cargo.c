@@ -60,19 +60,29 @@ static void tell_rest(struct cargo_run *run)
 			tell(f);
 }
 
+/* Cargo's last word; what tests print comes after it. */
+static bool ends_build(const char *line)
+{
+	static const char last[] = "{\"reason\":\"build-finished\"";
+
+	return !strncmp(line, last, sizeof(last) - 1);
+}
+
 static void relay(struct cargo_run *run, FILE *from)
 {
 	struct cargo_told told;
 	auto_free char *text = NULL;
+	bool built = false;
 	size_t size = 0;
 	ssize_t n;
 
 	while ((n = getline(&text, &size, from)) > 0) {
-		if (cargo_run_line(run, text, (size_t)n, &told) == CARGO_OTHER) {
+		if (built || cargo_run_line(run, text, (size_t)n, &told) == CARGO_OTHER) {
 			fwrite(text, 1, (size_t)n, stdout);
 			fflush(stdout);
 			continue;
 		}
+		built = ends_build(text);
 		if (told.rendered)
 			fputs(told.rendered, stderr);
 		if (told.finding)

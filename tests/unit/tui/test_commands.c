@@ -149,6 +149,54 @@ static void test_files_are_opened_as_the_user(void **state)
 	unlink(own_path);
 }
 
+/* Runs it and returns what it wrote to stdout, owned. */
+static char *output_of(const char *name, int argc, char **argv, int *ret_rc)
+{
+	char *text = calloc(1, 4096);
+	FILE *f = tmpfile();
+	int out = dup(STDOUT_FILENO);
+
+	fflush(stdout);
+	dup2(fileno(f), STDOUT_FILENO);
+	*ret_rc = command_main(commands_find(name), argc, argv);
+	fflush(stdout);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	rewind(f);
+	text[fread(text, 1, 4095, f)] = 0;
+	fclose(f);
+	return text;
+}
+
+/* After the build all lines are a program's own, also those that look like cargo's or rustc's. */
+static void test_cargo_passes_json_on(void **state)
+{
+	static const char script[] =
+		"#!/bin/sh\n"
+		"echo '{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"x\"}}'\n"
+		"echo '{\"reason\":\"build-finished\",\"success\":true}'\n"
+		"echo '{\"level\":\"warn\",\"reason\":\"timeout\"}'\n"
+		"echo '{\"message\":\"m\",\"level\":\"error\",\"spans\":[],\"rendered\":\"r\"}'\n"
+		"exit 7\n";
+	char path[] = "/tmp/weft-cargo-XXXXXX", *text;
+	char *argv[] = { "cargo", "test", NULL };
+	int fd = mkstemp(path), rc;
+
+	(void)state;
+	assert_int_equal(write(fd, script, sizeof(script) - 1), sizeof(script) - 1);
+	assert_int_equal(fchmod(fd, 0755), 0);
+	close(fd);
+	setenv("CARGO", path, 1);
+	text = output_of("cargo", 2, argv, &rc);
+	unsetenv("CARGO");
+	unlink(path);
+	assert_int_equal(rc, 7);
+	assert_string_equal(
+		text, "{\"level\":\"warn\",\"reason\":\"timeout\"}\n"
+		      "{\"message\":\"m\",\"level\":\"error\",\"spans\":[],\"rendered\":\"r\"}\n");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_man_pages),
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_files_are_opened_as_the_user),
+		cmocka_unit_test(test_cargo_passes_json_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
