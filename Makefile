@@ -269,7 +269,8 @@ comma := ,
 $(BUILD)/libweft.so: $(BUILD)/libweft.so.0
 	$(Q)ln -sf libweft.so.0 $@
 
-$(BUILD)/weft.pc: Makefile $(BUILD)/flags
+# Made anew each time: `make install` may be given another PREFIX than `make` was.
+$(BUILD)/weft.pc: FORCE
 	@mkdir -p $(@D)
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
 		'Name: weft' 'Description: Async runtime for C with probe points' 'Version: $(VERSION)' \
@@ -454,6 +455,8 @@ install: all ## PREFIX, DESTDIR, LIBDIR
 	$(if $(lib_runtime),$(Q)install -m 644 $(BUILD)/libweft.a $(DESTDIR)$(LIBDIR)/libweft.a)
 	$(if $(lib_runtime),$(Q)install -m 755 $(BUILD)/libweft.so.0 $(DESTDIR)$(LIBDIR)/libweft.so.0)
 	$(if $(lib_runtime),$(Q)ln -sf libweft.so.0 $(DESTDIR)$(LIBDIR)/libweft.so)
+# The loader looks into /usr/local/lib by its cache only; who is not root has to set LD_LIBRARY_PATH.
+	$(if $(DESTDIR),,$(if $(lib_runtime),$(Q)PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2> /dev/null || :))
 	$(if $(lib_runtime),$(Q)install -m 644 $(BUILD)/weft.pc $(DESTDIR)$(LIBDIR)/pkgconfig/weft.pc)
 	$(Q)for h in $(pub); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/weft/$$h; done
 	$(Q)test ! -f runtime/weft.h || echo '#include "runtime/weft.h"' > $(DESTDIR)$(PREFIX)/include/weft/weft.h
