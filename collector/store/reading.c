@@ -27,7 +27,7 @@ static int say(struct reading *r, int rc, const char *text)
 /* Looks at the first bytes, before SQLite does: its own words for a wrong file help nobody. */
 static int look(const char *path, struct reading *r, bool *ret_wal)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO may wait */
 	uint8_t head[HEADER_BYTES];
 	struct stat st;
 	ssize_t n;

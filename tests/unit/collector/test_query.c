@@ -260,6 +260,9 @@ static void other_files(void **state)
 	scenario_path(path, "hostile");
 	refused("/nonexistent.db", -ENOENT, "No such file");
 	refused("/tmp", -EINVAL, "not a file");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	refused(path, -EINVAL, "not a file"); /* and not waited for */
+	unlink(path);
 	write_file(path, "", 0);
 	refused(path, -EINVAL, "empty");
 	memset(garbage, 'x', sizeof(garbage));
