@@ -366,8 +366,13 @@ static void save_screen(struct app *a)
 		return;
 	}
 	canvas_write(&a->canvas, f);
-	snprintf(v->status, sizeof(v->status), fclose(f) == 0 ? "written to %s" : "can't write %s",
-		 name);
+	if (fflush(f) == 0 && !ferror(f)) {
+		snprintf(v->status, sizeof(v->status), "written to %s", name);
+	} else {
+		snprintf(v->status, sizeof(v->status), "can't write %s: %s", name, strerror(errno));
+		unlink(name);
+	}
+	fclose(f);
 }
 
 static void pause_or_go_on(struct app *a)

@@ -2,6 +2,11 @@
 /* What keys and the mouse do in the console. */
 /* The engine of tests/support is linked, too; of its live_* the fake ones, coming first, win. */
 /* ldflags: -Wl,--allow-multiple-definition */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "tests/unit/tui/console.h"
 #include "tui/keymap.h"
 #include "tui/screens/tasks.h"
@@ -252,6 +257,33 @@ static void test_resize_while_paused(void **state)
 	assert_true(*line(48));
 }
 
+/* `w` writes the whole screen or says why not, and leaves no part of one. A limit on file size stands for a full disk. */
+static void test_write(void **state)
+{
+	char dir[] = "/tmp/weft-screens-XXXXXX", name[64] = "";
+	struct rlimit before, none;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	con->live.findings = 0;
+	run("key:1 w; snap");
+	has("written to weft-screen-");
+	sscanf(strstr(con->text, "weft-screen-"), "%63s", name);
+	assert_int_equal(unlink(name), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	none = before;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_FSIZE, &none);
+	run("key:w; snap");
+	setrlimit(RLIMIT_FSIZE, &before);
+	has("can't write weft-screen-");
+	has(": File too large");
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_replay(void **state)
 {
 	(void)state;
@@ -341,6 +373,7 @@ int main(void)
 		TEST(test_workers),
 		TEST(test_pause),
 		TEST(test_resize_while_paused),
+		TEST(test_write),
 		TEST(test_replay),
 		TEST(test_level),
 		TEST(test_mouse),
