@@ -69,8 +69,8 @@ static uint16_t flavour_of(const struct tokio_process *w, uint32_t roles)
 static struct tokio_runtime *find(struct tokio_process *w, uint16_t flavour, uint64_t owner)
 {
 	for (uint32_t i = 0; i < w->runtimes; i++)
-		if (owner ? w->runtime[i].owner == owner :
-			    w->runtime[i].flavour == flavour && !w->runtime[i].idle)
+		if (owner ? w->runtime[i].owner == owner
+			  : w->runtime[i].flavour == flavour && !w->runtime[i].idle)
 			return &w->runtime[i];
 	return NULL;
 }

@@ -37,7 +37,8 @@ struct state {
 	uint64_t timers, singles;                 /* read so far; those that a task waited for */
 	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when a worker last waited for a CPU */
 	struct place place[PLACES];
-	struct timer_fired pending[PENDING]; /* late ones, of which it is not known yet who had the CPUs */
+	struct timer_fired
+		pending[PENDING]; /* late ones, of which it is not known yet who had the CPUs */
 	uint32_t n_pending;
 };
 
