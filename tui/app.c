@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tui/app.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "probes/base/cleanup.h"
+#include "tui/canvas_file.h"
 #include "tui/format.h"
 #include "tui/keymap.h"
 #include "tui/names.h"
@@ -343,36 +340,11 @@ static void say(struct app *a)
 	a->status_left = STATUS_REFRESHES;
 }
 
-/* The file is new and belongs to whoever runs this. */
 static void save_screen(struct app *a)
 {
-	struct view *v = &a->view;
-	char name[64], stamp[24];
-	time_t now = time(NULL);
-	struct tm tm;
-	FILE *f;
-	int fd;
-
-	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", gmtime_r(&now, &tm));
-	snprintf(name, sizeof(name), "weft-screen-%s.txt", stamp);
-	*v->status = 0;
+	*a->view.status = 0;
 	app_draw(a);
-	fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (!f) {
-		snprintf(v->status, sizeof(v->status), "can't write %s: %s", name, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	canvas_write(&a->canvas, f);
-	if (fflush(f) == 0 && !ferror(f)) {
-		snprintf(v->status, sizeof(v->status), "written to %s", name);
-	} else {
-		snprintf(v->status, sizeof(v->status), "can't write %s: %s", name, strerror(errno));
-		unlink(name);
-	}
-	fclose(f);
+	canvas_save(&a->canvas, a->view.status, sizeof(a->view.status));
 }
 
 static void pause_or_go_on(struct app *a)
