@@ -44,7 +44,11 @@ void weft_waker_drop(struct weft_waker *waker)
 /* NOTIFIED is set while the task runs, so its poller queues it at the back: others go first. */
 weft_poll_t weft_yield(struct weft_cx *cx, struct weft_yield *f)
 {
-	if (f->yielded || cx->cancelled) {
+	if (cx->cancelled) {
+		f->yielded = 0;
+		return weft_cancelled(cx);
+	}
+	if (f->yielded) {
 		f->yielded = 0;
 		return WEFT_READY;
 	}

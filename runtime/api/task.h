@@ -140,7 +140,7 @@ static inline bool weft_is_cancelled(const struct weft_cx *cx)
 WEFT_API weft_poll_t weft_cancelled(struct weft_cx *cx);
 WEFT_API weft_poll_t weft_frame_moved(struct weft_cx *cx); /* internal: used by weft_async_begin */
 
-/* Lets other tasks run once. f is any int-sized state that starts at 0: struct weft_yield. */
+/* Lets other tasks run once: 0, or -ECANCELED. f: state that starts at 0. */
 struct weft_yield {
 	uint32_t yielded;
 };

@@ -286,6 +286,50 @@ static void test_headstrong_task_and_shutdown(void **state)
 	assert_int_equal(weft_spawn(rt, headstrong, f), 0); /* ended by teardown */
 }
 
+/* Computes in pieces until it is told to stop. */
+static weft_poll_t pieces(struct weft_cx *cx, struct child *f)
+{
+	weft_async_begin(f);
+	do {
+		if (f->done)
+			__atomic_store_n(f->done, 1, __ATOMIC_RELEASE);
+		weft_await(f, weft_yield(cx, &f->yield));
+	} while (f->rc == 0);
+	weft_async_end(f, f->rc);
+}
+
+struct limited {
+	WEFT_FRAME;
+	struct weft_sleep limit;
+	struct child inner;
+};
+
+static weft_poll_t limited(struct weft_cx *cx, struct limited *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_timeout(cx, &f->limit, 5 * MS, pieces(cx, &f->inner)));
+	weft_async_end(f, f->rc);
+}
+
+static void test_yield_is_cancelled(void **state)
+{
+	struct limited f = { .rc = 0 };
+	struct weft_join *join;
+	uint32_t begun = 0;
+
+	(void)state;
+	assert_int_equal(weft_spawn(rt, pieces, ((struct child){ .done = &begun }), .join = &join),
+			 0);
+	wait_for(&begun, 1);
+	weft_join_abort(join);
+	while (!weft_join_done(join))
+		usleep(200);
+	weft_join_detach(join);
+	assert_int_equal(weft_block_on(rt, limited, &f), -ETIMEDOUT);
+	/* Ended by teardown. */
+	assert_int_equal(weft_spawn(rt, pieces, ((struct child){ .yields = 0 })), 0);
+}
+
 struct abandon {
 	WEFT_FRAME;
 	struct weft_sleep sleep;
@@ -408,6 +452,7 @@ int main(void)
 		T(test_nested_block_on),
 		T(test_parts_left_out),
 		T(test_headstrong_task_and_shutdown),
+		T(test_yield_is_cancelled),
 		T(test_abandoned_timer),
 		T(test_timeout),
 		T(test_foreign_waker),
