@@ -5,6 +5,7 @@
 
 #include "runtime/base/futex.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/slab.h"
 #include "runtime/executor/executor.h"
 #include "runtime/executor/root.h"
 #include "runtime/bound.h"
@@ -152,13 +153,25 @@ struct walk {
 	bool block_on; /* tasks of weft_block_on(), ended by their own threads; else others */
 };
 
-static void abort_slot(struct weft_task *task, const struct walk *walk)
+static bool hold(void *task)
 {
-	if (!__atomic_load_n(&task->head.id, __ATOMIC_ACQUIRE) || !weft_task_try_ref(task))
-		return;
-	/* With the reference held the slot can't change hands. */
+	const struct weft_task *t = task;
+
+	return __atomic_load_n(&t->head.id, __ATOMIC_ACQUIRE) && weft_task_try_ref(task);
+}
+
+/* With the reference held the slot can't change hands. */
+static void abort_held(struct weft_task *task, const struct walk *walk)
+{
 	if (task->rt == walk->rt && !(task->flags & WEFT_S_BLOCK_ON) == !walk->block_on)
 		weft_task_abort(task);
+}
+
+static void abort_slot(struct weft_task *task, const struct walk *walk)
+{
+	if (!hold(task))
+		return;
+	abort_held(task, walk);
 	weft_task_unref(task);
 }
 
@@ -168,6 +181,18 @@ static void abort_slab(const struct weft_slab *slab, void *arg)
 		abort_slot((struct weft_task *)(uintptr_t)(slab->address +
 							   (uint64_t)i * slab->slot_bytes),
 			   arg);
+}
+
+static void abort_tasks(struct walk *walk)
+{
+	struct weft_task *task, *next;
+
+	weft_trace_each_slab(abort_slab, walk);
+	for (task = weft_slab_huge_next(NULL, hold); task; task = next) {
+		abort_held(task, walk);
+		next = weft_slab_huge_next(task, hold);
+		weft_task_unref(task);
+	}
 }
 
 /*
@@ -184,7 +209,7 @@ static int end_tasks(struct weft_runtime *rt, uint64_t deadline_ns)
 
 	weft_trace_thread_begin(&role, NULL);
 	weft_thread = (struct weft_thread){ .rt = rt, .cx = &cx };
-	weft_trace_each_slab(abort_slab, &walk);
+	abort_tasks(&walk);
 	while (rc == 0 && __atomic_load_n(&rt->entry->alive, __ATOMIC_ACQUIRE)) {
 		struct weft_task *task = rt->ops->take(rt);
 
@@ -212,7 +237,7 @@ static int wait_block_on(struct weft_runtime *rt, uint64_t deadline_ns)
 
 		if (now >= deadline_ns)
 			return -ETIMEDOUT;
-		weft_trace_each_slab(abort_slab, &walk);
+		abort_tasks(&walk);
 		weft_futex_wait(&rt->block_on, n, deadline_ns - now);
 	}
 	return 0;

@@ -42,7 +42,13 @@ struct thread_cache {
 	struct cache_list list[CLASSES];
 };
 
+/* In front of a block that is too big for any class. */
+struct huge {
+	struct huge *next, **link;
+} __attribute__((aligned(16)));
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct huge *huge_first;
 static struct class_state classes[CLASSES];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -181,13 +187,44 @@ static struct thread_cache *cache_get(void)
 
 static void *alloc_huge(size_t bytes, uint32_t *ret_bytes)
 {
-	void *block = bytes < UINT32_MAX ? weft_memory_alloc(bytes) : NULL;
+	struct huge *huge = bytes < UINT32_MAX ? weft_memory_alloc(sizeof(*huge) + bytes) : NULL;
 
-	if (block) {
-		weft_trace_slab_missed();
-		*ret_bytes = (uint32_t)bytes;
-	}
-	return block;
+	if (!huge)
+		return NULL;
+	weft_trace_slab_missed();
+	*ret_bytes = (uint32_t)bytes;
+	pthread_mutex_lock(&lock);
+	huge->next = huge_first;
+	huge->link = &huge_first;
+	if (huge->next)
+		huge->next->link = &huge->next;
+	huge_first = huge;
+	pthread_mutex_unlock(&lock);
+	return huge + 1;
+}
+
+static void free_huge(void *block)
+{
+	struct huge *huge = (struct huge *)block - 1;
+
+	pthread_mutex_lock(&lock);
+	*huge->link = huge->next;
+	if (huge->next)
+		huge->next->link = huge->link;
+	pthread_mutex_unlock(&lock);
+	weft_memory_free(huge);
+}
+
+void *weft_slab_huge_next(void *block, bool (*hold)(void *block))
+{
+	struct huge *huge;
+
+	pthread_mutex_lock(&lock);
+	huge = block ? ((struct huge *)block - 1)->next : huge_first;
+	while (huge && !hold(huge + 1))
+		huge = huge->next;
+	pthread_mutex_unlock(&lock);
+	return huge ? huge + 1 : NULL;
 }
 
 void *weft_slab_alloc(size_t bytes, uint32_t *ret_bytes)
@@ -221,7 +258,7 @@ void weft_slab_free(void *block, uint32_t slot_bytes)
 	struct cache_list *list;
 
 	if (class == CLASSES) {
-		weft_memory_free(block);
+		free_huge(block);
 		return;
 	}
 	if (!mine) { /* out of memory: straight to the shared list */

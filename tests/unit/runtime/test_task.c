@@ -167,6 +167,54 @@ static void test_blocks_are_visible(void **state)
 	assert_null(find_task(id));
 }
 
+struct huge {
+	WEFT_FRAME;
+	struct weft_sleep sleep;
+	char bulk[2 << 20];
+};
+
+static weft_poll_t huge(struct weft_cx *cx, struct huge *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_sleep(cx, &f->sleep, 3600000 * MS));
+	weft_async_end(f, f->rc);
+}
+
+static void *run_huge(void *frame)
+{
+	return (void *)(intptr_t)weft_block_on(rt, huge, (struct huge *)frame);
+}
+
+/* Tasks that no slab has room for end at shutdown like all others. */
+static void test_huge_tasks_end(void **state)
+{
+	static struct huge frame, root;
+	struct weft_runtime_stats stats;
+	struct weft_join *join[3];
+	pthread_t thread;
+	void *rc;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(weft_spawn(rt, huge, frame, .join = &join[i]), 0);
+	weft_join_abort(join[1]);
+	while (!weft_join_done(join[1]))
+		usleep(200);
+	join[1] = weft_join_detach(join[1]);
+	assert_int_equal(pthread_create(&thread, NULL, run_huge, &root), 0);
+	do {
+		usleep(200);
+		weft_runtime_stats(rt, &stats);
+	} while (stats.timers < 3);
+	assert_int_equal(weft_runtime_shutdown(rt, 5000 * MS), 0);
+	pthread_join(thread, &rc);
+	assert_int_equal((intptr_t)rc, -ECANCELED);
+	for (int i = 0; i < 3; i++) {
+		assert_true(!join[i] || weft_join_done(join[i]));
+		weft_join_detach(join[i]);
+	}
+}
+
 static void test_dynamic_names(void **state)
 {
 	static char name[4096];
@@ -447,6 +495,7 @@ int main(void)
 		T(test_abort),
 		T(test_detach_and_ids),
 		T(test_blocks_are_visible),
+		T(test_huge_tasks_end),
 		T(test_dynamic_names),
 		T(test_double_await),
 		T(test_nested_block_on),
