@@ -297,17 +297,38 @@ static bool park_on_futex(struct weft_worker *worker, uint64_t *wait_ns)
 	uint64_t turns = __atomic_load_n(&worker->rt->driver.turns, __ATOMIC_RELAXED);
 
 	if (weft_parker_sleep(&worker->parker, WEFT_PARKER_ON_FUTEX)) {
-		weft_parker_wait(&worker->parker, standby ? *wait_ns : UINT64_MAX);
+		/* Seq_cst: pairs with relieve(). One that looked for a standby before this sees none. */
+		if (standby || __atomic_load_n(&worker->crew->standby, __ATOMIC_SEQ_CST))
+			weft_parker_wait(&worker->parker, standby ? *wait_ns : UINT64_MAX);
 		weft_parker_awake(&worker->parker);
 	}
 	if (!standby)
 		return false;
-	__atomic_store_n(&worker->crew->standby, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&worker->crew->standby, 0, __ATOMIC_SEQ_CST);
 	if (turns != __atomic_load_n(&worker->rt->driver.turns, __ATOMIC_RELAXED))
 		*wait_ns = STANDBY_NS;
 	else if (*wait_ns < STANDBY_MAX_NS)
 		*wait_ns *= 2;
 	return true;
+}
+
+/*
+ * It was the standby and has the driver, or work, from now on: another sleeper is woken to take its
+ * place, or nobody would see when the driver is lost again.
+ */
+static void relieve(const struct weft_worker *worker)
+{
+	struct weft_crew *crew = worker->crew;
+
+	for (uint32_t i = 0, n = weft_crew_workers(crew); i < n; i++) {
+		struct weft_parker *parker = &crew->worker[i].parker;
+
+		/* Seq_cst: see park_on_futex(). */
+		if (__atomic_load_n(&parker->state, __ATOMIC_SEQ_CST) == WEFT_PARKER_ON_FUTEX) {
+			weft_parker_unpark(parker, &worker->rt->driver);
+			return;
+		}
+	}
 }
 
 /* For the standby: a task stranded behind a worker that hasn't begun a poll since the last look. */
@@ -345,14 +366,17 @@ static void sleep_until_work(struct weft_worker *worker)
 {
 	struct weft_runtime *rt = worker->rt;
 	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX;
+	bool standby = false;
 
 	if (spin(worker))
 		return;
 	weft_spin_sleep(&worker->spin);
 	while (weft_runtime_running(rt)) {
-		bool driver = weft_driver_take(&rt->driver, (int32_t)worker->index),
-		     standby = false;
+		bool driver = weft_driver_take(&rt->driver, (int32_t)worker->index);
 
+		if (driver && standby)
+			relieve(worker);
+		standby = false;
 		weft_duty_park(&worker->duty, rt, worker->index,
 			       driver ? WEFT_PARK_DRIVER : WEFT_PARK_FUTEX);
 		if (driver) {
@@ -368,6 +392,8 @@ static void sleep_until_work(struct weft_worker *worker)
 		    (weft_worker_any_work(worker->crew) || stranded(worker->crew, &seen)))
 			break;
 	}
+	if (standby)
+		relieve(worker);
 	weft_duty_unpark(&worker->duty, rt, worker->index);
 	weft_pace_slept(&worker->pace);
 	weft_spin_awake(&worker->spin);
