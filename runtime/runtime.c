@@ -25,7 +25,7 @@ static uint32_t default_workers(void)
 
 	if (sched_getaffinity(0, sizeof(set), &set))
 		return 1;
-	return (uint32_t)CPU_COUNT(&set);
+	return (uint32_t)CPU_COUNT(&set) < MAX_WORKERS ? (uint32_t)CPU_COUNT(&set) : MAX_WORKERS;
 }
 
 static uint32_t pick(uint32_t wanted, uint32_t otherwise)

@@ -41,7 +41,7 @@ WEFT_API const char *weft_flavour_name(uint32_t flavour);
 struct weft_config {
 	uint32_t size;
 	uint32_t flavour;         /* 0 = WEFT_MULTI_THREAD */
-	uint32_t workers;         /* 0 = CPUs this process may run on */
+	uint32_t workers;         /* 0 = CPUs this process may run on; at most 256 */
 	uint32_t max_blocking;    /* threads of the blocking pool, 0 = 512 */
 	uint64_t keep_alive_ns;   /* idle life of a pool thread, 0 = 10 s */
 	const char *name;         /* of the runtime and its threads, copied; NULL = "weft" */

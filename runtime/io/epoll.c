@@ -17,7 +17,7 @@
 
 struct epoll {
 	int epoll_fd, event_fd;
-	bool use_ms;                       /* no epoll_pwait2 (before Linux 5.11) */
+	bool use_ms; /* no epoll_pwait2 (before Linux 5.11, or a filter that doesn't know it) */
 	struct epoll_event events[EVENTS]; /* of the owner's turn */
 };
 
@@ -89,7 +89,7 @@ static int wait_for(struct epoll *epoll, uint64_t ns)
 		struct timespec ts = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
 		int n = epoll_pwait2(epoll->epoll_fd, epoll->events, EVENTS, &ts, NULL);
 
-		if (n >= 0 || errno != ENOSYS)
+		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
 			return n;
 		epoll->use_ms = true;
 	}

@@ -3,10 +3,11 @@
  * The n-th system call fails: a clear error, or none where there is another way; no descriptor and no
  * thread stays. (The n-th allocation: test_memory.c.)
  */
-/* ldflags: -Wl,--wrap=epoll_create1,--wrap=eventfd,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=accept4,--wrap=pthread_create */
+/* ldflags: -Wl,--wrap=epoll_create1,--wrap=eventfd,--wrap=epoll_ctl,--wrap=epoll_wait,--wrap=epoll_pwait2,--wrap=accept4,--wrap=pthread_create,--wrap=sched_getaffinity */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,11 +81,40 @@ WRAP(CREATE, epoll_create1, (int flags), (flags))
 WRAP(EVENTFD, eventfd, (unsigned n, int flags), (n, flags))
 WRAP(CTL, epoll_ctl, (int e, int op, int fd, struct epoll_event *ev), (e, op, fd, ev))
 WRAP(WAIT, epoll_wait, (int e, struct epoll_event *ev, int n, int ms), (e, ev, n, ms))
-WRAP(WAIT, epoll_pwait2,
-     (int e, struct epoll_event *ev, int n, const struct timespec *ts, const sigset_t *set),
-     (e, ev, n, ts, set))
 WRAP(ACCEPT, accept4, (int fd, struct sockaddr *to, socklen_t *len, int flags),
      (fd, to, len, flags))
+
+/* Calls that a filter which doesn't know epoll_pwait2 has refused; 0 = there is none. */
+static uint32_t refusals;
+
+int __real_epoll_pwait2(int e, struct epoll_event *ev, int n, const struct timespec *ts,
+			const sigset_t *set);
+int __wrap_epoll_pwait2(int e, struct epoll_event *ev, int n, const struct timespec *ts,
+			const sigset_t *set);
+int __wrap_epoll_pwait2(int e, struct epoll_event *ev, int n, const struct timespec *ts,
+			const sigset_t *set)
+{
+	if (__atomic_load_n(&refusals, __ATOMIC_SEQ_CST)) {
+		__atomic_fetch_add(&refusals, 1, __ATOMIC_SEQ_CST);
+		errno = EPERM;
+		return -1;
+	}
+	return due(WAIT) ? -1 : __real_epoll_pwait2(e, ev, n, ts, set);
+}
+
+static int cpus; /* that the process is told it may use; 0 = the truth */
+
+int __real_sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set)
+{
+	if (!cpus)
+		return __real_sched_getaffinity(pid, bytes, set);
+	CPU_ZERO(set);
+	for (int i = 0; i < cpus; i++)
+		CPU_SET(i, set);
+	return 0;
+}
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 			  void *arg);
@@ -287,6 +317,48 @@ static void test_control(void **state)
 	assert_int_equal(open_fds(), fds);
 }
 
+struct nap {
+	WEFT_FRAME;
+	struct weft_sleep sleep;
+};
+
+static weft_poll_t nap(struct weft_cx *cx, struct nap *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_sleep(cx, &f->sleep, 30 * MS));
+	weft_async_end(f, f->rc);
+}
+
+/* Refused once, not asked for again: no spinning. */
+static void test_filter(void **state)
+{
+	struct nap f = { .rc = 0 };
+	uint64_t from = weft_now();
+
+	(void)state;
+	__atomic_store_n(&refusals, 1, __ATOMIC_SEQ_CST);
+	assert_int_equal(weft_block_on(rt, nap, &f), 0);
+	assert_true(weft_now() - from >= 30 * MS);
+	assert_in_range(__atomic_load_n(&refusals, __ATOMIC_SEQ_CST), 1, 2);
+	__atomic_store_n(&refusals, 0, __ATOMIC_SEQ_CST);
+}
+
+/* On a machine with more CPUs than there may be workers the default still starts. */
+static void test_many_cpus(void **state)
+{
+	struct weft_config config = { .size = sizeof(config), .flavour = flavours_of(state) };
+	struct weft_runtime_stats stats;
+
+	cpus = 400;
+	assert_int_equal(weft_runtime_new(&config, &rt), 0);
+	cpus = 0;
+	weft_runtime_stats(rt, &stats);
+	if (!flavours_caller_driven(config.flavour))
+		assert_int_equal(stats.workers, 256);
+	assert_int_equal(weft_runtime_shutdown(rt, 20000 * MS), 0);
+	weft_runtime_free(rt);
+}
+
 static int job(void *arg)
 {
 	return *(int *)arg;
@@ -330,6 +402,8 @@ int main(void)
 		cmocka_unit_test(test_building),
 		T(test_accept),
 		T(test_wait),
+		T(test_filter),
+		cmocka_unit_test(test_many_cpus),
 		T(test_control),
 		T(test_pool_thread),
 	};
