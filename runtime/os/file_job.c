@@ -131,8 +131,12 @@ weft_poll_t weft_file_job_step(struct weft_cx *cx, struct weft_file *f)
 		return weft_pending(cx, WEFT_WAIT_FILE);
 	if (rc == 0)
 		return (weft_poll_t)(f->result < 0 ? f->result : 0);
-	if (weft_pool_job_reset(&f->job)) /* it never got there */
+	if (weft_pool_job_reset(&f->job)) {
+		/* It ended in this very moment, or never got there. Relaxed: reset has acquired. */
+		if (__atomic_load_n(&f->owner, __ATOMIC_RELAXED) == OWNER_DONE)
+			return (weft_poll_t)(f->result < 0 ? f->result : 0);
 		return rc;
+	}
 	f->given_up = 1;
 	if (__atomic_exchange_n(&f->owner, OWNER_GONE, __ATOMIC_ACQ_REL) == OWNER_DONE)
 		drop(f);

@@ -25,8 +25,9 @@ static const char *second(const struct weft_file *f)
 static int64_t mkdir_all(struct weft_file *f)
 {
 	char *path = (char *)f->copy + f->bytes, *slash = path;
+	struct stat st;
 
-	while ((slash = strchr(slash + 1, '/'))) {
+	while (*slash && (slash = strchr(slash + 1, '/'))) {
 		int rc;
 
 		*slash = 0;
@@ -37,7 +38,12 @@ static int64_t mkdir_all(struct weft_file *f)
 	}
 	if (mkdir(path, (mode_t)f->flags) == 0)
 		return 0;
-	return errno == EEXIST && access(path, F_OK | X_OK) == 0 ? 0 : -1;
+	if (errno != EEXIST)
+		return -1;
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	errno = EEXIST;
+	return -1;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)

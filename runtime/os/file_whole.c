@@ -84,6 +84,10 @@ static int64_t copy_from(int from, const char *to)
 
 	if (fstat(from, &st))
 		return -1;
+	if (S_ISDIR(st.st_mode)) { /* before `to` is emptied */
+		errno = EISDIR;
+		return -1;
+	}
 	if (stat(to, &old) == 0 && old.st_dev == st.st_dev && old.st_ino == st.st_ino) {
 		errno = EINVAL; /* onto itself: it would be emptied first */
 		return -1;

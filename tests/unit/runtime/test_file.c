@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ldflags: -Wl,--wrap=weft_cancelled */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,6 +175,54 @@ static void test_aborted_open(void **state)
 	unlink(path);
 }
 
+/* While set, this open of the fifo ends, and the pool is done with it, in the course of a refusal. */
+static struct weft_file *ending;
+
+weft_poll_t __real_weft_cancelled(struct weft_cx *cx);
+weft_poll_t __wrap_weft_cancelled(struct weft_cx *cx);
+weft_poll_t __wrap_weft_cancelled(struct weft_cx *cx)
+{
+	uint32_t queued;
+	int reader;
+
+	if (ending) {
+		queued = __atomic_load_n(&ending->job.state, __ATOMIC_ACQUIRE);
+		reader = open(path, O_RDONLY);
+		while (__atomic_load_n(&ending->job.state, __ATOMIC_ACQUIRE) == queued)
+			usleep(100);
+		close(reader);
+	}
+	return __real_weft_cancelled(cx);
+}
+
+static weft_poll_t open_ends(struct weft_cx *cx, struct copy *f)
+{
+	int rc = weft_file_open(cx, &f->file, path, O_WRONLY, 0);
+
+	assert_int_equal(rc, WEFT_PENDING);
+	ending = &f->file;
+	cx->cancelled = 1;
+	rc = weft_file_open(cx, &f->file, path, O_WRONLY, 0);
+	cx->cancelled = 0;
+	ending = NULL;
+	if (rc == 0)
+		close(f->file.fd);
+	return rc;
+}
+
+/* It has ended after the look that decides to give it up: the descriptor is the task's. */
+static void test_open_given_up_as_it_ends(void **state)
+{
+	struct copy f = { .n = 0 };
+	int before = open_fds();
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(weft_block_on(rt, open_ends, &f), 0);
+	assert_int_equal(open_fds(), before);
+	unlink(path);
+}
+
 int main(void)
 {
 	int rc;
@@ -182,6 +231,7 @@ int main(void)
 		T(test_errors),
 		T(test_given_up),
 		T(test_aborted_open),
+		T(test_open_given_up_as_it_ends),
 	};
 
 	if (!mkdtemp(dir))

@@ -138,6 +138,9 @@ static weft_poll_t folders(struct weft_cx *cx, struct work *f)
 		return -1;
 	OK(weft_file_close(cx, &f->file));
 	GIVES(-ENOTDIR, weft_file_mkdir_all(cx, &f->file, at("x/y/file/no"), 0700));
+	OK(weft_file_chmod(cx, &f->file, at("x/y/file"), 0700));
+	GIVES(-EEXIST, weft_file_mkdir_all(cx, &f->file, at("x/y/file"), 0700));
+	GIVES(-ENOENT, weft_file_mkdir_all(cx, &f->file, "", 0700));
 	GIVES(-ENOTEMPTY, weft_file_rmdir(cx, &f->file, at("x")));
 	OK(weft_file_rmdir(cx, &f->file, at("x/y/z")));
 	OK(weft_file_symlink(cx, &f->file, at("kept"), at("x/link")));
@@ -225,6 +228,7 @@ static weft_poll_t whole(struct weft_cx *cx, struct work *f)
 		return -5;
 	GIVES(-EINVAL, weft_file_copy(cx, &f->file, at("s"), at("s"), NULL));
 	GIVES(-ENOENT, weft_file_copy(cx, &f->file, at("no"), at("v"), NULL));
+	GIVES(-EISDIR, weft_file_copy(cx, &f->file, dir, at("t"), NULL));
 	weft_async_end(f, 0);
 }
 
