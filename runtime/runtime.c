@@ -195,34 +195,41 @@ static void abort_tasks(struct walk *walk)
 	}
 }
 
-/*
- * The workers are gone: this thread runs the tasks' last polls. It only takes tasks from queues:
- * one whose notification another thread owns is about to get there.
- */
-static int end_tasks(struct weft_runtime *rt, uint64_t deadline_ns)
+/* Only takes tasks from queues: one whose notification another thread owns is about to get there. */
+static int run_out(struct weft_runtime *rt, struct weft_cx *cx, uint64_t deadline_ns)
 {
-	struct weft_cx cx = { .runtime = rt };
-	struct walk walk = { rt, false };
-	struct weft_thread saved = weft_thread;
-	struct weft_trace_role role = { WEFT_LANE_FOREIGN, rt->id, UINT32_MAX };
 	int rc = 0;
 
-	weft_trace_thread_begin(&role, NULL);
-	weft_thread = (struct weft_thread){ .rt = rt, .cx = &cx };
-	abort_tasks(&walk);
 	while (rc == 0 && __atomic_load_n(&rt->entry->alive, __ATOMIC_ACQUIRE)) {
 		struct weft_task *task = rt->ops->take(rt);
 
-		if (task && weft_task_poll(&cx, task) == WEFT_TASK_AGAIN)
+		if (task && weft_task_poll(cx, task) == WEFT_TASK_AGAIN)
 			rt->ops->schedule(rt, task, WEFT_W_RUNTIME);
 		if (!task)
 			sched_yield();
 		if (weft_clock_ns() > deadline_ns)
 			rc = -ETIMEDOUT;
 	}
-	while (__atomic_load_n(&rt->schedulers,
-			       __ATOMIC_ACQUIRE)) /* a few instructions away from being done */
-		sched_yield();
+	return rc;
+}
+
+/* The workers are gone: this thread runs the tasks' last polls. */
+static int end_tasks(struct weft_runtime *rt, uint64_t deadline_ns)
+{
+	struct weft_cx cx = { .runtime = rt };
+	struct walk walk = { rt, false };
+	struct weft_thread saved = weft_thread;
+	struct weft_trace_role role = { WEFT_LANE_FOREIGN, rt->id, UINT32_MAX };
+	int rc;
+
+	weft_trace_thread_begin(&role, NULL);
+	weft_thread = (struct weft_thread){ .rt = rt, .cx = &cx };
+	abort_tasks(&walk);
+	do {
+		rc = run_out(rt, &cx, deadline_ns);
+		while (__atomic_load_n(&rt->schedulers, __ATOMIC_ACQUIRE))
+			sched_yield(); /* a few instructions away from being done, or from a queue */
+	} while (rc == 0 && __atomic_load_n(&rt->entry->alive, __ATOMIC_ACQUIRE));
 	weft_thread = saved;
 	return rc;
 }
@@ -319,6 +326,12 @@ static int spawn_new(struct weft_spawn *spawn, struct weft_group *group, struct 
 	return rc;
 }
 
+/* Acq_rel, on the word that a shutdown swaps: either one sees what the other did before. */
+static uint32_t state_of(struct weft_runtime *rt)
+{
+	return __atomic_fetch_add(&rt->state, 0, __ATOMIC_ACQ_REL);
+}
+
 /* What stands in the way, or 0. */
 static int spawn_check(struct weft_spawn *spawn, const struct weft_spawn_options *options)
 {
@@ -336,6 +349,37 @@ static int spawn_check(struct weft_spawn *spawn, const struct weft_spawn_options
 	return -ESHUTDOWN;
 }
 
+static int spawn_in(struct weft_spawn *spawn, const struct weft_spawn_options *options,
+		    bool foreign)
+{
+	struct weft_join **wanted = options->detach || options->group ? NULL : options->join;
+	struct weft_task *task;
+	int rc = spawn_check(spawn, options);
+
+	if (rc)
+		return rc;
+	if (options->group)
+		spawn->flags = WEFT_S_GROUP;
+	else if (!wanted)
+		spawn->flags = WEFT_S_DETACHED;
+	if (options->local) {
+		spawn->flags |= WEFT_S_LOCAL;
+		spawn->tail = weft_bound_tail_bytes();
+	}
+	rc = spawn_new(spawn, options->group, &task);
+	if (rc)
+		return rc;
+	/* As in weft_block_on_at(): the walk of a shutdown sees the task, or this sees the shutdown. */
+	if (foreign && state_of(spawn->rt) != WEFT_RT_RUNNING)
+		weft_task_abort(task);
+	if (options->local)
+		weft_bound_enter(weft_bound_here(), task);
+	if (wanted)
+		*wanted = (struct weft_join *)task;
+	weft_task_schedule(task, WEFT_W_SPAWN);
+	return 0;
+}
+
 int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
 		  const struct weft_spawn_options *options, weft_task_fn *fn,
 		  const struct weft_frame_bytes *frame)
@@ -343,29 +387,21 @@ int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
 	struct weft_spawn spawn = {
 		rt ? rt : weft_thread.rt, site, options->name, fn, frame, 0, NULL, 0
 	};
-	struct weft_join **wanted = options->detach || options->group ? NULL : options->join;
-	struct weft_task *task;
-	int rc = spawn_check(&spawn, options);
+	struct weft_runtime *to = spawn.rt;
+	int rc;
 
-	if (rc)
-		return rc;
-	if (options->group)
-		spawn.flags = WEFT_S_GROUP;
-	else if (!wanted)
-		spawn.flags = WEFT_S_DETACHED;
-	if (options->local) {
-		spawn.flags |= WEFT_S_LOCAL;
-		spawn.tail = weft_bound_tail_bytes();
-	}
-	rc = spawn_new(&spawn, options->group, &task);
-	if (rc)
-		return rc;
-	if (options->local)
-		weft_bound_enter(weft_bound_here(), task);
-	if (wanted)
-		*wanted = (struct weft_join *)task;
-	weft_task_schedule(task, WEFT_W_SPAWN);
-	return 0;
+	if (!to || to == weft_thread.rt)
+		return spawn_in(&spawn, options, false);
+	/*
+	 * The end of the runtime doesn't wait for this thread by itself: the count makes it wait until
+	 * the task is in a queue. The shutdown sees the count, or spawn_check() sees the shutdown.
+	 */
+	__atomic_fetch_add(&to->schedulers, 1, __ATOMIC_RELAXED);
+	state_of(to);
+	rc = spawn_in(&spawn, options, true);
+	/* Release: this thread's last access before the free. */
+	__atomic_fetch_sub(&to->schedulers, 1, __ATOMIC_RELEASE);
+	return rc;
 }
 
 int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_fn *fn, void *frame,
@@ -392,10 +428,9 @@ int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_
 		task->wake_word = WEFT_ROOT_NOTIFIED;
 		/*
 		 * A shutdown since the look above may have walked over the tasks before this one was
-		 * there. Acq_rel, on the word that the shutdown swaps: it sees the task, or this
-		 * sees it.
+		 * there: it sees the task, or this sees it.
 		 */
-		if (__atomic_fetch_add(&rt->state, 0, __ATOMIC_ACQ_REL) != WEFT_RT_RUNNING)
+		if (state_of(rt) != WEFT_RT_RUNNING)
 			weft_task_abort(task);
 		weft_bound_begin(&bound, task);
 		rt->ops->block_on(rt, task);

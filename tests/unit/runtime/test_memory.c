@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The library's memory: all of it through the hooks, all given back, each failure survived. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/executor/executor.h"
 #include "runtime/weft.h"
 
 #define MS   1000000ull
@@ -21,11 +23,18 @@
 static int64_t live, total, pages; /* atomic; pages are never given back */
 static int64_t fail_at = -1;       /* the allocation with this number fails, counted down */
 static int hook_arg;
+static __thread void (*meanwhile)(void); /* what happens while this thread allocates, once */
 
 static void *hook_alloc(void *arg, size_t align, size_t bytes)
 {
 	void *block;
 
+	if (meanwhile) {
+		void (*now)(void) = meanwhile;
+
+		meanwhile = NULL;
+		now();
+	}
 	if (arg != &hook_arg || __atomic_fetch_sub(&fail_at, 1, __ATOMIC_SEQ_CST) == 0)
 		return NULL;
 	if (posix_memalign(&block, align, bytes))
@@ -248,6 +257,54 @@ static void test_every_failure_of_the_ring(void **state)
 	driver = WEFT_DRIVER_EPOLL;
 }
 
+static struct weft_runtime *stopping;
+static uint32_t within; /* the spawn; atomic */
+
+/* Long enough for a shutdown that doesn't wait. */
+static void wait_for_stop(void)
+{
+	__atomic_store_n(&within, 1, __ATOMIC_RELEASE);
+	while (weft_runtime_running(stopping))
+		usleep(200);
+	usleep(50000);
+}
+
+static int spawn_named(const char *name, struct weft_join **ret)
+{
+	return weft_spawn(stopping, child, ((struct child){ .rc = 0 }), .name = name, .join = ret);
+}
+
+static void *spawn_late(void *join)
+{
+	meanwhile = wait_for_stop;
+	return (void *)(intptr_t)spawn_named("another", join);
+}
+
+/* A task that is spawned while the runtime stops is refused or ends: nobody waits for it in vain. */
+static void test_spawn_meets_shutdown(void **state)
+{
+	struct weft_config config = { .size = sizeof(config), .workers = 1 };
+	struct weft_join *first, *late = NULL;
+	pthread_t thread;
+	void *rc;
+
+	(void)state;
+	assert_int_equal(weft_runtime_new(&config, &stopping), 0);
+	assert_int_equal(spawn_named("first", &first), 0); /* names the site */
+	assert_int_equal(pthread_create(&thread, NULL, spawn_late, &late), 0);
+	while (!__atomic_load_n(&within, __ATOMIC_ACQUIRE))
+		usleep(200);
+	assert_int_equal(weft_runtime_shutdown(stopping, 5000 * MS), 0);
+	pthread_join(thread, &rc);
+	if ((intptr_t)rc == 0)
+		assert_true(weft_join_done(late));
+	else
+		assert_int_equal((intptr_t)rc, -ESHUTDOWN);
+	weft_join_detach(first);
+	weft_join_detach(late);
+	weft_runtime_free(stopping);
+}
+
 /* Nothing else in the library calls malloc: the object files say so. */
 static void test_nothing_beside_the_hooks(void **state)
 {
@@ -274,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_through_the_hooks),
 		cmocka_unit_test(test_set_only_before_use),
+		cmocka_unit_test(test_spawn_meets_shutdown),
 		cmocka_unit_test(test_every_failure),
 		cmocka_unit_test(test_every_failure_of_the_ring),
 		cmocka_unit_test(test_nothing_beside_the_hooks),
