@@ -12,6 +12,8 @@ static int look(int fd, int events)
 {
 	struct pollfd p = { .fd = fd, .events = (short)events };
 
+	if (fd < 0) /* which poll() passes over */
+		return -EBADF;
 	if (poll(&p, 1, 0) < 0)
 		return -errno;
 	return p.revents & POLLNVAL ? -EBADF : p.revents;
@@ -38,6 +40,10 @@ weft_poll_t weft_fd_wait(struct weft_cx *cx, struct weft_fd_wait *f, int fd, int
 	if (cx->cancelled) {
 		finish(f, 0);
 		return weft_cancelled(cx);
+	}
+	if (!weft_budget_take(cx)) {
+		weft_task_notify(cx->task, WEFT_W_TASK);
+		return weft_pending(cx, WEFT_WAIT_FD);
 	}
 	rc = look(fd, events);
 	if (rc)

@@ -313,6 +313,10 @@ static weft_poll_t transfer(struct weft_cx *cx, struct weft_child *child, int wh
 		return -EBADF;
 	if (cx->cancelled)
 		return pipe_wait(cx, child, which);
+	if (!weft_budget_take(cx)) {
+		weft_task_notify(cx->task, WEFT_W_TASK);
+		return weft_pending(cx, which == 0 ? WEFT_WAIT_WRITE : WEFT_WAIT_READ);
+	}
 	while (n == -EAGAIN) {
 		/* A wait that is under way comes to its end first. */
 		if (!child->wait[which].source)

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/executor/executor.h"
 #include "runtime/os/child.h"
 #include "tests/support/net_runtime.h"
 
@@ -181,12 +182,35 @@ static void test_errors(void **state)
 	assert_null(child);
 }
 
+/* 20,000 bytes that are there, one by one. Gives how often the task was polled. */
+static weft_poll_t greedy(struct weft_cx *cx, struct run *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_child_wait(cx, f->child, &f->status));
+	do {
+		weft_await(f, weft_child_read(cx, f->child, f->buf, 1, &f->n));
+		f->at += f->n;
+	} while (f->rc == 0 && f->n);
+	weft_async_end(f, f->rc ? f->rc : (int)cx->task->head.polls);
+}
+
+/* Others get their turn meanwhile. */
+static void test_reading_takes_turns(void **state)
+{
+	struct run f = start(WEFT_CHILD_OUT, "head -c 20000 /dev/zero");
+
+	(void)state;
+	assert_true(weft_block_on(rt, greedy, &f) >= 20000 / (int)(WEFT_BUDGET + 1));
+	assert_int_equal(f.at, 20000);
+	assert_null(weft_child_free(f.child));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_exit_code),   T(test_without_pidfd),    T(test_pipes),
-		T(test_broken_pipe), T(test_timeout_and_kill), T(test_kill_on_free),
-		T(test_errors),
+		T(test_exit_code),   T(test_without_pidfd),       T(test_pipes),
+		T(test_broken_pipe), T(test_timeout_and_kill),    T(test_kill_on_free),
+		T(test_errors),      T(test_reading_takes_turns),
 	};
 
 	return flavours_run_io("runtime/child", tests, sizeof(tests) / sizeof(tests[0]));

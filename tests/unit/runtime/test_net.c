@@ -338,6 +338,40 @@ static void test_fd_wait(void **state)
 	close(f.fd[0]);
 }
 
+struct ready {
+	WEFT_FRAME;
+	struct weft_fd_wait wait;
+	int fd, i;
+};
+
+/* Gives how often it was polled. */
+static weft_poll_t ready(struct weft_cx *cx, struct ready *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_fd_wait(cx, &f->wait, -1, POLLIN));
+	assert_int_equal(f->rc, -EBADF);
+	for (f->i = 0; f->i < 2000; f->i++) {
+		weft_await(f, weft_fd_wait(cx, &f->wait, f->fd, POLLIN));
+		assert_int_equal(f->rc, POLLIN);
+	}
+	weft_async_end(f, (int)cx->task->head.polls);
+}
+
+/* Whoever finds the descriptor ready each time lets others have their turn meanwhile. */
+static void test_fd_ready_again_and_again(void **state)
+{
+	struct ready f = { .i = 0 };
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(write(fd[1], "x", 1), 1);
+	f.fd = fd[0];
+	assert_true(weft_block_on(rt, ready, &f) >= 2000 / (int)(WEFT_BUDGET + 1));
+	close(fd[0]);
+	close(fd[1]);
+}
+
 struct naps {
 	WEFT_FRAME;
 	struct weft_sleep sleep;
@@ -375,6 +409,7 @@ int main(void)
 		T(test_refused_and_bad_address),
 		T(test_two_readers_and_close),
 		T(test_fd_wait),
+		T(test_fd_ready_again_and_again),
 		T(test_sleep_is_never_early),
 	};
 
