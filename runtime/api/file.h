@@ -33,7 +33,7 @@ struct weft_file {
 
 /* Results: 0 or a negative errno of the call; -EAGAIN, -ENOMEM, -ESHUTDOWN from the pool. */
 
-/* O_CLOEXEC is added. Sets f->fd, and f->at to 0. mode: of a file that is made. */
+/* O_CLOEXEC is added. Sets f->fd (-1: it failed), and f->at to 0. mode: of a file that is made. */
 WEFT_API weft_poll_t weft_file_open(struct weft_cx *cx, struct weft_file *f, const char *path,
 				    int flags, unsigned mode);
 /* *ret = bytes, 0 from read = end of file. At most 1 MiB at a time. */

@@ -57,13 +57,17 @@ weft_poll_t weft_file_open(struct weft_cx *cx, struct weft_file *f, const char *
 		f->at = mode;
 		rc = weft_file_job_hold_paths(f, 0, path, NULL);
 	} else if (rc) {
+		if (rc != -EBUSY)
+			f->fd = -1;
 		return rc;
 	}
 	rc = weft_file_job_finish(cx, f, rc);
-	if (rc == 0) {
-		f->fd = (int32_t)f->result;
+	if (rc == WEFT_PENDING)
+		return rc;
+	/* None, and not the 0 that it began with: whoever closes it all the same must not meet stdin. */
+	f->fd = rc ? -1 : (int32_t)f->result;
+	if (rc == 0)
 		f->at = 0;
-	}
 	return rc;
 }
 

@@ -165,6 +165,7 @@ static weft_poll_t listing(struct weft_cx *cx, struct work *f)
 {
 	weft_async_begin(f);
 	GIVES(-ENOTDIR, weft_dir_open(cx, &f->dir, at("many/0")));
+	GIVES(-EBADF, weft_dir_close(cx, &f->dir));
 	OK(weft_dir_open(cx, &f->dir, at("many")));
 	for (f->n = 0;; f->n++) {
 		weft_await(f, weft_dir_read(cx, &f->dir, &f->entry));
