@@ -273,7 +273,9 @@ void weft_trace_thread_begin(const struct weft_trace_role *role, const char *nam
 	t->lane = weft_memory_alloc(
 		sizeof(*t->lane)); /* status words of a thread that nobody can see */
 	t->heap = t->lane != NULL;
-	if (!t->lane)
+	if (t->heap)
+		weft_map_thread_leaves(t->lane);
+	else
 		t->lane = &no_lane;
 }
 

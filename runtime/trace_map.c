@@ -278,6 +278,11 @@ struct weft_lane *weft_map_lane_claim(const struct weft_trace_role *role)
 	return lane;
 }
 
+void weft_map_thread_leaves(struct weft_lane *page)
+{
+	pthread_setspecific(thread_key, page);
+}
+
 void weft_map_lane_publish(struct weft_lane *lane)
 {
 	const struct weft_trace_role *role = &weft_trace_thread.role;

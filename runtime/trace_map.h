@@ -15,6 +15,9 @@ void weft_map_lane_publish(struct weft_lane *lane);
 void weft_map_lane_relabel(struct weft_lane *lane); /* to the calling thread's role of now */
 void weft_map_lane_release(struct weft_lane *lane);
 
+/* The calling thread, which has no lane of the mapping, gives up its own page when it ends. */
+void weft_map_thread_leaves(struct weft_lane *page);
+
 /* Counts the records in the committed part of a batch, for a thread that continues it. */
 void weft_map_recount(const struct weft_batch *batch, uint32_t head, uint16_t *count);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ldflags: -Wl,--wrap=ftruncate */
 /* The library's memory: all of it through the hooks, all given back, each failure survived. */
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +21,12 @@
 
 #define MS   1000000ull
 #define PAGE 4096u
+
+#ifdef __SANITIZE_THREAD__
+#define AFTER_FORK_NO_THREADS 1 /* it ends a child that starts some, if the parent ever had any */
+#else
+#define AFTER_FORK_NO_THREADS 0
+#endif
 
 static int64_t live, total, pages; /* atomic; pages are never given back */
 static int64_t fail_at = -1;       /* the allocation with this number fails, counted down */
@@ -257,6 +265,67 @@ static void test_every_failure_of_the_ring(void **state)
 	driver = WEFT_DRIVER_EPOLL;
 }
 
+static bool no_mapping; /* for traces can be made */
+
+int __real_ftruncate(int fd, off_t bytes);
+int __wrap_ftruncate(int fd, off_t bytes);
+int __wrap_ftruncate(int fd, off_t bytes)
+{
+	return no_mapping ? -1 : __real_ftruncate(fd, bytes);
+}
+
+static weft_poll_t nothing(struct weft_cx *cx, struct child *f)
+{
+	(void)cx, (void)f;
+	return 0;
+}
+
+static void *call_once(void *rt)
+{
+	struct child f = { .rc = 0 };
+
+	return (void *)(intptr_t)weft_block_on(rt, nothing, &f);
+}
+
+/* What `n` threads that each call once leave behind, or -1. */
+static int64_t left_by_threads(int n)
+{
+	struct weft_config config = { .size = sizeof(config), .flavour = WEFT_CURRENT_THREAD };
+	struct weft_runtime *rt;
+	pthread_t thread;
+	int64_t before;
+	void *rc;
+
+	if (weft_runtime_new(&config, &rt))
+		return -1;
+	before = live;
+	for (int i = 0; i < n; i++)
+		if (pthread_create(&thread, NULL, call_once, rt) || pthread_join(thread, &rc) || rc)
+			return -1;
+	return live - before;
+}
+
+/* Threads of the program's own that come and go, where no trace can be mapped: in a child of this one. */
+static void test_threads_without_a_mapping(void **state)
+{
+	int status = 0;
+	int64_t left;
+	pid_t pid;
+
+	(void)state;
+	if (AFTER_FORK_NO_THREADS)
+		return;
+	wait_alone();
+	pid = fork();
+	if (pid == 0) {
+		no_mapping = true;
+		left = left_by_threads(20);
+		_exit(left < 0 || left > 5);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static struct weft_runtime *stopping;
 static uint32_t within; /* the spawn; atomic */
 
@@ -332,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_all_through_the_hooks),
 		cmocka_unit_test(test_set_only_before_use),
 		cmocka_unit_test(test_spawn_meets_shutdown),
+		cmocka_unit_test(test_threads_without_a_mapping),
 		cmocka_unit_test(test_every_failure),
 		cmocka_unit_test(test_every_failure_of_the_ring),
 		cmocka_unit_test(test_nothing_beside_the_hooks),
