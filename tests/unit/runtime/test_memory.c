@@ -33,6 +33,11 @@ static int64_t fail_at = -1;       /* the allocation with this number fails, cou
 static int hook_arg;
 static __thread void (*meanwhile)(void); /* what happens while this thread allocates, once */
 
+static int64_t blocks(void)
+{
+	return __atomic_load_n(&live, __ATOMIC_SEQ_CST);
+}
+
 static void *hook_alloc(void *arg, size_t align, size_t bytes)
 {
 	void *block;
@@ -207,10 +212,10 @@ static void test_all_through_the_hooks(void **state)
 	(void)state;
 	assert_int_equal(one_life(&refused), 0);
 	assert_true(total > 5 && pages > 0);
-	settled = live; /* names of sites and this thread's cache stay */
+	settled = blocks(); /* names of sites and this thread's cache stay */
 	assert_int_equal(one_life(&refused), 0);
 	assert_int_equal(refused, 0);
-	assert_true(live == settled);
+	assert_true(blocks() == settled);
 }
 
 static void test_set_only_before_use(void **state)
@@ -233,7 +238,7 @@ static int open_fds(void)
 /* The n-th allocation fails, for every n until a life goes by without needing an n-th. */
 static void test_every_failure(void **state)
 {
-	int64_t settled = live, news = 0, inside = 0;
+	int64_t settled = blocks(), news = 0, inside = 0;
 	int fds = open_fds(), refused, rc;
 	int64_t n = 0;
 
@@ -245,7 +250,7 @@ static void test_every_failure(void **state)
 		assert_true(rc == 0 || rc == -ENOMEM);
 		news += rc != 0;
 		inside += refused != 0;
-		assert_true(__atomic_load_n(&live, __ATOMIC_SEQ_CST) == settled);
+		assert_true(blocks() == settled);
 		assert_int_equal(open_fds(), fds);
 	} while (__atomic_load_n(&fail_at, __ATOMIC_SEQ_CST) < 0 && n < 500);
 	assert_true(n < 500);
@@ -298,11 +303,11 @@ static int64_t left_by_threads(int n)
 
 	if (weft_runtime_new(&config, &rt))
 		return -1;
-	before = live;
+	before = blocks();
 	for (int i = 0; i < n; i++)
 		if (pthread_create(&thread, NULL, call_once, rt) || pthread_join(thread, &rc) || rc)
 			return -1;
-	return live - before;
+	return blocks() - before;
 }
 
 /* Threads of the program's own that come and go, where no trace can be mapped: in a child of this one. */
