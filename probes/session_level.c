@@ -65,8 +65,14 @@ static int set(struct process *p, enum weft_level level, bool automatic, const c
 
 static int set_asked(struct process *p, enum weft_level level)
 {
-	int err = set(p, level, false, "asked for");
+	int err;
 
+	/* Where it was by itself already, from now on it does not change by itself: that is told, too. */
+	if (level == p->level) {
+		tell(p, false, "asked for");
+		return 0;
+	}
+	err = set(p, level, false, "asked for");
 	if (err != -ENOTSUP)
 		return err;
 	session_cannot_see(
@@ -86,6 +92,17 @@ int session_level_start(struct process *p)
 	return set(p, WEFT_LEVEL_LIGHT, true, "automatic: the cost is measured first");
 }
 
+/* From where it is, but full is never chosen by cost. */
+static int set_automatic(struct process *p)
+{
+	if (p->window)
+		p->window->filled = p->window->at = p->window->rest = 0;
+	if (p->level > WEFT_LEVEL_NORMAL)
+		return set(p, WEFT_LEVEL_NORMAL, true, "automatic: full comes on demand only");
+	tell(p, true, "automatic: by what it costs");
+	return 0;
+}
+
 int session_level_want(struct session *s, enum weft_level level)
 {
 	int err = 0;
@@ -94,8 +111,8 @@ int session_level_want(struct session *s, enum weft_level level)
 		return session_fail(s, -EINVAL, "no such level: %u", level);
 	s->level = level;
 	for (struct process *p = s->processes; p && !err; p = p->next)
-		if (p->state != PROCESS_ENDED && p->runtime && level)
-			err = set_asked(p, level);
+		if (p->state != PROCESS_ENDED && p->runtime)
+			err = level ? set_asked(p, level) : set_automatic(p);
 	return err;
 }
 
