@@ -185,14 +185,17 @@ static void walk_from_poll(struct round *r, const struct tokio_lane *lane, unsig
 		tokio_row(w->state, (uint32_t)(lane - w->state->lane))->open[k];
 	struct root *root;
 	uint64_t owner;
+	bool polled;
 
 	if (!read_owner(w, &poll, &owner))
 		return;
 	root = root_of(w->census, owner);
 	if (!root)
 		return;
-	name_runtime(w, root,
-		     k < WEFT_POLL_DEPTH - 1 && lane->role == WEFT_LANE_WORKER ? lane : NULL);
+	/* Another owner: what was polled is gone, and a task that this thread may never poll lies there. */
+	polled = k < WEFT_POLL_DEPTH - 1 && lane->role == WEFT_LANE_WORKER && poll.owner == owner;
+	if (!polled || lane->counted) /* else its own runtime is a guess */
+		name_runtime(w, root, polled ? lane : NULL);
 	if (!root->walked)
 		walk_from(r, root, poll.header);
 }

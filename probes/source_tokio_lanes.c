@@ -85,14 +85,26 @@ static void tell(struct tokio_process *w, uint32_t i)
 	session_emit(w->p->session, ev, &e, sizeof(e));
 }
 
-static uint32_t workers_before(const struct tokio_process *w, uint32_t lane, uint32_t runtime)
+static bool is_taken(const struct tokio_process *w, uint32_t lane, uint32_t runtime,
+		     uint32_t worker)
+{
+	for (uint32_t i = 0; i < w->state->lanes_used; i++) {
+		const struct tokio_lane *t = &w->state->lane[i];
+
+		if (i != lane && t->owner == w->p && t->role == WEFT_LANE_WORKER &&
+		    t->runtime == runtime && t->worker == worker)
+			return true;
+	}
+	return false;
+}
+
+/* The lowest that no living worker of the runtime has: others may have ended before it came. */
+static uint32_t free_number(const struct tokio_process *w, uint32_t lane, uint32_t runtime)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < w->state->lanes_used; i++)
-		n += i != lane && w->state->lane[i].owner == w->p &&
-		     w->state->lane[i].role == WEFT_LANE_WORKER &&
-		     w->state->lane[i].runtime == runtime;
+	while (is_taken(w, lane, runtime, n))
+		n++;
 	return n;
 }
 
@@ -128,10 +140,11 @@ static void look_at_row(struct tokio_process *w, uint32_t i, const struct weft_r
 	if (role == WEFT_LANE_WORKER && !same) {
 		if (t->counted)
 			tokio_runtime_left(w, had);
-		t->runtime = tokio_runtime_of(w, roles, row->owner);
-		t->counted = row->roles & (POLLERS & ~WEFT_ROW_OTHER);
+		t->counted = roles & (POLLERS & ~WEFT_ROW_OTHER);
+		t->runtime =
+			tokio_runtime_of(w, roles, t->counted ? row->owner : row->open[0].owner);
 		if (t->worker == NO_WORKER || had != t->runtime)
-			t->worker = workers_before(w, i, t->runtime);
+			t->worker = free_number(w, i, t->runtime);
 	}
 	tell(w, i);
 }
@@ -181,10 +194,15 @@ bool tokio_lane_of(struct tokio_process *w, uint32_t tid, uint32_t *ret_lane)
 
 /* ---- ends ---- */
 
+static void free_row(struct tokio_state *state, uint32_t i)
+{
+	memset(&state->session->rows[i], 0, sizeof(struct weft_row));
+	bpf_map_update_elem(bpf_map__fd(state->skel->maps.row_free), NULL, &i, BPF_ANY);
+}
+
 static void end_lane(struct tokio_process *w, uint32_t i, bool told)
 {
 	struct tokio_lane *t = &w->state->lane[i];
-	struct weft_row *row = &w->state->session->rows[i];
 
 	process_thread_end(w->p, i);
 	if (t->schedstat >= 0)
@@ -195,10 +213,20 @@ static void end_lane(struct tokio_process *w, uint32_t i, bool told)
 	if (told)
 		tell(w, i);
 	add_lane(&w->gone, w, i);
-	memset(row, 0, sizeof(*row));
 	*t = (struct tokio_lane){ .generation = t->generation + 1, .schedstat = -1 };
 	w->last_tid = 0;
-	bpf_map_update_elem(bpf_map__fd(w->state->skel->maps.row_free), NULL, &i, BPF_ANY);
+	free_row(w->state, i);
+}
+
+/* Of a process that ended before it was told: the next one at its place in the follow table is not to get them. */
+static void free_untold(struct tokio_process *w)
+{
+	for (uint32_t i = 0; i < WEFT_ROW_MAX; i++) {
+		const struct weft_row *row = tokio_row(w->state, i);
+
+		if (row->tid && row->follow == w->p->follow && !w->state->lane[i].owner)
+			free_row(w->state, i);
+	}
 }
 
 void tokio_lanes_quiet(struct tokio_process *w)
@@ -218,6 +246,8 @@ void tokio_end_lanes(struct tokio_process *w, bool all)
 		if (t->owner == w->p && (all || !thread_stat_read(t->schedstat, &cpu, &runq)))
 			end_lane(w, i, !all);
 	}
+	if (all)
+		free_untold(w);
 }
 
 /* ---- samples ---- */

@@ -83,13 +83,27 @@ static struct tokio_runtime *find_unnumbered(struct tokio_process *w, uint16_t f
 	return NULL;
 }
 
+/* Of a thread whose first poll is still open: its loop is not known yet. Those that nobody drives stay without threads. */
+static uint32_t guess(const struct tokio_process *w, uint64_t owner)
+{
+	uint32_t first = 0;
+
+	for (uint32_t i = w->runtimes; i-- > 0;) {
+		if (owner && w->runtime[i].owner == owner)
+			return w->runtime[i].id;
+		if (w->runtime[i].threads)
+			first = w->runtime[i].id;
+	}
+	return first;
+}
+
 uint32_t tokio_runtime_of(struct tokio_process *w, uint32_t roles, uint64_t owner)
 {
 	uint16_t flavour = flavour_of(w, roles);
 	struct tokio_runtime *r;
 
 	if (!(roles & TELL))
-		return w->runtimes ? w->runtime[0].id : 0; /* not known yet */
+		return guess(w, owner);
 	r = find(w, flavour, owner);
 	if (!r && owner) /* one whose number was not known when its first worker was met */
 		r = find_unnumbered(w, flavour);
