@@ -82,6 +82,8 @@ void tokio_self_test(struct tokio_process *w)
 				   "%llu task headers were not as this Tokio has them",
 				   (unsigned long long)sum.odd_state);
 	}
+	if (w->window && w->window->used) /* each of them begins inside of polls */
+		return;
 	if (sum.unpaired > sum.polls / 100 + WEFT_ROW_MAX && !w->said_unpaired) {
 		w->said_unpaired = true;
 		session_cannot_see(s, w->p->index, "some polls",

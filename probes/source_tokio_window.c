@@ -5,6 +5,7 @@
  * extrapolation: where there may be some (a poll that stays open, tasks that wake themselves), the window stays open.
  * Between windows the current task, read from the threads' memory (source_tokio_current.c), tells when to open one.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -152,17 +153,18 @@ static void count(struct tokio_process *w, uint32_t lane, const struct weft_row 
 	struct tokio_estimate *e = &t->estimate;
 	uint64_t now[TOKIO_N], cpu = e->seen_cpu_ns, runq, ns = w->p->session->now_ns;
 	double spent, hits = (double)(row->hits - e->seen_hits) * HIT_NS;
+	bool first = !e->seen_ns; /* what CPU time its counts up to here took is not known */
 
 	counters(row, now);
 	thread_stat_read(t->schedstat, &cpu, &runq);
-	if (!e->seen_ns)
+	if (first)
 		e->seen_cpu_ns = cpu;
 	spent = (double)(cpu - e->seen_cpu_ns);
 	for (unsigned i = 0; i < TOKIO_N; i++) {
 		double more = (double)(now[i] - e->seen[i]);
 
 		if (watched)
-			e->in_windows[i] += more;
+			e->in_windows[i] += first ? 0 : more;
 		else if (e->windows_cpu_ns > 0)
 			more = e->in_windows[i] * spent / e->windows_cpu_ns;
 		if (!watched && i == TOKIO_N_BUSY && more > (double)(ns - e->seen_ns))
@@ -280,13 +282,29 @@ static void begin_open(struct tokio_process *w)
 	begin_transit(w, TOKIO_OPENING);
 }
 
+/* Of a process that ends just now, mostly; else it may go better the next time. */
+static void not_opened(struct tokio_process *w)
+{
+	struct tokio_window *window = w->window;
+
+	window->state = TOKIO_CLOSED;
+	window->next_ns = w->p->session->now_ns + about(window, EVERY_NS);
+	window->not_before_ns = window->next_ns;
+	if (window->err != -ESRCH && !w->p->gone)
+		session_cannot_see(w->p->session, w->p->index, "polls for a time",
+				   "their probes could not be placed again (%s)",
+				   strerror(-window->err));
+}
+
 static void opened(struct tokio_process *w)
 {
 	struct tokio_window *window = w->window;
 
-	window->state = window->err ? TOKIO_FAILED : TOKIO_OPEN;
-	if (window->err)
+	if (window->err) {
+		not_opened(w);
 		return;
+	}
+	window->state = TOKIO_OPEN;
 	count_all(w, false);
 	age_all(w);
 	set_closed(w, 0);
@@ -481,7 +499,7 @@ static void step(struct tokio_process *w)
 			look_in_window(w, dt);
 		if (able && now >= window->close_ns)
 			begin_close(w);
-	} else if (window->state == TOKIO_CLOSED &&
+	} else if (window->state == TOKIO_CLOSED && now >= window->not_before_ns &&
 		   ((look && look_between(w, dt)) || now >= window->next_ns)) {
 		begin_open(w);
 	}

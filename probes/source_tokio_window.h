@@ -52,7 +52,6 @@ enum tokio_window_state {
 	TOKIO_CLOSING,
 	TOKIO_CLOSED,
 	TOKIO_OPENING,
-	TOKIO_FAILED, /* to open: the process is about to end */
 };
 
 struct tokio_window {
@@ -62,6 +61,7 @@ struct tokio_window {
 	int err;
 	pthread_t thread;
 	uint64_t opened_ns, close_ns, next_ns, look_ns, check_ns;
+	uint64_t not_before_ns;     /* it could not be opened */
 	uint64_t self_wakes, wakes; /* of all threads, when looked for a storm last */
 	uint32_t patience;          /* computing looks before a window is opened for them */
 	bool for_computing, trouble;
