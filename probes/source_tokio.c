@@ -7,7 +7,9 @@
 
 #define HIT_NS 650.0 /* of one probe and its program, measured on 6.18 */
 #define NORMAL_HITS \
-	2u /* hits at normal for each one at light: a wake and a schedule beside begin and end */
+	4.0 /* of a poll at normal, until it has been there: begin and end, a wake, a schedule */
+#define ENOUGH_POLLS 100u          /* of a second, to tell how many hits go with one */
+#define STAYS_NS     3000000000ull /* then the automatic level stays there */
 
 static void tokio_look(void *ctx, struct process *p)
 {
@@ -54,6 +56,41 @@ static void tokio_sample(void *ctx, struct process *p)
 	tokio_sample_lanes(w, 0);
 }
 
+/* The switch programs run as long as one process is above light: then all workers are seen to park. */
+static bool switches_seen(const struct session *s)
+{
+	for (const struct process *p = s->processes; p; p = p->next)
+		if (p->state != PROCESS_ENDED && p->level > WEFT_LEVEL_LIGHT)
+			return true;
+	return false;
+}
+
+/* Of async-std and smol it is not seen at any level. */
+static bool has_tokio(const struct rust_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_probes; i++)
+		if (plan->probes[i].family == RUST_TOKIO)
+			return true;
+	return false;
+}
+
+static void say_light(struct tokio_process *w)
+{
+	struct session *s = w->p->session;
+
+	if (w->p->level != WEFT_LEVEL_LIGHT)
+		w->light_ns = 0;
+	else if (!w->light_ns)
+		w->light_ns = s->now_ns;
+	if (w->said_light || !w->light_ns || switches_seen(s) || !has_tokio(w->plan) ||
+	    (!s->level && s->now_ns - w->light_ns < STAYS_NS))
+		return;
+	w->said_light = true;
+	session_cannot_see(
+		s, w->p->index, "workers parking, late drivers",
+		"level light has no eye on what leaves the CPU: it tells neither when workers sleep nor how late drivers and timers are; normal does");
+}
+
 static void tokio_second(void *ctx, struct process *p)
 {
 	struct tokio_process *w = tokio_of(p);
@@ -64,6 +101,7 @@ static void tokio_second(void *ctx, struct process *p)
 	tokio_end_lanes(w, false);
 	tokio_self_test(w);
 	tokio_tell_counts(w, 0);
+	say_light(w);
 }
 
 /* Before the ring is read for the last time: then all that was counted is in it, or was lost. */
@@ -90,6 +128,23 @@ static void tokio_tail(void *ctx, struct process *p, bool dead)
 	tokio_tell_counts(w, flags);
 }
 
+/* What goes with a poll differs: timers that are armed, wakes, turns of the driver. It is known of what was at normal once. */
+static void add_load(struct tokio_process *w, const struct tokio_counts *sum)
+{
+	struct tokio_load *l = &w->load;
+	bool normal = w->p->level == WEFT_LEVEL_NORMAL;
+	uint64_t polls = sum->polls_told > l->polls ? sum->polls_told - l->polls : 0;
+
+	if (!l->poll_hits)
+		l->poll_hits = NORMAL_HITS;
+	if (normal && l->normal && polls >= ENOUGH_POLLS)
+		l->poll_hits = (double)(sum->hits - l->hits) / (double)polls;
+	l->normal_ns += (double)polls * l->poll_hits * HIT_NS;
+	l->normal = normal;
+	l->polls = sum->polls_told;
+	l->hits = sum->hits;
+}
+
 static bool tokio_load(void *ctx, struct process *p, struct source_load *ret)
 {
 	struct tokio_process *w = tokio_of(p);
@@ -99,9 +154,10 @@ static bool tokio_load(void *ctx, struct process *p, struct source_load *ret)
 	if (!w)
 		return false;
 	tokio_sum(w, &sum);
+	add_load(w, &sum);
 	*ret = (struct source_load){ 0 };
 	ret->hits_ns = (uint64_t)((double)sum.hits * HIT_NS);
-	ret->normal_hits_ns = (uint64_t)((double)(2 * sum.polls_told * NORMAL_HITS) * HIT_NS);
+	ret->normal_hits_ns = (uint64_t)w->load.normal_ns;
 	return true;
 }
 

@@ -89,6 +89,13 @@ struct tokio_births {
 	uint32_t first, n, room; /* room: a power of two, or 0 */
 };
 
+/* Hits that polls would have had at normal. */
+struct tokio_load {
+	double poll_hits, normal_ns; /* of one, as last seen there; of all so far */
+	uint64_t polls, hits;        /* when asked last */
+	bool normal;
+};
+
 struct tokio_process {
 	struct process *p;
 	struct tokio_state *state;
@@ -112,7 +119,9 @@ struct tokio_process {
 	struct tokio_executors *executors;
 	struct tokio_current current;
 	struct tokio_window *window;
-	bool said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
+	struct tokio_load load;
+	uint64_t light_ns; /* since when it is at light, 0 = it is not */
+	bool said_light, said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
 };
 
 static inline struct tokio_process *tokio_of(const struct process *p)
