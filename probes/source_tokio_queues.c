@@ -231,18 +231,32 @@ static void look_inject(struct tokio_process *w, struct tokio_runtime *r)
 		r->inject = (uint32_t)length;
 }
 
+/* The runtime has ended: what lies there now are no lengths. */
+static void forget_handle(struct tokio_process *w, struct tokio_runtime *r)
+{
+	r->handle = 0;
+	r->inject = 0;
+	for (uint32_t i = 0; i < w->state->lanes_used; i++)
+		if (w->state->lane[i].owner == w->p && w->state->lane[i].runtime == r->id)
+			w->state->lane[i].depth = 0;
+}
+
 static void look_handle(struct tokio_process *w, struct tokio_runtime *r)
 {
+	bool settled = r->inject_at > 0 && (r->queue || r->looks >= LOOKS_MAX);
 	uint64_t word[HANDLE_WORDS];
-	size_t n;
+	size_t n = settled ? 2 : HANDLE_WORDS;
 
-	if (r->inject_at > 0 && (r->queue || r->looks >= LOOKS_MAX))
-		return;
-	n = read_handle(w, r->handle, word);
-	if (n < 2 || !is_arc(word)) { /* gone */
-		r->handle = 0;
+	if (!settled)
+		n = read_handle(w, r->handle, word);
+	else if (!read_at(w, r->handle, word, 2 * sizeof(word[0])))
+		n = 0;
+	if (n < 2 || !is_arc(word)) {
+		forget_handle(w, r);
 		return;
 	}
+	if (settled)
+		return;
 	if (!r->queue && r->flavour == WEFT_F_MULTI_THREAD && r->looks < LOOKS_MAX) {
 		r->looks++;
 		find_queues(w, r, word, n);
