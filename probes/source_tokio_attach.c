@@ -582,8 +582,10 @@ int source_tokio_level(void *ctx, struct process *p, enum weft_level level)
 		return 0;
 	}
 	err = tokio_window_hold(w);
-	if (!err && !w->group[TOKIO_MORE].links)
+	if (!err && !w->group[TOKIO_MORE].links) {
 		err = tokio_place(w, TOKIO_MORE);
+		tokio_say_refused(w, TOKIO_MORE);
+	}
 	if (err)
 		return fail(w, err);
 	__atomic_store_n(&state->rust[p->follow].level, level, __ATOMIC_RELEASE);

@@ -16,6 +16,18 @@ struct weft_ev tokio_event(const struct tokio_process *w, uint16_t kind, uint16_
 				 .time_ns = w->p->session->now_ns };
 }
 
+void tokio_say_refused(const struct tokio_process *w, enum tokio_set set)
+{
+	const struct attach_group *g = &w->group[set];
+
+	if (g->refused)
+		session_cannot_see(w->p->session, w->p->index,
+				   set == TOKIO_POLLS ? "polls at some places"
+						      : "what level normal adds, at some places",
+				   "the kernel lets no probe on %u of %u places in its code",
+				   g->refused, g->refused + g->places);
+}
+
 void tokio_go_live(struct tokio_process *w)
 {
 	w->p->state = PROCESS_LIVE;
@@ -24,6 +36,7 @@ void tokio_go_live(struct tokio_process *w)
 	for (uint32_t i = 0; i < w->plan->n_gaps; i++)
 		session_cannot_see(w->p->session, w->p->index, w->plan->gaps[i].what, "%s",
 				   w->plan->gaps[i].why);
+	tokio_say_refused(w, TOKIO_POLLS);
 }
 
 /* ---- counts ---- */

@@ -190,6 +190,8 @@ bool tokio_window_unseen(struct tokio_process *w, uint32_t lane, struct poll_now
 
 struct weft_ev tokio_event(const struct tokio_process *w, uint16_t kind, uint16_t flags);
 void tokio_go_live(struct tokio_process *w); /* tells its types, and what can't be seen */
+void tokio_say_refused(const struct tokio_process *w,
+		       enum tokio_set set); /* places, once they were tried */
 void tokio_tell_counts(struct tokio_process *w, uint16_t flags);
 void tokio_self_test(struct tokio_process *w);
 /* Single timers can be seen: where they are armed, and where they fire. */

@@ -133,11 +133,41 @@ static void what_could_not_be_opened_is_said_and_tried_again(void **state)
 	tokio_bpf__destroy(skel);
 }
 
+/* One of a group that the kernel refuses, as for another tool's reference counter, is left out. */
+static void places_that_were_refused_are_said(void **state)
+{
+	static struct rust_probe wake = { .kind = RUST_WAKE,
+					  .family = RUST_TOKIO,
+					  .emulated = true };
+	struct fake_tokio *f = with_window(TOKIO_OPEN);
+	struct tokio_bpf *skel = tokio_bpf__open();
+
+	(void)state;
+	assert_non_null(skel);
+	f->state.skel = skel;
+	f->plan.probes = &wake;
+	f->plan.n_probes = 1;
+	f->w.file = file_of_a_push();
+	refusal = -EINVAL;
+	assert_int_equal(source_tokio_level(&f->state, &f->process, WEFT_LEVEL_NORMAL), 0);
+	assert_int_equal(f->cannot_sees, 1);
+	refusal = 0;
+	attach_group_close(&f->w.group[TOKIO_MORE]);
+	assert_int_equal(source_tokio_level(&f->state, &f->process, WEFT_LEVEL_NORMAL), 0);
+	assert_int_equal(f->cannot_sees, 1);
+	attach_group_close(&f->w.group[TOKIO_MORE]);
+	close(f->w.file);
+	f->state.skel = &f->skel;
+	fake_tokio_free(f);
+	tokio_bpf__destroy(skel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(estimates_begin_at_the_first_look),
 		cmocka_unit_test(what_could_not_be_opened_is_said_and_tried_again),
+		cmocka_unit_test(places_that_were_refused_are_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
