@@ -27,7 +27,9 @@ static void say_fork(struct session *s, struct process *p, pid_t child, bool wat
 		"process %d is a fork of %d: nothing of it is seen before it starts a runtime of its own%s",
 		child, p->pid,
 		watched ? ", then it is followed"
-			: "; there are too many to follow, attach to it by pid then");
+		: p->runtime->own_runtime
+			? "; there are too many to follow, attach to it by pid then"
+			: "; attach to it by pid then");
 }
 
 /* p: NULL = a forked child that is not attached to has forked in its turn. */
@@ -39,7 +41,9 @@ static void on_fork(struct session *s, struct process *p, const struct weft_ev *
 
 	if (p ? !p->runtime || p->state == PROCESS_SPAWNED : !session_fork_known(s, (pid_t)ev->tid))
 		return;
-	watched = session_fork_add(s, (pid_t)r->child, ev->time_ns);
+	/* Of Rust's nobody tells whether they have. */
+	watched = (!p || p->runtime->own_runtime) &&
+		  session_fork_add(s, (pid_t)r->child, ev->time_ns);
 	if (!p || p->state != PROCESS_LIVE)
 		return;
 	session_emit(s, event(p, WEFT_EV_PROCESS_FORK, ev->time_ns), &e, sizeof(e));
