@@ -184,6 +184,7 @@ int session_open(const struct session_options *options, struct session **ret)
 	s->ring_fd = s->follow_fd = s->rows_fd = s->drivers_fd = -1;
 	s->queue_end = &s->queue;
 	libbpf_set_print(NULL);
+	session_more_files(s);
 	clock_pair_init(&s->clock);
 	emit_session(s);
 	err = open_all(s);
@@ -226,6 +227,8 @@ struct session *session_close(struct session *s)
 	if (s->follow_fd >= 0)
 		close(s->follow_fd);
 	session_queue_free(s);
+	if (s->files.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &s->files);
 	free(s);
 	return NULL;
 }

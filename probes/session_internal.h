@@ -3,6 +3,8 @@
 #ifndef WEFT_SESSION_INTERNAL_H
 #define WEFT_SESSION_INTERNAL_H
 
+#include <sys/resource.h>
+
 #include "probes/clock_pair.h"
 #include "probes/kernel_features.h"
 #include "probes/layout.h"
@@ -81,6 +83,7 @@ struct session {
 	int delivered;
 	bool finished;
 	enum weft_level level; /* asked for; OFF = automatic */
+	struct rlimit files;   /* descriptors, before it was raised; rlim_max 0 = it was not */
 	struct weft_ev_lost lost;
 	uint64_t scratch[(sizeof(struct weft_ev) + sizeof(struct weft_ev_batch) + WEFT_BATCH_BYTES) /
 			 8];
@@ -91,6 +94,8 @@ struct session {
 /* Sets the error text and returns `err`. */
 /* Says which capability is missing, or that none is. Returns err. */
 int session_no_right(struct session *s, int err, pid_t pid);
+/* Room for descriptors: each thread that is watched takes one or two, each Rust process twenty. What was there goes into s->files. */
+void session_more_files(struct session *s);
 int session_fail(struct session *s, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

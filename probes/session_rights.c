@@ -23,6 +23,8 @@
 #define CAP_CHECKPOINT_RESTORE 40
 #endif
 
+#define FILES 65536u
+
 static const struct kept {
 	unsigned cap;
 	const char *name, *cost;
@@ -62,6 +64,18 @@ int session_no_right(struct session *s, int err, pid_t pid)
 			    "cannot trace process %d: the kernel refuses it though no right is "
 			    "missing: the process is protected, by a container or a security module",
 			    pid);
+}
+
+void session_more_files(struct session *s)
+{
+	struct rlimit more;
+
+	if (getrlimit(RLIMIT_NOFILE, &more))
+		return;
+	s->files = more;
+	more.rlim_cur = more.rlim_max < FILES ? more.rlim_max : FILES;
+	if (more.rlim_cur <= s->files.rlim_cur || setrlimit(RLIMIT_NOFILE, &more))
+		s->files.rlim_max = 0;
 }
 
 int session_drop_rights(struct session *s)

@@ -31,6 +31,7 @@ struct child {
 	const char *output;
 	int go, report;                /* pipes: read end, write end */
 	const struct child_user *user; /* NULL = stays who we are */
+	const struct rlimit *files;    /* as they were for us; rlim_max 0 = as they are */
 	char *const *env;
 };
 
@@ -61,6 +62,8 @@ static void child_run(const struct child *c)
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	if (c->files->rlim_max)
+		setrlimit(RLIMIT_NOFILE, c->files);
 	if (c->output) {
 		int fd = open(c->output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
@@ -212,7 +215,7 @@ static int spawn(struct session *s, const struct child *c, int go, int report, p
 int session_spawn(struct session *s, char *const argv[], const char *output_file, pid_t *ret_pid)
 {
 	const struct session_options *o = &s->options;
-	struct child c = { .argv = argv, .output = output_file, .env = environ };
+	struct child c = { .argv = argv, .output = output_file, .files = &s->files, .env = environ };
 	int go[2] = { -1, -1 }, report[2] = { -1, -1 }, err;
 	auto_free char **env = NULL;
 	struct child_user user;
