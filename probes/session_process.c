@@ -305,6 +305,15 @@ static int refuse(struct process *p, bool running)
 			    p->pid);
 }
 
+static void release(struct process *p)
+{
+	struct session *s = p->session;
+
+	for (unsigned i = 0; sources[i]; i++)
+		if (sources[i]->detach && s->source_state[i])
+			sources[i]->detach(s->source_state[i], p);
+}
+
 int process_attach(struct process *p, int exe_fd)
 {
 	struct session *s = p->session;
@@ -319,17 +328,21 @@ int process_attach(struct process *p, int exe_fd)
 	}
 	if (err == -ENOENT)
 		err = refuse(p, exe_fd < 0);
-	return err ? err : session_level_start(p);
+	if (err)
+		return err;
+	err = session_level_start(p);
+	if (err) { /* it may be tried again, from the start */
+		release(p);
+		p->runtime = NULL;
+	}
+	return err;
 }
 
 void process_detach(struct process *p)
 {
-	struct session *s = p->session;
-	struct weft_follow_entry *f = &s->follow->entry[p->follow];
+	struct weft_follow_entry *f = &p->session->follow->entry[p->follow];
 
-	for (unsigned i = 0; sources[i]; i++)
-		if (sources[i]->detach && s->source_state[i])
-			sources[i]->detach(s->source_state[i], p);
+	release(p);
 	if (f->process == p->index)
 		__atomic_store_n(&f->tgid, 0, __ATOMIC_RELEASE);
 	p->state = PROCESS_ENDED;

@@ -22,8 +22,8 @@
 #define NO_REG     255u
 #define VTABLE_ID  72 /* offset of the id's offset in a vtable, Tokio 1.23 up */
 #define LIBRARIES  16u
-#define MAX_FILES  512u /* mapped files that are looked at */
-#define TASK_BATCH 4096u
+#define MAX_FILES  512u    /* mapped files that are looked at */
+#define TASK_STEPS 524288u /* twice as many as there can be tasks */
 
 /* ---- programs ---- */
 
@@ -526,14 +526,14 @@ int source_tokio_attach(void *ctx, struct process *p, int exe_fd)
 	return err;
 }
 
-/* Tasks of this process out of the programs' table. */
+/* Tasks of this process out of the programs' table. After one that ends meanwhile, of another process, it goes back to the first. */
 static void forget_tasks(struct tokio_process *w)
 {
 	int fd = bpf_map__fd(w->state->skel->maps.tasks);
 	struct weft_task_key key, next;
 	bool have = !bpf_map_get_next_key(fd, NULL, &key);
 
-	while (have) {
+	for (uint32_t i = 0; have && i < TASK_STEPS; i++) {
 		have = !bpf_map_get_next_key(fd, &key, &next);
 		if (key.follow == w->p->follow)
 			bpf_map_delete_elem(fd, &key);

@@ -7,22 +7,44 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "probes/session_internal.h"
 
 static enum weft_level placed;
+static int refusal;
+static unsigned attached, detached;
+
+static int runtime_attach(void *state, struct process *p, int exe_fd)
+{
+	(void)state;
+	(void)p;
+	(void)exe_fd;
+	attached++;
+	return 0;
+}
+
+static void runtime_detach(void *state, struct process *p)
+{
+	(void)state;
+	(void)p;
+	detached++;
+}
 
 static int runtime_level(void *state, struct process *p, enum weft_level level)
 {
 	(void)state;
 	(void)p;
 	placed = level;
-	return 0;
+	return refusal;
 }
 
-static const struct source runtime = { .name = "runtime", .level = runtime_level };
+static const struct source runtime = { .name = "runtime",
+				       .attach = runtime_attach,
+				       .detach = runtime_detach,
+				       .level = runtime_level };
 /* In place of those of sources.c. */
 const struct source *const sources[] = { &runtime, NULL };
 
@@ -108,12 +130,32 @@ static void light_asked_for_while_it_is_light(void **state)
 	done(t);
 }
 
+/* Processes of a command's tree are tried again and again: nothing of a try that failed may stay. */
+static void without_a_level_it_is_not_attached(void **state)
+{
+	struct watched *t = watch(WEFT_LEVEL_NORMAL);
+
+	(void)state;
+	t->session.source_state[0] = t;
+	t->process.level = WEFT_LEVEL_OFF;
+	refusal = -EMFILE;
+	assert_int_equal(process_attach(&t->process, -1), -EMFILE);
+	assert_int_equal(attached, 1);
+	assert_int_equal(detached, 1);
+	assert_null(t->process.runtime);
+	refusal = 0;
+	assert_int_equal(process_attach(&t->process, -1), 0);
+	assert_int_equal(detached, 1);
+	done(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_can_be_left_for_automatic),
 		cmocka_unit_test(automatic_is_told_where_nothing_changes),
 		cmocka_unit_test(light_asked_for_while_it_is_light),
+		cmocka_unit_test(without_a_level_it_is_not_attached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
