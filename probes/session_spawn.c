@@ -181,9 +181,16 @@ static int spawn(struct session *s, const struct child *c, int go, int report, p
 	pid_t pid = fork();
 	int err;
 
-	if (pid < 0)
-		return session_fail(s, -errno, "cannot start %s: %s", c->path, strerror(errno));
+	if (pid < 0) {
+		err = session_fail(s, -errno, "cannot start %s: %s", c->path, strerror(errno));
+		close(c->go);
+		close(c->report);
+		close(go);
+		return err;
+	}
 	if (pid == 0) {
+		close(go); /* or it would wait for itself when we give it up, or are gone */
+		close(report);
 		if (c->user && become(c->user))
 			child_fail(c);
 		child_run(c);

@@ -7,9 +7,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,21 +41,48 @@ static unsigned long number_in(const char *path)
 	return n;
 }
 
+static struct session *begin(void)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	s->follow = calloc(1, sizeof(*s->follow));
+	assert_non_null(s->follow);
+	s->queue_end = &s->queue;
+	return s;
+}
+
+static void done(struct session *s)
+{
+	while (s->processes)
+		process_free(s->processes);
+	session_queue_free(s);
+	free(s->follow);
+	free(s);
+}
+
+/* valgrind knows no pidfds. */
+static void need_pidfds(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (fd < 0)
+		skip();
+	close(fd);
+}
+
 static void as_many_files_as_the_user_allows(void **state)
 {
 	char *const argv[] = { "sh", "-c", "ulimit -Sn", NULL };
-	struct rlimit before, few;
-	struct session *s = calloc(1, sizeof(*s));
-	struct weft_follow *follow = calloc(1, sizeof(*follow));
 	char path[] = "/tmp/test_session_spawn.XXXXXX";
+	struct rlimit before, few;
+	struct session *s;
 	pid_t pid;
 
 	(void)state;
-	assert_non_null(s);
-	assert_non_null(follow);
+	need_pidfds();
+	s = begin();
 	close(mkstemp(path));
-	s->follow = follow;
-	s->queue_end = &s->queue;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few = before;
 	few.rlim_cur = FEW;
@@ -65,17 +94,30 @@ static void as_many_files_as_the_user_allows(void **state)
 	assert_int_equal(number_in(path), FEW);
 	setrlimit(RLIMIT_NOFILE, &before);
 	unlink(path);
-	while (s->processes)
-		process_free(s->processes);
-	session_queue_free(s);
-	free(follow);
-	free(s);
+	done(s);
+}
+
+/* The child that waits for its start is let go, and it is said why. */
+static void one_that_can_not_be_watched_does_not_hang(void **state)
+{
+	char *const argv[] = { "true", NULL };
+	struct session *s = begin();
+	pid_t pid;
+
+	(void)state;
+	s->made = WEFT_PROCESSES_MAX;
+	alarm(20);
+	assert_int_equal(session_spawn(s, argv, NULL, &pid), -EUSERS);
+	alarm(0);
+	assert_true(s->error[0]);
+	done(s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_many_files_as_the_user_allows),
+		cmocka_unit_test(one_that_can_not_be_watched_does_not_hang),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
