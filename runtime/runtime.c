@@ -257,7 +257,7 @@ int weft_runtime_shutdown(struct weft_runtime *rt, uint64_t timeout_ns)
 	uint32_t state = __atomic_load_n(&rt->state, __ATOMIC_ACQUIRE);
 	int rc;
 
-	if (weft_thread.rt == rt)
+	if (weft_thread.rt == rt || weft_pool_is_home(rt))
 		return -EDEADLK;
 	do { /* one caller at a time; after -ETIMEDOUT another one goes on where it stopped */
 		if (state == WEFT_RT_STOPPED)

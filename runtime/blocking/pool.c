@@ -13,9 +13,17 @@ enum job_state { JOB_IDLE, JOB_QUEUED, JOB_DONE };
 
 static uint64_t last_job;
 
+/* Whose pool this thread belongs to; NULL: none. */
+static __thread const struct weft_runtime *home __attribute__((tls_model("initial-exec")));
+
 uint64_t weft_pool_job_id(void)
 {
 	return __atomic_add_fetch(&last_job, 1, __ATOMIC_RELAXED);
+}
+
+bool weft_pool_is_home(const struct weft_runtime *rt)
+{
+	return home == rt;
 }
 
 void weft_pool_init(struct weft_pool *pool, uint32_t max, uint64_t keep_alive_ns)
@@ -119,6 +127,7 @@ static void *thread_main(void *arg)
 	struct weft_job *job;
 	char name[32];
 
+	home = rt;
 	snprintf(name, sizeof(name), "%.8s-pool", rt->name);
 	weft_trace_thread_begin(&role, name);
 	pthread_mutex_lock(&pool->lock);

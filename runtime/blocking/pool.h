@@ -32,6 +32,7 @@ int weft_pool_submit(struct weft_runtime *rt, struct weft_job *job);
 uint64_t weft_pool_job_id(void); /* unique in the process */
 /* False: the pool still has the job. True: it may be started anew, also if it was given up. */
 bool weft_pool_job_reset(struct weft_job *job);
+bool weft_pool_is_home(const struct weft_runtime *rt); /* the calling thread is of rt's pool */
 void weft_pool_done(struct weft_pool *pool);
 #pragma GCC visibility pop
 

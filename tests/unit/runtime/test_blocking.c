@@ -166,12 +166,41 @@ static void test_abort_leaves_the_block_to_the_job(void **state)
 	flavours_end(rt);
 }
 
+static int shuts_down(void *rt)
+{
+	return weft_runtime_shutdown(rt, 2000 * MS);
+}
+
+struct suicide {
+	WEFT_FRAME;
+	struct weft_job job;
+};
+
+static weft_poll_t suicide(struct weft_cx *cx, struct suicide *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_spawn_blocking(cx, &f->job, shuts_down, weft_runtime_current()));
+	weft_async_end(f, f->rc);
+}
+
+/* A thread of the pool is one of the runtime's own, and would wait for itself. */
+static void test_shutdown_by_a_job(void **state)
+{
+	struct weft_runtime *rt = runtime_with(state, 1, 0);
+	struct suicide f = { .rc = 0 };
+
+	assert_int_equal(weft_block_on(rt, suicide, &f), -EDEADLK);
+	assert_int_equal(weft_runtime_shutdown(rt, 5000 * MS), 0);
+	flavours_end(rt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limit_and_keep_alive),
 		cmocka_unit_test(test_one_thread_that_leaves),
 		cmocka_unit_test(test_abort_leaves_the_block_to_the_job),
+		cmocka_unit_test(test_shutdown_by_a_job),
 	};
 
 	return flavours_run("runtime/blocking", tests, sizeof(tests) / sizeof(tests[0]));
