@@ -74,7 +74,6 @@ struct session {
 	uint64_t now_ns, next_sample_ns, next_second_ns, watermark_ns;
 	double hit_ns; /* CPU of one flush probe, calibrated */
 	struct process *processes;
-	uint32_t made; /* processes, ever */
 	struct forked *forked;
 	uint32_t forks; /* in that list */
 	struct queued *queue, **queue_end;

@@ -199,14 +199,28 @@ static int take_follow(struct session *s, struct process *p)
 		p->pid, WEFT_FOLLOW_MAX);
 }
 
+/* The lowest: one that ended without being told, as most of a command's tree do, leaves its own to others. */
+static struct process **free_index(struct session *s, uint32_t *ret_index)
+{
+	struct process **at = &s->processes;
+	uint32_t index = 0;
+
+	for (; *at && (*at)->index == index; at = &(*at)->next)
+		index++;
+	*ret_index = index;
+	return at;
+}
+
 int process_new(struct session *s, pid_t pid, struct process **ret)
 {
-	struct process *p = calloc(1, sizeof(*p)), **end = &s->processes;
+	struct process *p = calloc(1, sizeof(*p)), **at;
+	uint32_t index;
 	int err;
 
 	if (!p)
 		return session_fail(s, -ENOMEM, "out of memory");
-	if (s->made == WEFT_PROCESSES_MAX) {
+	at = free_index(s, &index);
+	if (index == WEFT_PROCESSES_MAX) {
 		free(p);
 		return session_fail(s, -EUSERS,
 				    "cannot trace process %d: this session has seen %u processes "
@@ -215,7 +229,7 @@ int process_new(struct session *s, pid_t pid, struct process **ret)
 	}
 	p->session = s;
 	p->pid = pid;
-	p->index = s->made;
+	p->index = index;
 	p->clock = WEFT_CLOCK_TSC;
 	p->attached_ns = clock_pair_now_ns();
 	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -233,10 +247,8 @@ int process_new(struct session *s, pid_t pid, struct process **ret)
 		free(p);
 		return err;
 	}
-	s->made++;
-	while (*end)
-		end = &(*end)->next;
-	*end = p;
+	p->next = *at;
+	*at = p;
 	*ret = p;
 	return 0;
 }
@@ -250,8 +262,6 @@ void process_free(struct process *p)
 		at = &(*at)->next;
 	if (*at)
 		*at = p->next;
-	if (!p->announced && p->index + 1 == p->session->made)
-		p->session->made--;
 	if (p->pidfd >= 0)
 		close(p->pidfd);
 	free(p->window);

@@ -263,9 +263,18 @@ static void make_candidate(struct process *p)
 	p->retry_ns = 0;
 }
 
+static int new_of_tree(struct session *s, pid_t pid, struct process **ret)
+{
+	int err = process_new(s, pid, ret);
+
+	if (err == -EUSERS)
+		session_cannot_see(s, WEFT_EV_ALL, "processes of the command", "%s", s->error);
+	return err;
+}
+
 void session_spawn_exec(struct session *s, struct process *p, pid_t pid)
 {
-	if (!p && process_new(s, pid, &p))
+	if (!p && new_of_tree(s, pid, &p))
 		return;
 	if (p->replaced)
 		return; /* its next image is made when this one has been finished */
@@ -279,7 +288,7 @@ void session_spawn_next_image(struct process *old)
 {
 	struct process *p;
 
-	if (!process_new(old->session, old->pid, &p))
+	if (!new_of_tree(old->session, old->pid, &p))
 		make_candidate(p);
 }
 

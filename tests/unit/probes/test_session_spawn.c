@@ -100,16 +100,48 @@ static void as_many_files_as_the_user_allows(void **state)
 /* The child that waits for its start is let go, and it is said why. */
 static void one_that_can_not_be_watched_does_not_hang(void **state)
 {
+	static struct process others[WEFT_FOLLOW_MAX];
 	char *const argv[] = { "true", NULL };
 	struct session *s = begin();
 	pid_t pid;
 
 	(void)state;
-	s->made = WEFT_PROCESSES_MAX;
+	need_pidfds();
+	for (uint32_t i = 0; i < WEFT_FOLLOW_MAX; i++)
+		others[i] =
+			(struct process){ .next = i + 1 < WEFT_FOLLOW_MAX ? &others[i + 1] : NULL,
+					  .index = i,
+					  .follow = i,
+					  .state = PROCESS_LIVE };
+	s->processes = others;
 	alarm(20);
 	assert_int_equal(session_spawn(s, argv, NULL, &pid), -EUSERS);
 	alarm(0);
 	assert_true(s->error[0]);
+	s->processes = NULL;
+	done(s);
+}
+
+/* A build starts thousands, always some at a time, and few are ever told of. */
+static void what_was_not_told_of_takes_no_index(void **state)
+{
+	struct session *s = begin();
+	struct process *told, *p, *before = NULL;
+
+	(void)state;
+	need_pidfds();
+	assert_int_equal(process_new(s, getpid(), &told), 0);
+	told->announced = true;
+	for (unsigned i = 0; i < 2 * WEFT_PROCESSES_MAX; i++) {
+		assert_int_equal(process_new(s, getpid(), &p), 0);
+		assert_int_not_equal(p->index, told->index);
+		assert_true(!before || p->index != before->index);
+		if (before)
+			process_free(before);
+		before = p;
+	}
+	assert_ptr_equal(s->processes, told);
+	assert_true(told->next == before && !before->next);
 	done(s);
 }
 
@@ -118,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_many_files_as_the_user_allows),
 		cmocka_unit_test(one_that_can_not_be_watched_does_not_hang),
+		cmocka_unit_test(what_was_not_told_of_takes_no_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
