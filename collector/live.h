@@ -64,6 +64,7 @@ struct live_header {
 	uint64_t now_ns;      /* engine time */
 	uint64_t realtime_ns; /* wall clock at now_ns */
 	uint64_t attached_ns;
+	uint64_t looked_ns; /* last sample of the process, 0 = none: what came later was not looked at */
 	bool replay, gone, paused;
 	int32_t exit_code, exit_signal; /* when gone; code -1 = not known */
 	uint32_t level;

@@ -135,6 +135,7 @@ int live_header(struct live *l, uint32_t process, struct live_header *ret)
 	if (p) {
 		ret->info = p->info;
 		ret->attached_ns = p->attached_ns;
+		ret->looked_ns = p->looked_ns;
 		ret->gone = p->gone;
 		ret->exit_code = p->exit_code;
 		ret->exit_signal = p->exit_signal;

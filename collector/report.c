@@ -9,6 +9,7 @@
 
 #define MAX_TARGETS 4096u
 #define MAX_LOST    0.01
+#define UNSEEN_NS   1500000000ull
 
 static bool not_asked(const struct live_checked *c)
 {
@@ -34,6 +35,12 @@ const char *report_verdict(const struct report *r)
 	return "clean";
 }
 
+/* While the probes are taken out time goes on, and nobody looks. */
+static uint64_t watched_until(const struct live_header *h)
+{
+	return h->looked_ns && h->looked_ns + UNSEEN_NS < h->now_ns ? h->looked_ns : h->now_ns;
+}
+
 static int take_targets(struct live *l, struct report *r)
 {
 	auto_free struct live_header *h = malloc(sizeof(*h));
@@ -57,9 +64,10 @@ static int take_targets(struct live *l, struct report *r)
 		r->expired += h->expired;
 	}
 	for (uint32_t i = 0; i < r->targets; i++) {
-		double s = (double)(r->target[i].now_ns - r->target[i].attached_ns) / 1e9;
+		uint64_t until = watched_until(&r->target[i]), from = r->target[i].attached_ns;
+		double s = until > from ? (double)(until - from) / 1e9 : 0;
 
-		if (s > r->window_s && r->target[i].now_ns >= r->target[i].attached_ns)
+		if (s > r->window_s)
 			r->window_s = s;
 	}
 	return 0;

@@ -8,6 +8,7 @@
 
 #define MAX_LOST      0.01
 #define TELL_AGAIN_NS 1000000000ull
+#define UNSEEN_NS     1500000000ull
 
 /* ---- options ---- */
 
@@ -149,6 +150,26 @@ void detect_lost(struct detect *d, double lost)
 	d->lost = lost;
 }
 
+/*
+ * Samples come while anybody looks. Taking the probes out may last for many seconds, in which time goes on and nothing is seen:
+ * a task that waits then is no finding, nor is one over that was there at the last look.
+ */
+static bool is_unseen(const struct detect *d, uint64_t now_ns)
+{
+	bool sampled = false;
+
+	for (uint32_t i = 0; i < model_processes(d->model); i++) {
+		const struct model_process *p = model_process(d->model, i);
+
+		if (!p || !p->looked_ns)
+			continue;
+		if (p->gone || now_ns <= p->looked_ns + UNSEEN_NS)
+			return false;
+		sampled = true;
+	}
+	return sampled;
+}
+
 void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 {
 	struct detect_run run;
@@ -157,8 +178,10 @@ void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 		d->started = true;
 		d->start_ns = now_ns;
 	}
-	d->now_ns = now_ns;
 	d->lost = lost;
+	if (is_unseen(d, now_ns))
+		return;
+	d->now_ns = now_ns;
 	for (uint32_t k = 0; detect_registry[k]; k++) {
 		if (!d->asked[detect_registry[k]->symptom])
 			continue;

@@ -67,6 +67,7 @@ struct live_finding *detect_raise(struct detect_run *run, const struct detect_su
 	uint64_t native = s->id & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1);
 	struct finding *f = finding_table_find(&d->findings, hash, s->process);
 
+	d->found[d->current->symptom] = true; /* also where there is no room to say more */
 	if (!f) {
 		f = finding_table_add(&d->findings, hash);
 		if (!f)
@@ -91,7 +92,6 @@ struct live_finding *detect_raise(struct detect_run *run, const struct detect_su
 	f->row.last_ns = d->now_ns;
 	f->row.evidence_n = f->row.stack_n = 0;
 	f->hold_until_ns = d->now_ns + d->current->hold_ns;
-	d->found[d->current->symptom] = true;
 	return &f->row;
 }
 

@@ -98,8 +98,7 @@ struct detect_subject detect_subject_process(const struct model_process *p)
 }
 
 /* How long the best watched worker was, and which part of what all of them wanted of the CPUs they got. */
-static bool is_scant(const struct detect_run *run, const struct model_process *p, char *why,
-		     size_t size)
+static bool is_scant(const struct model_process *p, char *why, size_t size)
 {
 	struct lane_parts sum = { 0 };
 	double want, longest = 0, all = 0;
@@ -116,7 +115,7 @@ static bool is_scant(const struct detect_run *run, const struct model_process *p
 		sum.busy += l->watched.busy + l->watched.own;
 		if ((double)l->watched.span >= longest) {
 			longest = (double)l->watched.span;
-			all = (double)(run->now_ns - l->first_ns);
+			all = (double)(p->looked_ns - l->first_ns);
 		}
 	}
 	want = (double)(sum.busy + sum.runnable);
@@ -142,7 +141,7 @@ bool detect_load_scant(const struct detect_run *run, char *why, size_t size)
 	for (uint32_t i = 0; i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);
 
-		if (p && !p->gone && is_scant(run, p, text, sizeof(text))) {
+		if (p && !p->gone && is_scant(p, text, sizeof(text))) {
 			snprintf(why, size, "process %u: %s", p->info.pid, text);
 			return true;
 		}

@@ -137,9 +137,10 @@ static void undriven(struct detect_run *run, const struct model_process *p,
 		*since = 0;
 		return;
 	}
+	/* Up to the last look at the runtime. */
 	if (!*since)
-		*since = run->now_ns;
-	if ((double)(run->now_ns - *since) < run->value[IDLE_S] * 1e9)
+		*since = rt->sample_ns;
+	if ((double)(rt->sample_ns - *since) < run->value[IDLE_S] * 1e9)
 		return;
 	f = detect_raise(run,
 			 &(struct detect_subject){ "runtime", rt->info.runtime, p->index,
@@ -153,9 +154,9 @@ static void undriven(struct detect_run *run, const struct model_process *p,
 		return;
 	detect_evidence(f, (double)rt->gauge.timers, "timers", "%llu timers are armed",
 			(unsigned long long)rt->gauge.timers);
-	detect_evidence(f, (double)(run->now_ns - *since) / 1e9, "s",
+	detect_evidence(f, (double)(rt->sample_ns - *since) / 1e9, "s",
 			"nobody has turned the driver for %s",
-			detect_duration(run->now_ns - *since, text));
+			detect_duration(rt->sample_ns - *since, text));
 	detect_advice(f, "%s",
 		      advice_text(ADVICE_NOT_DRIVEN, (enum weft_runtime_kind)rt->info.kind));
 }

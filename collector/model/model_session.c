@@ -136,6 +136,12 @@ static void apply_site(struct model *m, const struct record *r)
 
 /* ---- samples ---- */
 
+static void looked(struct model_process *p, uint64_t t_ns)
+{
+	if (t_ns > p->looked_ns)
+		p->looked_ns = t_ns;
+}
+
 static bool all_workers_stuck(const struct model_process *p, const struct model_lane *l,
 			      uint64_t *ret_workers)
 {
@@ -222,6 +228,7 @@ static void apply_lane_sample(struct model *m, const struct record *r)
 	if (s.open_ns != UINT64_MAX && s.open_ns >= 1ull << 62)
 		s.open_ns = UINT64_MAX;
 	l->estimated = r->ev && r->ev->flags & WEFT_EVF_ESTIMATE;
+	looked(p, r->t_ns);
 	before = l->sample_ns;
 	lane_sample(l, r->t_ns, &s, s.task ? tasks_behind(m, p, l, &s) : 0);
 	if (l->open.task)
@@ -237,6 +244,7 @@ static void apply_runtime_sample(struct model *m, const struct record *r)
 		return;
 	rt->gauge = *e;
 	rt->sample_ns = r->t_ns;
+	looked(m->process[r->process], r->t_ns);
 }
 
 /* At light the kernel says nothing of a thread that leaves the CPU: what came before doesn't hold any more. */
@@ -266,6 +274,7 @@ static void apply_process_sample(struct model *m, const struct record *r)
 	}
 	p->sample = *e;
 	p->sample_ns = r->t_ns;
+	looked(p, r->t_ns);
 	take_level(p, e->level);
 }
 

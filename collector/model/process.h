@@ -36,6 +36,7 @@ struct model_process {
 	struct weft_ev_process info;
 	uint64_t attached_ns; /* since when it is watched: probes are in */
 	uint64_t quiet_ns;    /* attach or change of level last disturbed the target */
+	uint64_t looked_ns; /* last sample of any sort, 0 = none yet: what came later nobody has looked at */
 	bool known, gone;
 	int32_t exit_code, exit_signal;
 	uint32_t level; /* enum weft_level in force, 0 = not known yet */

@@ -202,6 +202,48 @@ static void little_was_seen(void **state)
 	}
 }
 
+/*
+ * Nobody looks while the probes are taken out, however long that lasts: it is no time in which little was seen, nor one in which
+ * much was, and nothing that was there at the last look is over.
+ */
+static void the_probes_are_taken_out_for_20_s(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0 - 200 * MS, WEFT_LEVEL_NORMAL);
+	watch(f, 50 * MS, T0 + 15 * S, 0);
+	feed_offcpu(f, T0 + 15 * S + 99 * MS, 0, 7, 60 * MS, 0, 0);
+	feed_poll(f, T0 + 15 * S + 100 * MS, 0, 7, 65 * MS);
+	feed_tick_to(f, T0 + 40 * S);
+	assert_non_null(feed_finding(f, "blocking-call"));
+	assert_string_equal(feed_verdict(f, "busy-loop"), "clean");
+	assert_string_equal(feed_verdict(f, "task-leak"), "not-checked");
+}
+
+/* There is no room for one more finding: its symptom is not clean for that. */
+static void too_many_findings(void **state)
+{
+	struct feed *f = *state;
+	struct record misuse = { .kind = WEFT_K_MISUSE, .task = 8, .a = WEFT_M_FRAME_MOVED };
+	char name[16];
+
+	for (uint32_t i = 0; i < 300; i++) {
+		uint64_t t = T0 + i * 3 * MS;
+
+		snprintf(name, sizeof(name), "t%u", i);
+		feed_site(f, 10 + i, name, "svc.c", i);
+		feed_spawn(f, t, 100 + i, 10 + i, 0);
+		feed_offcpu(f, t + MS, 0, 100 + i, 60 * MS, 0, 0);
+		feed_poll(f, t + MS + US, 0, 100 + i, 65 * MS);
+	}
+	feed_tick_to(f, T0 + 2 * S);
+	assert_int_equal(feed_findings(f), 256);
+	misuse.t_ns = T0 + 2 * S;
+	feed_record(f, &misuse);
+	feed_tick_to(f, T0 + 2 * S + STEP);
+	assert_string_equal(feed_verdict(f, "not-unpin"), "found");
+}
+
 /* What was lost up to the end is known after the last tick. */
 static void much_was_lost_at_the_end(void **state)
 {
@@ -235,6 +277,8 @@ int main(void)
 		VERDICT_TEST(every_option_is_documented),
 		VERDICT_TEST(a_healthy_service_for_a_minute),
 		VERDICT_TEST(little_was_seen),
+		VERDICT_TEST(the_probes_are_taken_out_for_20_s),
+		VERDICT_TEST(too_many_findings),
 		VERDICT_TEST(much_was_lost_at_the_end),
 		VERDICT_TEST(what_rust_never_tells),
 	};

@@ -42,7 +42,8 @@ static void block_is_found_while_it_lasts(void **state)
 	assert_true(row->harm_task_ms > 100); /* two are runnable, whatever the stale depth says */
 	assert_false(row->resolved);
 	feed_poll(f, t + 2 * STEP, 0, 7, 240 * MS);
-	feed_tick_to(f, t + 5 * S);
+	for (uint64_t to = t + 5 * S; t < to; t += S)
+		verdict_calm(f, t + S, 0);
 	assert_null(feed_finding(f, "blocking-call"));
 	assert_int_equal(feed_findings(f), 1); /* resolved, not forgotten */
 }

@@ -109,6 +109,35 @@ static void timers_on_time(void **state)
 	assert_string_equal(feed_verdict(f, "timer-stall"), "clean");
 }
 
+/* Timers are armed, and no thread drives the runtime for so long. */
+static void undriven(struct feed *f, uint64_t ns)
+{
+	struct weft_ev_runtime_sample e = { .runtime = 1, .timers = 3, .driver_worker = UINT32_MAX };
+
+	feed_lane(f, 0, WEFT_LANE_FOREIGN);
+	feed_lane(f, 1, WEFT_LANE_FOREIGN);
+	for (uint64_t t = T0; t <= T0 + ns; t += STEP)
+		feed_event(f, t, WEFT_EV_RUNTIME_SAMPLE, &e, sizeof(e));
+}
+
+static void nobody_drives(void **state)
+{
+	struct feed *f = *state;
+
+	undriven(f, 4 * S);
+	assert_non_null(feed_finding(f, "timer-stall"));
+}
+
+/* It comes back at it soon; but nobody looks any more. */
+static void nobody_drives_for_a_second(void **state)
+{
+	struct feed *f = *state;
+
+	undriven(f, S);
+	feed_tick_to(f, T0 + 10 * S);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +147,8 @@ int main(void)
 		VERDICT_TEST(they_waited_before_they_began),
 		VERDICT_TEST(the_records_were_lost),
 		VERDICT_TEST(timers_on_time),
+		VERDICT_TEST(nobody_drives),
+		VERDICT_TEST(nobody_drives_for_a_second),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

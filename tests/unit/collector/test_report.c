@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/report.h"
 #include "tests/support/feed.h"
 
 #define IMPLEMENTED "busy-loop,blocking-call,task-leak"
@@ -36,6 +37,20 @@ static struct feed *sick(const struct live_options *options, const char *name)
 	feed_poll(f, 1100 * MS, 0, 7, 65 * MS);
 	idles(f, 1150 * MS, 2 * S);
 	return f;
+}
+
+/* No time watched: nobody looks while the probes are taken out. */
+static void the_window_ends_with_the_last_look(void **state)
+{
+	struct feed *f = sick(&(struct live_options){ 0 }, "session");
+	struct report r;
+
+	(void)state;
+	feed_tick_to(f, 30 * S);
+	assert_int_equal(report_take(f->l, &r), 0);
+	assert_in_range((uint64_t)(r.window_s * 1000), 1999, 2001);
+	report_done(&r);
+	feed_free(f);
 }
 
 static struct feed *healthy(const struct live_options *options)
@@ -274,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_document_has_its_shape),
+		cmocka_unit_test(the_window_ends_with_the_last_look),
 		cmocka_unit_test(a_finding_has_its_shape),
 		cmocka_unit_test(hostile_names_are_made_safe),
 		cmocka_unit_test(text_for_people),
