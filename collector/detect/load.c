@@ -39,25 +39,31 @@ static void add_lane(const struct detect_run *run, const struct model_lane *l,
 	}
 }
 
-bool detect_load_of(const struct detect_run *run, const struct model_process *p,
-		    const struct model_runtime *rt, bool bound, struct detect_load *ret)
+uint64_t detect_queued(const struct detect_run *run, const struct model_process *p,
+		       const struct model_runtime *rt)
 {
 	uint64_t depth = rt->gauge.inject_depth;
 
+	for (uint32_t i = 0; i < p->nlanes; i++)
+		if (counts(p->lanes[i], rt->info.runtime, true))
+			depth += p->lanes[i]->local_depth;
+	return rt->ready > depth && model_sees_polls(run->model, p->index) ? rt->ready : depth;
+}
+
+bool detect_load_of(const struct detect_run *run, const struct model_process *p,
+		    const struct model_runtime *rt, bool bound, struct detect_load *ret)
+{
 	*ret = (struct detect_load){ .workers = 0 };
-	for (uint32_t i = 0; i < p->nlanes; i++) {
-		if (!counts(p->lanes[i], rt->info.runtime, bound))
-			continue;
-		add_lane(run, p->lanes[i], ret);
-		depth += p->lanes[i]->local_depth;
-	}
+	for (uint32_t i = 0; i < p->nlanes; i++)
+		if (counts(p->lanes[i], rt->info.runtime, bound))
+			add_lane(run, p->lanes[i], ret);
 	if (!ret->workers)
 		return false;
 	ret->rest = ret->workers > 1 ? (ret->busy - ret->rest) / (ret->workers - 1) : 0;
 	ret->busy /= ret->workers;
 	ret->blocked /= ret->workers;
 	ret->runnable /= ret->workers;
-	ret->queued = rt->ready > depth ? rt->ready : depth;
+	ret->queued = detect_queued(run, p, rt);
 	return true;
 }
 
@@ -159,5 +165,19 @@ bool detect_load_blind(const struct detect_run *run, char *why, size_t size)
 				return false;
 	}
 	snprintf(why, size, "no worker was seen at work");
+	return true;
+}
+
+bool detect_queue_blind(const struct detect_run *run, char *why, size_t size)
+{
+	bool seen = false;
+
+	if (detect_load_blind(run, why, size))
+		return true;
+	for (uint32_t i = 0; i < model_processes(run->model); i++)
+		seen |= model_sees_polls(run->model, i);
+	if (seen || !detect_only_async_task(run))
+		return false;
+	snprintf(why, size, "level light: of async-std and smol, tasks that wait are not seen");
 	return true;
 }

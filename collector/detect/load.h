@@ -15,6 +15,13 @@ struct detect_load {
 	uint64_t queued; /* tasks that are runnable and not polled, by all that is known */
 };
 
+/*
+ * Tasks that are runnable and not polled, by all that is known. At light no poll tells that one is not any more, so those that a
+ * walk met then do not count: the depths of the queues do.
+ */
+uint64_t detect_queued(const struct detect_run *run, const struct model_process *p,
+		       const struct model_runtime *rt);
+
 /* False: nothing is known of it. `bound`: threads inside block_on, which poll tasks bound to them, count as workers. */
 bool detect_load_of(const struct detect_run *run, const struct model_process *p,
 		    const struct model_runtime *rt, bool bound, struct detect_load *ret);
@@ -41,6 +48,8 @@ struct detect_subject detect_subject_process(const struct model_process *p);
 
 /* No worker was seen: the `blind` of detectors that need nothing but samples of workers. */
 bool detect_load_blind(const struct detect_run *run, char *why, size_t size);
+/* Nor, where queues do not tell their depths, tasks that wait in them. */
+bool detect_queue_blind(const struct detect_run *run, char *why, size_t size);
 /* A process was hardly watched, or hardly ran: that nothing was seen says nothing of blocked and busy polls. */
 bool detect_load_scant(const struct detect_run *run, char *why, size_t size);
 

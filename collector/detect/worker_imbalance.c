@@ -72,6 +72,13 @@ static void raise_runtime(struct detect_run *run, const struct model_process *p,
 		      advice_text(ADVICE_IMBALANCE, (enum weft_runtime_kind)rt->info.kind));
 }
 
+/* A queue's depth is told by its owner, and stale while that is in a poll: only where nothing else is known. */
+static uint64_t waiting(const struct detect_run *run, const struct model_process *p,
+			const struct model_runtime *rt)
+{
+	return model_sees_polls(run->model, p->index) ? rt->ready : detect_queued(run, p, rt);
+}
+
 static void count(struct detect_run *run, const struct model_process *p,
 		  const struct model_runtime *rt)
 {
@@ -80,7 +87,7 @@ static void count(struct detect_run *run, const struct model_process *p,
 	if (!k)
 		return;
 	k->looks++;
-	k->waiting += (double)rt->ready >= run->value[TASKS];
+	k->waiting += (double)waiting(run, p, rt) >= run->value[TASKS];
 }
 
 static void judge(struct detect_run *run, const struct model_process *p,
@@ -101,7 +108,7 @@ static void judge(struct detect_run *run, const struct model_process *p,
 	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
 	if (!k || !load.busiest)
 		return;
-	k->sum += (double)rt->ready * 1e3;
+	k->sum += (double)waiting(run, p, rt) * 1e3;
 	if (k->seconds >= run->value[SECONDS])
 		raise_runtime(run, p, rt, &load, k);
 }
@@ -120,5 +127,5 @@ const struct detector worker_imbalance_detector = {
 	.state_bytes = sizeof(struct state),
 	.hold_ns = 5000000000ull,
 	.tick = tick,
-	.blind = detect_load_blind,
+	.blind = detect_queue_blind,
 };

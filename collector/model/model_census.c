@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define OLDEST_NS (1ull << 60) /* no task is older; nonsense of a target */
+#define SLACK_NS  10000000u
 
 void model_census_begin(struct model *m, const struct record *r)
 {
@@ -32,8 +33,9 @@ static void set_polls(struct model *m, struct model_process *p, struct model_tas
 	uint64_t dt = p->walk_ns > p->walk_before_ns ? p->walk_ns - p->walk_before_ns : 0;
 	bool again = t->walk && (uint8_t)(t->walk + 1) == (uint8_t)p->walk;
 
-	/* Runnable at both walks, and polled in between: not the same wait. */
-	if (again && polls != t->census_polls && t->ready_ns && t->ready_ns < p->walk_before_ns)
+	/* Runnable at both walks, and polled in between: not the same wait. Where polls are told it may have begun after them. */
+	if (again && polls != t->census_polls && t->ready_ns &&
+	    (t->ready_ns <= p->walk_done_ns || !model_sees_polls(m, p->index)))
 		model_task_ready(m, t, 0);
 	if (again && dt)
 		t->census_rate = (float)((double)(polls - t->census_polls) * 1e9 / (double)dt);
@@ -60,7 +62,8 @@ static void set_state(struct model *m, struct model_task *t, const struct record
 		t->flags |= MODEL_T_HELD;
 		m->types[t->type]->held_now++;
 	}
-	if (runnable && !t->ready_ns)
+	/* The target knows since when, and a poll or a wake that ended another wait may have been lost. */
+	if (runnable && (!t->ready_ns || (age && t->ready_ns + SLACK_NS < r->t_ns - age)))
 		model_task_ready(m, t, r->t_ns - age ? r->t_ns - age : 1);
 	else if (!runnable && t->ready_ns && t->ready_ns + SECOND_NS < r->t_ns)
 		model_task_ready(m, t, 0); /* its poll was lost, or is not seen at this level */
@@ -157,6 +160,7 @@ void model_census_end(struct model *m, const struct record *r)
 		if (m->types[i]->process == p->index)
 			m->types[i]->held = m->types[i]->held_now;
 	p->walk_before_ns = p->walk_ns;
+	p->walk_done_ns = r->t_ns;
 	p->chain_walks += (r->ev->flags & WEFT_EVF_CHAINS) != 0;
 	if (e->missed)
 		return;

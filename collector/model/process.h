@@ -66,6 +66,7 @@ struct model_process {
 	uint32_t walk; /* number of the census under way or last done */
 	uint64_t walk_ns, walk_before_ns,
 		walks;              /* when it and the one before began; complete ones */
+	uint64_t walk_done_ns;      /* when the last one ended */
 	struct await_store *awaits; /* NULL until a chain comes */
 	uint64_t chain_walks;       /* walks that read await chains, ended */
 	struct live_cannot_see cannot_see[MODEL_CANNOT_SEE];

@@ -150,6 +150,45 @@ static void all_are_busy(void **state)
 	assert_null(feed_finding(f, "worker-imbalance"));
 }
 
+/* At light nobody tells that a task which a walk met runnable was polled. */
+static void a_walk_met_them_at_light(void **state)
+{
+	const struct habit busy = { .cpu = 48 * MS, .polls = 500 };
+	const struct habit idle = { .cpu = MS, .polls = 2 };
+	struct weft_ev_snapshot_task tasks[3];
+	struct feed *f = *state;
+
+	for (uint64_t id = 7; id <= 9; id++)
+		feed_poll(f, T0 - 600 * MS + id * MS, 0, id, US);
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	for (uint64_t t = T0; t < T0 + 12 * S; t += STEP) {
+		work(f, t, 0, &busy);
+		work(f, t + US, 1, &idle);
+		for (uint32_t i = 0; i < 3; i++)
+			tasks[i] = (struct weft_ev_snapshot_task){ .task = 7 + i,
+								   .site = i ? 2 : 1,
+								   .state = WEFT_T_NOTIFIED,
+								   .polls = (uint32_t)(t / MS),
+								   .runtime = 1,
+								   .wake_age_ns = UINT64_MAX,
+								   .age_ns = UINT64_MAX };
+		if (t % (5 * S) == 0)
+			feed_walk(f, t + MS, tasks, 3);
+	}
+	assert_null(feed_finding(f, "worker-imbalance"));
+}
+
+static void a_queue_at_light(void **state)
+{
+	const struct habit busy = { .cpu = 48 * MS, .polls = 500, .depth = 3 };
+	const struct habit idle = { .cpu = MS, .polls = 2 };
+	struct feed *f = *state;
+
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	run(f, 8, (struct habit[]){ busy, idle }, &calm);
+	verdict_found(f, "worker-imbalance", LIVE_WARN, "");
+}
+
 /* ---- cpu-starved ---- */
 
 static const struct habit starved = { .cpu = 10 * MS, .runq = 38 * MS, .polls = 100 };
@@ -235,6 +274,8 @@ int main(void)
 		VERDICT_TEST(one_does_it_all),
 		VERDICT_TEST(one_busy_task),
 		VERDICT_TEST(all_are_busy),
+		VERDICT_TEST(a_walk_met_them_at_light),
+		VERDICT_TEST(a_queue_at_light),
 		VERDICT_TEST(neighbours_have_the_cpus),
 		VERDICT_TEST(the_quota_is_used_up),
 		VERDICT_TEST(some_waits),

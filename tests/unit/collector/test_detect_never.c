@@ -169,6 +169,37 @@ static void its_count_of_polls_grows(void **state)
 	assert_null(feed_finding(f, "never-runs"));
 }
 
+/* The same with the usual time between walks, and at a level that falls just as the task was woken. */
+static void its_count_grows_between_rare_walks(void **state)
+{
+	static const uint64_t falls[] = { T0 - 200 * MS, T0 + 3 * S + 500 * MS };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct feed *f = *state;
+		bool light = false;
+
+		for (uint64_t id = 7; id <= 9; id++)
+			feed_poll(f, T0 - 400 * MS + id * MS, 0, id, US);
+		counts = true;
+		for (uint64_t t = T0 - 200 * MS; t < T0 + 16 * S; t += STEP) {
+			if (!light && t >= falls[i]) {
+				if (t > T0)
+					feed_wake(f, t, 0, 7, 0, WEFT_W_FOREIGN);
+				feed_level(f, t, WEFT_LEVEL_LIGHT);
+				light = true;
+			}
+			for (uint32_t lane = 0; lane < 2; lane++)
+				verdict_calm(f, t + MS, lane);
+			if (t >= T0 && (t - T0) % (3 * S) == 0)
+				walk(f, t + 2 * MS, light ? WEFT_T_NOTIFIED : 0);
+		}
+		counts = false;
+		assert_int_equal(feed_findings(f), 0);
+		feed_free(f);
+		verdict_setup(state);
+	}
+}
+
 static void nothing_is_said_without_a_walk(void **state)
 {
 	struct feed *f = *state;
@@ -189,6 +220,7 @@ int main(void)
 		VERDICT_TEST(it_is_runnable_again_and_again),
 		VERDICT_TEST(its_polls_may_be_lost),
 		VERDICT_TEST(its_count_of_polls_grows),
+		VERDICT_TEST(its_count_grows_between_rare_walks),
 		VERDICT_TEST(nothing_is_said_without_a_walk),
 	};
 
