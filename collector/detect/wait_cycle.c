@@ -20,14 +20,15 @@ static const struct detector_option options[] = {
 };
 
 #define SOON_NS  900000000ull
+#define GONE_NS  20000000000ull
 #define LONGEST  16u
 #define CIRCLES  16u
 #define FOLLOWED 4096u /* tasks that wait for another, in one look */
 
 struct circle {
 	uint64_t task; /* the one with the least number */
-	uint64_t first_walk_ns, polled_ns;
-	uint32_t length;
+	uint64_t first_walk_ns, seen_ns, polled_ns;
+	uint32_t length, polls; /* polls: of its tasks together, by their own count: short ones are not told at light */
 };
 
 struct state {
@@ -59,15 +60,22 @@ static uint32_t follow(const struct detect_run *run, struct model_task *t,
 	return 0;
 }
 
-static struct circle *circle_of(struct state *s, uint64_t task)
+/* One that was seen once only, long ago, gives way: a walk takes its time, and tasks go on meanwhile. */
+static struct circle *circle_of(struct state *s, uint64_t task, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < s->n; i++)
+	struct circle *c = s->n < CIRCLES ? &s->circle[s->n] : NULL;
+
+	for (uint32_t i = 0; i < s->n; i++) {
 		if (s->circle[i].task == task)
 			return &s->circle[i];
-	if (s->n == CIRCLES)
+		if (!c && s->circle[i].seen_ns + GONE_NS < now_ns)
+			c = &s->circle[i];
+	}
+	if (!c)
 		return NULL;
-	s->circle[s->n] = (struct circle){ .task = task };
-	return &s->circle[s->n++];
+	s->n += c == &s->circle[s->n];
+	*c = (struct circle){ .task = task };
+	return c;
 }
 
 static bool by_mutex(const struct detect_run *run, const struct model_task *t)
@@ -136,21 +144,26 @@ static void judge(struct detect_run *run, struct model_task *t, uint64_t walk_ns
 	struct model_task *member[LONGEST];
 	uint32_t n = follow(run, t, member);
 	uint64_t polled_ns = 0;
+	uint32_t polls = 0;
 	struct circle *c;
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (member[i]->id < t->id)
 			return; /* found from that one */
+		polls += member[i]->census_polls;
 		polled_ns = member[i]->poll_ns > polled_ns ? member[i]->poll_ns : polled_ns;
 	}
 	/* Who awaits whom is as old as the walk: a task that was polled since may wait for something else by now. */
-	c = n && polled_ns < walk_ns ? circle_of(run->state, t->id) : NULL;
+	c = n && polled_ns < walk_ns ? circle_of(run->state, t->id, run->now_ns) : NULL;
 	if (!c)
 		return;
-	if (!c->first_walk_ns || c->length != n || c->polled_ns != polled_ns) {
+	c->seen_ns = run->now_ns;
+	if (!c->first_walk_ns || c->length != n || c->polled_ns != polled_ns ||
+	    c->polls != polls) {
 		c->first_walk_ns = walk_ns;
 		c->length = n;
 		c->polled_ns = polled_ns;
+		c->polls = polls;
 	}
 	if (walk_ns > c->first_walk_ns)
 		raise_circle(run, member, n, c);

@@ -104,6 +104,8 @@ static void place(struct feed *f)
 	feed_event(f, T0 - 100 * MS, WEFT_EV_PLACE, &e, sizeof(e));
 }
 
+static uint32_t more_polls; /* of each task from walk to walk */
+
 /* A walk over tasks 7, 8 and 9; each waits; refs: of task 7. by[i]: who awaits 7 + i, 0 = nobody. */
 static void walk(struct feed *f, uint64_t t, uint64_t refs, const uint64_t by[3])
 {
@@ -113,7 +115,7 @@ static void walk(struct feed *f, uint64_t t, uint64_t refs, const uint64_t by[3]
 	for (uint64_t i = 0; i < 3; i++) {
 		struct weft_ev_snapshot_task task = { .task = 7 + i,
 						      .site = i ? 2 : 1,
-						      .polls = 3,
+						      .polls = 3 + more_polls * (uint32_t)(t / S),
 						      .runtime = 1,
 						      .wake_age_ns = UINT64_MAX,
 						      .age_ns = t - (i + 1) * MS };
@@ -259,6 +261,24 @@ static void no_circle(void **state)
 	}
 }
 
+/* Two tasks that take mutexes of each other, in order: walks, which take their time, see a circle, and light tells no short poll. */
+static void they_go_on_at_light(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	more_polls = 1;
+	circle(f, (uint64_t[]){ 9, 7, 8 }, false);
+	more_polls = 0;
+	assert_null(feed_finding(f, "wait-cycle"));
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	circle(f, (uint64_t[]){ 9, 7, 8 }, false);
+	verdict_found(f, "wait-cycle", LIVE_CRIT, "query");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +292,7 @@ int main(void)
 		VERDICT_TEST(three_in_a_circle),
 		VERDICT_TEST(a_task_that_awaits_itself),
 		VERDICT_TEST(no_circle),
+		VERDICT_TEST(they_go_on_at_light),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
