@@ -20,6 +20,7 @@ static const struct detector_option options[] = {
 #define AGAIN_NS    1000000000ull
 #define APART_NS    900000000ull /* between the two looks that make a proof */
 #define PATIENCE_NS 60000000000ull
+#define WALKED      20000u /* tasks; with more of them no walk is asked for */
 
 struct suspect {
 	uint64_t task, asked_ns, seen_ns; /* seen: when the chain of the first look was read */
@@ -29,22 +30,40 @@ struct suspect {
 struct state {
 	struct suspect suspect[SUSPECTS];
 	uint32_t n;
+	uint32_t process, asked; /* whose chains this second asks for, of how many tasks */
+	uint64_t task;
 };
 
-static struct suspect *suspect_of(struct state *s, uint64_t task, uint64_t now_ns)
+static struct suspect *find_suspect(struct state *s, uint64_t task)
 {
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->suspect[i].task == task)
 			return &s->suspect[i];
-	for (uint32_t i = 0; i < s->n; i++)
+	return NULL;
+}
+
+static struct suspect *suspect_of(struct state *s, uint64_t task, uint64_t now_ns)
+{
+	struct suspect *k = find_suspect(s, task);
+
+	for (uint32_t i = 0; i < s->n && !k; i++)
 		if (s->suspect[i].asked_ns + PATIENCE_NS < now_ns) {
 			s->suspect[i] = (struct suspect){ .task = task };
 			return &s->suspect[i];
 		}
-	if (s->n == SUSPECTS)
-		return NULL;
+	if (k || s->n == SUSPECTS)
+		return k;
 	s->suspect[s->n] = (struct suspect){ .task = task };
 	return &s->suspect[s->n++];
+}
+
+/* There is room for another one. */
+static void clear_suspect(struct state *s, uint64_t task)
+{
+	struct suspect *k = find_suspect(s, task);
+
+	if (k)
+		*k = s->suspect[--s->n];
 }
 
 /* again_ns: of the second look. chain NULL: none was needed. */
@@ -102,7 +121,7 @@ static void look_by_count(struct detect_run *run, const struct model_task *t, st
 {
 	const struct model_process *p = model_process(run->model, t->process);
 
-	if (!p || !p->walks || t->walk != (uint8_t)p->walk || is_endless(run, t))
+	if (!p || !p->walks || t->walk != (uint8_t)p->walk)
 		return;
 	if (!k->seen_ns || k->polls != (uint32_t)t->polls) {
 		k->seen_ns = p->walk_ns;
@@ -117,27 +136,72 @@ static void look_by_count(struct detect_run *run, const struct model_task *t, st
 	}
 }
 
+/* It does not say on what it waits. */
+static bool is_mute(const struct live_await *chain)
+{
+	return chain->complete && chain->places && !strcmp(chain->on, "?");
+}
+
+/* What it waits for was read not long ago, and not polled since. */
+static bool is_fresh(const struct detect_run *run, const struct model_task *t,
+		     const struct live_await *chain)
+{
+	return chain->t_ns >= t->poll_ns && chain->t_ns + PATIENCE_NS / 2 > run->now_ns;
+}
+
+/* The one that was asked for longest ago. */
+static void ask(struct detect_run *run, const struct model_task *t, const struct suspect *k)
+{
+	struct state *s = run->state;
+
+	if (s->asked && s->process != t->process)
+		return; /* in the next second */
+	if (!s->asked || k->asked_ns < find_suspect(s, s->task)->asked_ns)
+		s->task = t->id;
+	s->process = t->process;
+	s->asked++;
+}
+
+/* The session answers for one task at a time: where there are more, a walk that reads all chains does it. */
+static void ask_for_all(struct detect_run *run)
+{
+	struct state *s = run->state;
+	const struct model_process *p = model_process(run->model, s->process);
+	bool walk = s->asked > 1 && p->alive <= WALKED;
+
+	if (walk)
+		detect_want_walk(run, s->process, true);
+	else if (s->asked)
+		detect_want_await(run, s->process, s->task);
+	for (uint32_t i = 0; s->asked && i < s->n; i++)
+		if (s->suspect[i].task == s->task ||
+		    (walk && s->suspect[i].task >> WEFT_TASK_PROCESS_SHIFT == s->process))
+			s->suspect[i].asked_ns = run->now_ns;
+	s->asked = 0;
+}
+
 static void look_at(struct detect_run *run, const struct model_task *t)
 {
-	struct suspect *k;
+	bool whole = is_counted_whole(run, t), known;
 	struct live_await chain;
+	struct suspect *k;
 
 	if (!task_alive(t) || !t->alone || t->ready_ns || (t->flags & MODEL_T_BLOCK_ON) ||
 	    (double)run->now_ns < (double)t->poll_ns + run->value[0] * 1e9)
 		return;
+	known = !whole && model_task_await(run->model, t, &chain);
+	if (whole ? is_endless(run, t) : known && !is_mute(&chain) && is_fresh(run, t, &chain)) {
+		clear_suspect(run->state, t->id);
+		return;
+	}
 	k = suspect_of(run->state, t->id, run->now_ns);
 	if (!k)
 		return;
-	if (is_counted_whole(run, t)) {
+	if (whole) {
 		look_by_count(run, t, k);
 		return;
 	}
-	if (model_task_await(run->model, t, &chain) && chain.t_ns > k->asked_ns && k->asked_ns) {
-		if (!chain.complete || !chain.places || strcmp(chain.on, "?") != 0) {
-			*k = (struct suspect){ .task = t->id,
-					       .asked_ns = run->now_ns + PATIENCE_NS / 2 };
-			return;
-		}
+	if (known && is_mute(&chain) && chain.t_ns > k->asked_ns && k->asked_ns) {
 		if (k->seen_ns && chain.polls == k->polls && chain.t_ns >= k->seen_ns + APART_NS) {
 			raise_task(run, t, k, chain.t_ns, &chain);
 		} else if (!k->seen_ns || chain.polls != k->polls) {
@@ -145,10 +209,8 @@ static void look_at(struct detect_run *run, const struct model_task *t)
 			k->polls = chain.polls;
 		}
 	}
-	if (run->now_ns < k->asked_ns + AGAIN_NS)
-		return;
-	k->asked_ns = run->now_ns;
-	detect_want_await(run, t->process, t->id);
+	if (run->now_ns >= k->asked_ns + AGAIN_NS)
+		ask(run, t, k);
 }
 
 static void tick(struct detect_run *run)
@@ -158,11 +220,15 @@ static void tick(struct detect_run *run)
 
 	while (run->new_second && (t = model_task_each(run->model, &cursor)))
 		look_at(run, t);
+	if (run->new_second)
+		ask_for_all(run);
 }
 
 /* The walks come every five seconds; a recording without any is not judged, and says so. */
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
+	double needs = run->value[0] * 1e9 + APART_NS;
+	uint64_t watched = detect_watched_ns(run->detect);
 	bool walked = false;
 
 	if (detect_load_blind(run, why, size))
@@ -174,7 +240,10 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	}
 	if (!walked)
 		snprintf(why, size, "no walk over all tasks yet");
-	return false;
+	else if ((double)watched < needs)
+		snprintf(why, size, "watched for %.1f s, needs %.1f s", (double)watched / 1e9,
+			 needs / 1e9);
+	return !walked || (double)watched < needs;
 }
 
 const struct detector lost_waker_detector = {

@@ -20,6 +20,7 @@ static const struct detector_option options[] = {
 };
 
 #define WALK_AGAIN_NS 2000000000ull
+#define CONFIRM_NS    1000000000ull
 #define KINDS         64u
 
 /* The worst of one type in this look. */
@@ -70,7 +71,7 @@ static void ask_for_walk(struct detect_run *run, uint32_t process)
 /* A walk that began a second after it became runnable has met it, still runnable: the model clears it otherwise. */
 static bool is_confirmed(const struct model_process *p, const struct model_task *t)
 {
-	return p->walks && p->walk_ns > t->ready_ns + 1000000000ull && t->walk == (uint8_t)p->walk;
+	return p->walks && p->walk_ns > t->ready_ns + CONFIRM_NS && t->walk == (uint8_t)p->walk;
 }
 
 static void look_at(struct detect_run *run, const struct model_task *t)
@@ -212,6 +213,8 @@ static void tick(struct detect_run *run)
 
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
+	double needs = run->value[WAIT_MS] * 1e6 + CONFIRM_NS;
+	uint64_t watched = detect_watched_ns(run->detect);
 	bool walked = false, queued = true;
 
 	for (uint32_t i = 0; i < model_processes(run->model); i++) {
@@ -221,9 +224,12 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	}
 	if (!walked)
 		snprintf(why, size, "no walk over all tasks was complete");
+	else if ((double)watched < needs)
+		snprintf(why, size, "watched for %.1f s, needs %.1f s", (double)watched / 1e9,
+			 needs / 1e9);
 	else if (!queued)
 		snprintf(why, size, "level light: tasks that only wait behind others are not seen");
-	return !walked;
+	return !walked || (double)watched < needs;
 }
 
 const struct detector never_runs_detector = {

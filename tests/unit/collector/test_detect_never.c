@@ -200,6 +200,18 @@ static void its_count_grows_between_rare_walks(void **state)
 	}
 }
 
+/* The walk at the attach alone can't tell: a task has to be runnable for a second. */
+static void it_is_watched_for_a_second(void **state)
+{
+	struct feed *f = *state;
+
+	walk(f, 100 * MS, 0);
+	feed_tick_to(f, S);
+	assert_string_equal(feed_verdict(f, "never-runs"), "not-checked");
+	feed_tick_to(f, 3 * S);
+	assert_string_equal(feed_verdict(f, "never-runs"), "clean");
+}
+
 static void nothing_is_said_without_a_walk(void **state)
 {
 	struct feed *f = *state;
@@ -221,6 +233,7 @@ int main(void)
 		VERDICT_TEST(its_polls_may_be_lost),
 		VERDICT_TEST(its_count_of_polls_grows),
 		VERDICT_TEST(its_count_grows_between_rare_walks),
+		VERDICT_TEST(it_is_watched_for_a_second),
 		VERDICT_TEST(nothing_is_said_without_a_walk),
 	};
 

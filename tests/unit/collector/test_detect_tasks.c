@@ -189,6 +189,47 @@ static void it_can_be_woken(void **state)
 	}
 }
 
+/* Two hundred tasks sleep, each alone with its timer; task 7 has a later place in the table than all of them. */
+static void it_is_one_of_many(void **state)
+{
+	struct weft_ev_snapshot e = { .snapshot = 1 };
+	struct feed *f = *state;
+
+	feed_end(f, 10 * MS, 7, WEFT_E_DONE);
+	for (uint64_t id = 100; id <= 300; id++)
+		feed_spawn(f, 20 * MS + id * US, id, id == 300 ? 1 : 2, 256);
+	place(f);
+	for (uint64_t t = T0 + 100 * MS; t < T0 + 12 * S; t += S) {
+		feed_flagged(f, t, WEFT_EV_SNAPSHOT_BEGIN, WEFT_EVF_CHAINS, &e, sizeof(e));
+		for (uint64_t id = 100; id <= 300; id++) {
+			struct weft_ev_snapshot_task task = { .task = id,
+							      .site = id == 300 ? 1 : 2,
+							      .polls = 1,
+							      .runtime = 1,
+							      .wake_age_ns = UINT64_MAX,
+							      .state = 1 << WEFT_TASK_REF_SHIFT };
+
+			feed_event(f, t, WEFT_EV_SNAPSHOT_TASK, &task, sizeof(task));
+			await(f, t, id, id == 300 ? WEFT_WAIT_UNKNOWN : WEFT_WAIT_SLEEP, 1);
+		}
+		feed_flagged(f, t, WEFT_EV_SNAPSHOT_END, WEFT_EVF_CHAINS, &e, sizeof(e));
+		verdict_calm(f, t + 600 * MS, 0);
+	}
+	assert_int_equal(verdict_found(f, "lost-waker", LIVE_CRIT, "query")->subject_id, 300);
+}
+
+static void it_is_watched_for_two_seconds(void **state)
+{
+	struct feed *f = *state;
+
+	assert_string_equal(feed_verdict(f, "lost-waker"), "not-checked");
+	feed_tick_to(f, 2 * S);
+	walk(f, 2 * S, 1, NULL);
+	assert_string_equal(feed_verdict(f, "lost-waker"), "not-checked");
+	feed_tick_to(f, 4 * S);
+	assert_string_equal(feed_verdict(f, "lost-waker"), "clean");
+}
+
 /* Of a Rust task the count is all that there is; one that is nothing but pending() waits on purpose. */
 static void nobody_can_wake_a_rust_task(void **state)
 {
@@ -291,6 +332,8 @@ int main(void)
 		VERDICT_TEST(it_can_be_woken),
 		VERDICT_TEST(three_in_a_circle),
 		VERDICT_TEST(a_task_that_awaits_itself),
+		VERDICT_TEST(it_is_one_of_many),
+		VERDICT_TEST(it_is_watched_for_two_seconds),
 		VERDICT_TEST(no_circle),
 		VERDICT_TEST(they_go_on_at_light),
 	};
