@@ -185,6 +185,7 @@ struct weft_ev_offcpu {
 	__u32 lane;
 	__s32 syscall;
 	__u32 prev_state; /* kernel task state at switch-out: 0 running, 1 interruptible, 2 uninterruptible ... */
+#define WEFT_STATE_STOPPED 12u /* by SIGSTOP (4) or a debugger (8): bits of it */
 	__u32 waker_tid;
 };
 

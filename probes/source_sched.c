@@ -232,6 +232,8 @@ static void sched_off_cpu(void *ctx, struct process *p, uint32_t lane,
 		return;
 	slot = state->slots[i];
 	sample->off_cpu = !slot.off_ns ? 0 : slot.wake_ns || !slot.prev_state ? 1 : 2;
+	if (sample->off_cpu == 2 && slot.prev_state & WEFT_STATE_STOPPED)
+		sample->off_cpu = 3; /* neither runs nor blocks */
 	if (slot.off_ns)
 		sample->syscall = slot.syscall;
 }

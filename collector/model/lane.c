@@ -349,7 +349,7 @@ bool lane_take_off(struct model_lane *l, uint64_t task, uint64_t start_ns, uint6
 		*o = (struct lane_off){ 0 };
 		l->noff--;
 		if (ret->last_ns < start_ns)
-			return false;
+			continue; /* of a poll whose own record was lost */
 		ret->blocked_ns = least(ret->blocked_ns, end_ns - start_ns);
 		ret->runnable_ns = least(ret->runnable_ns, end_ns - start_ns - ret->blocked_ns);
 		return true;

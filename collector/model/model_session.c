@@ -407,8 +407,17 @@ static void apply_timer(struct model *m, const struct record *r)
 		t->flags |= MODEL_T_TIMER;
 }
 
+/* Stopped, or in a debugger's hands, a thread waits for others to let it go on: as one that has lost its CPU. */
+static bool is_stopped(const struct record *r)
+{
+	const struct weft_ev_offcpu *e = model_payload(r, sizeof(*e));
+
+	return e && e->prev_state & WEFT_STATE_STOPPED;
+}
+
 static void apply_offcpu(struct model *m, const struct record *r)
 {
+	struct record stopped;
 	struct model_process *p = model_process_get(m, r->process);
 	struct model_lane *l = p ? model_lane_get(m, p, r->lane) : NULL;
 
@@ -418,6 +427,12 @@ static void apply_offcpu(struct model *m, const struct record *r)
 	}
 	if (!p->offcpu_ns && p->level != WEFT_LEVEL_LIGHT)
 		p->offcpu_ns = r->t_ns;
+	if (is_stopped(r)) {
+		stopped = *r;
+		stopped.a = 0;
+		stopped.b = r->a + r->b;
+		r = &stopped;
+	}
 	lane_offcpu(l, r);
 }
 

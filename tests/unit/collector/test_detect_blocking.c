@@ -72,6 +72,32 @@ static void block_of_50_ms_is_critical(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+/* SIGSTOP, or a debugger, met it inside a poll: it slept without a call, and till somebody woke it. */
+static void a_stopped_thread_does_not_block(void **state)
+{
+	struct {
+		struct weft_ev ev;
+		struct weft_ev_offcpu body;
+	} e = { { .size = sizeof(e), .kind = WEFT_EV_OFFCPU }, { .syscall = -1 } };
+	struct feed *f = *state;
+
+	for (uint64_t i = 0; i < 2; i++) {
+		uint64_t t = T0 + (i + 1) * 3 * S;
+		struct record r = { .t_ns = t - MS,
+				    .kind = WEFT_EV_OFFCPU,
+				    .task = 7,
+				    .a = 2 * S,
+				    .c = UINT64_MAX,
+				    .ev = &e.ev };
+
+		e.body.prev_state = i ? 0x108 : 0x104;
+		feed_record(f, &r);
+		feed_poll(f, t, 0, 7, 2 * S + 5 * MS);
+		feed_tick_to(f, t + S);
+		assert_int_equal(feed_findings(f), 0);
+	}
+}
+
 static void many_blocks_of_one_type_are_one_finding(void **state)
 {
 	struct feed *f = *state;
@@ -393,6 +419,7 @@ int main(void)
 		VERDICT_TEST(block_is_found_while_it_lasts),
 		VERDICT_TEST(block_of_an_ended_poll),
 		VERDICT_TEST(block_of_50_ms_is_critical),
+		VERDICT_TEST(a_stopped_thread_does_not_block),
 		VERDICT_TEST(many_blocks_of_one_type_are_one_finding),
 		VERDICT_TEST(short_blocks_that_delay_others),
 		VERDICT_TEST(timers_that_nobody_fires_are_harm),

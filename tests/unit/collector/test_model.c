@@ -74,6 +74,26 @@ static void old_offcpu_does_not_leak_into_later_polls(void **state)
 	assert_int_equal(f->last.d, 0);
 }
 
+/* Nor does it hide what belongs to them. */
+static void old_offcpu_does_not_stand_for_later_polls(void **state)
+{
+	struct feed *f = *state;
+
+	feed_spawn(f, 1 * MS, 7, 1, 0);
+	for (uint64_t i = 1; i <= 2; i++) {
+		struct record r = { .t_ns = i * 50 * MS,
+				    .kind = WEFT_EV_OFFCPU,
+				    .task = 7,
+				    .a = 3 * MS,
+				    .c = 35,
+				    .d = i };
+
+		feed_record(f, &r);
+	}
+	feed_poll(f, 101 * MS, 0, 7, 8 * MS); /* the record of the first poll was lost */
+	assert_int_equal(f->last.d, 3000ull << 32);
+}
+
 static void offcpu_is_never_more_than_the_poll(void **state)
 {
 	struct feed *f = *state;
@@ -523,6 +543,7 @@ int main(void)
 		T(splits_polls_by_offcpu_records),
 		T(nested_polls_keep_their_own_time),
 		T(old_offcpu_does_not_leak_into_later_polls),
+		T(old_offcpu_does_not_stand_for_later_polls),
 		T(offcpu_is_never_more_than_the_poll),
 		T(states_follow_wakes_and_polls),
 		T(open_polls_show_from_samples),
