@@ -133,17 +133,18 @@ static void take(struct detect_run *run, const struct timer_fired *fired)
 {
 	struct model_task *t = model_task(run->model, fired->task);
 	struct state *s = run->state;
+	bool late;
 
 	if (!t || fired->poll_ns == UINT64_MAX || fired->deadline_ns <= 0 ||
 	    detect_disturbed(run, process_of(fired), (uint64_t)fired->deadline_ns))
 		return;
-	place_of(s, run, process_of(fired), t->type)->timers++;
-	if ((double)late_ns(fired) < run->value[LATE_MS] * 1e6)
+	late = (double)late_ns(fired) >= run->value[LATE_MS] * 1e6;
+	/* More than can be settled: the others are neither late nor in time. */
+	if (late && s->n_pending == PENDING)
 		return;
-	if (s->n_pending < PENDING)
+	place_of(s, run, process_of(fired), t->type)->timers++;
+	if (late)
 		s->pending[s->n_pending++] = *fired;
-	else
-		count_late(run, fired);
 }
 
 static void raise_place(struct detect_run *run, const struct place *p)

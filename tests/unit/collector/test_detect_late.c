@@ -186,6 +186,40 @@ static void a_busy_worker_waits_for_less(void **state)
 	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
 }
 
+/*
+ * A thousand timers in each tenth of a second, all at once; the worker that has the driver is 13 ms without a CPU just then, and
+ * the sample that tells so comes later.
+ */
+static void many_at_once_while_it_waits(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t id = 1000; id < 2000; id++)
+		feed_spawn(f, 500 * MS + id * US, id, 2, 64);
+	for (uint64_t t = T0; t < T0 + 10 * S; t += 2 * STEP) {
+		for (uint32_t lane = 0; lane < 2; lane++)
+			verdict_calm(f, t + lane * US, lane);
+		for (uint64_t id = 1000; id < 2000; id++) {
+			struct record r = { .t_ns = t + 33 * MS + id * US,
+					    .kind = WEFT_K_TIMER_FIRE,
+					    .task = id,
+					    .a = id,
+					    .b = t + 20 * MS };
+
+			feed_record(f, &r);
+			feed_poll(f, t + 33 * MS + id * US, 0, id, 0);
+		}
+		feed_sample(f, t + STEP, 0,
+			    &(struct feed_sample){ .cpu = 10 * MS,
+						   .runq = 13 * MS,
+						   .park = 27 * MS,
+						   .polls = 1000,
+						   .busy = 5 * MS });
+		verdict_calm(f, t + STEP + US, 1);
+	}
+	assert_null(feed_finding(f, "timer-late"));
+}
+
 /* One task keeps a worker, and the timers are late because of that: one finding. */
 static void a_busy_task_makes_them_late(void **state)
 {
@@ -289,6 +323,7 @@ int main(void)
 		VERDICT_TEST(the_workers_have_no_cpu),
 		VERDICT_TEST(an_idle_worker_waits_for_a_cpu),
 		VERDICT_TEST(a_busy_worker_waits_for_less),
+		VERDICT_TEST(many_at_once_while_it_waits),
 		VERDICT_TEST(a_busy_task_makes_them_late),
 	};
 
