@@ -140,6 +140,35 @@ static struct lane_parts parts_between(const struct model_lane *l, uint64_t t_ns
 	return p;
 }
 
+/*
+ * A wait that has ended is told whole, and was longer than the time since the last sample: what went before it, back to when the
+ * thread ran last, was no parking.
+ */
+static void share_back(struct model_lane *l, uint64_t t_ns, const struct weft_ev_lane_sample *s)
+{
+	uint64_t span = t_ns - l->sample_ns, cpu = least(minus(s->cpu_ns, l->last.cpu_ns), span);
+	uint64_t more = minus(minus(s->runq_ns, l->last.runq_ns), span - cpu), part;
+	uint32_t n = l->nslices < LANE_SLICES ? l->nslices : LANE_SLICES;
+
+	if (!s->cpu_ns || !l->last.cpu_ns)
+		return;
+	for (uint32_t i = 1; more && i <= n; i++) {
+		struct lane_parts *p = &l->slice[(l->nslices - i) % LANE_SLICES].p;
+
+		more = minus(more, p->runnable);
+		part = least(more, p->parked);
+		p->runnable += part;
+		p->parked -= part;
+		more -= part;
+		if (p->span <= WATCHED_NS) {
+			l->watched.runnable += part;
+			l->watched.parked -= part;
+		}
+		if (p->busy + p->own)
+			break;
+	}
+}
+
 /* ---- the open poll ---- */
 
 /*
@@ -237,6 +266,7 @@ void lane_sample(struct model_lane *l, uint64_t t_ns, const struct weft_ev_lane_
 		return;
 	if (l->sample_ns) {
 		p = parts_between(l, t_ns, s);
+		share_back(l, t_ns, s);
 		push_slice(l, t_ns, &p);
 		if (p.span <= WATCHED_NS)
 			add_parts(&l->watched, &p);

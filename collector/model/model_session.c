@@ -211,6 +211,20 @@ static void apply_open(struct model *m, struct model_process *p, struct model_la
 		count_sampled(m, t, l, dt);
 }
 
+/* The last one may be read when the probes are out, seconds after its stamp: what the thread did meanwhile is not of this time. */
+static void limit_last(const struct model_lane *l, const struct record *r,
+		       struct weft_ev_lane_sample *s)
+{
+	uint64_t dt = r->t_ns > l->sample_ns ? r->t_ns - l->sample_ns : 0;
+
+	if (!r->ev || !(r->ev->flags & WEFT_EVF_LAST) || !l->sample_ns)
+		return;
+	if (s->cpu_ns > l->last.cpu_ns + dt)
+		s->cpu_ns = l->last.cpu_ns + dt;
+	if (s->runq_ns > l->last.runq_ns + dt)
+		s->runq_ns = l->last.runq_ns + dt;
+}
+
 static void apply_lane_sample(struct model *m, const struct record *r)
 {
 	const struct weft_ev_lane_sample *e = model_payload(r, sizeof(*e));
@@ -229,6 +243,7 @@ static void apply_lane_sample(struct model *m, const struct record *r)
 		s.open_ns = UINT64_MAX;
 	l->estimated = r->ev && r->ev->flags & WEFT_EVF_ESTIMATE;
 	looked(p, r->t_ns);
+	limit_last(l, r, &s);
 	before = l->sample_ns;
 	lane_sample(l, r->t_ns, &s, s.task ? tasks_behind(m, p, l, &s) : 0);
 	if (l->open.task)

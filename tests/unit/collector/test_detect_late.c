@@ -220,6 +220,34 @@ static void many_at_once_while_it_waits(void **state)
 	assert_null(feed_finding(f, "timer-late"));
 }
 
+/* It waits for 390 ms on end, which is told when that is over; in the samples until then it does nothing. */
+static void it_waits_over_several_samples(void **state)
+{
+	const struct feed_sample ran = { .cpu = 10 * MS, .park = 40 * MS, .polls = 2, .busy = MS };
+	struct feed_sample waited = ran;
+	struct feed *f = *state;
+
+	waited.runq = 390 * MS;
+	for (uint64_t t = T0; t < T0 + 12 * S; t += S) {
+		for (uint64_t k = 1; k < 8; k++) {
+			feed_sample(f, t + k * STEP, 0, &(struct feed_sample){ 0 });
+			verdict_calm(f, t + k * STEP + US, 1);
+		}
+		for (uint64_t k = 0; k < 8; k++)
+			fire(f, t + 400 * MS + k * MS, t + k * STEP + 10 * MS,
+			     t + 400 * MS + k * MS);
+		feed_sample(f, t + 410 * MS, 0, &waited);
+		verdict_calm(f, t + 410 * MS + US, 1);
+		for (uint64_t k = 9; k < 20; k++) {
+			if (k < 13)
+				fire(f, t + k * STEP, t + k * STEP - MS, t + k * STEP);
+			feed_sample(f, t + k * STEP + 10 * MS, 0, &ran);
+			verdict_calm(f, t + k * STEP + 10 * MS + US, 1);
+		}
+	}
+	assert_null(feed_finding(f, "timer-late"));
+}
+
 /* One task keeps a worker, and the timers are late because of that: one finding. */
 static void a_busy_task_makes_them_late(void **state)
 {
@@ -324,6 +352,7 @@ int main(void)
 		VERDICT_TEST(an_idle_worker_waits_for_a_cpu),
 		VERDICT_TEST(a_busy_worker_waits_for_less),
 		VERDICT_TEST(many_at_once_while_it_waits),
+		VERDICT_TEST(it_waits_over_several_samples),
 		VERDICT_TEST(a_busy_task_makes_them_late),
 	};
 

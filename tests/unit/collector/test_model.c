@@ -106,6 +106,32 @@ static void offcpu_is_never_more_than_the_poll(void **state)
 	assert_int_equal(t->busy_ns + t->blocked_ns + t->runnable_ns, 8 * MS);
 }
 
+/* What a wait was longer than the time since the last sample belongs to the time before; but for the last one, which may be read late. */
+static void waits_over_several_samples(void **state)
+{
+	static const unsigned flags[] = { 0, WEFT_EVF_LAST };
+	static const uint64_t waited[] = { 190 * MS, 50 * MS };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct weft_ev_lane_sample e = { .cpu_ns = 1, .runq_ns = 1 };
+		struct feed *f = feed_new(&(struct live_options){ 0 });
+		const struct model_lane *l;
+
+		feed_worker(f, 0, 0);
+		for (uint64_t k = 1; k <= 5; k++) {
+			feed_event(f, S + k * 50 * MS, WEFT_EV_LANE_SAMPLE, &e, sizeof(e));
+			e.cpu_ns += k == 1 ? 10 * MS : 0;
+		}
+		e.runq_ns += 190 * MS;
+		feed_flagged(f, S + 300 * MS, WEFT_EV_LANE_SAMPLE, flags[i], &e, sizeof(e));
+		l = model_lane(f->m, 0, 0);
+		assert_int_equal(l->watched.runnable, waited[i]);
+		assert_int_equal(l->watched.runnable + l->watched.parked + 10 * MS, 250 * MS);
+		feed_free(f);
+	}
+}
+
 /* ---- states ---- */
 
 static void states_follow_wakes_and_polls(void **state)
@@ -544,6 +570,7 @@ int main(void)
 		T(nested_polls_keep_their_own_time),
 		T(old_offcpu_does_not_leak_into_later_polls),
 		T(old_offcpu_does_not_stand_for_later_polls),
+		cmocka_unit_test(waits_over_several_samples),
 		T(offcpu_is_never_more_than_the_poll),
 		T(states_follow_wakes_and_polls),
 		T(open_polls_show_from_samples),
