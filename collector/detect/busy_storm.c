@@ -13,6 +13,8 @@ struct price {
 	double stretch; /* its workers wanted so many times the CPU that they got: others had the rest */
 };
 
+#define SATED 0.6 /* of a CPU wanted by all workers: below that each of them came to the end of its work, only later */
+
 static struct price price_of(const struct model_process *p, uint64_t now_ns)
 {
 	double own = 0, had = 0, waited = 0;
@@ -31,7 +33,7 @@ static struct price price_of(const struct model_process *p, uint64_t now_ns)
 	process_rates(p, now_ns, &rates);
 	if (rates.polls > 100)
 		price.own_ns = own / rates.polls;
-	if (had > 0.02)
+	if (had > 0.02 && had + waited >= SATED)
 		price.stretch = (had + waited) / had;
 	return price;
 }

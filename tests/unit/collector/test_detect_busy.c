@@ -162,6 +162,8 @@ static void long_by_the_clock_only(void **state)
 
 /* ---- storms ---- */
 
+static uint64_t waits; /* for a CPU, between two samples */
+
 /* One second of a task that wakes itself `n` times and is polled for `poll` each time. */
 static void self_wakes(struct feed *f, uint64_t t, uint64_t n, uint64_t poll, uint64_t own)
 {
@@ -173,6 +175,7 @@ static void self_wakes(struct feed *f, uint64_t t, uint64_t n, uint64_t poll, ui
 		if (i % (n / 20) == n / 20 - 1)
 			feed_sample(f, t + i * step + poll, 0,
 				    &(struct feed_sample){ .cpu = n / 20 * (poll + own),
+							   .runq = waits,
 							   .polls = n / 20,
 							   .busy = n / 20 * poll,
 							   .wakes = n / 20,
@@ -190,6 +193,30 @@ static void self_wake_storm(void **state)
 	row = verdict_found(f, "busy-loop", LIVE_CRIT, "query");
 	assert_non_null(strstr(row->cause, "wakes itself"));
 	assert_non_null(strstr(row->advice, "weft_sleep"));
+}
+
+/* Of a CPU that it shares with many others: it takes all that it can get. */
+static void storm_on_a_machine_that_others_overload(void **state)
+{
+	struct feed *f = *state;
+
+	waits = 40 * MS;
+	for (uint64_t s = 0; s < 5; s++)
+		self_wakes(f, T0 + s * S, 4000, 5 * US, 40 * US);
+	waits = 0;
+	verdict_found(f, "busy-loop", LIVE_WARN, "query");
+}
+
+/* 3 % of a CPU in yields, for which it waits ten times as long; then it is done, and its worker parks. */
+static void yields_on_a_machine_that_others_overload(void **state)
+{
+	struct feed *f = *state;
+
+	waits = 15 * MS;
+	for (uint64_t s = 0; s < 5; s++)
+		self_wakes(f, T0 + s * S, 3000, 8 * US, 2 * US);
+	waits = 0;
+	verdict_nothing(f);
 }
 
 static void yields_that_make_progress(void **state)
@@ -280,6 +307,8 @@ int main(void)
 		VERDICT_TEST(spins_between_the_blocks_of_others),
 		VERDICT_TEST(long_by_the_clock_only),
 		VERDICT_TEST(self_wake_storm),
+		VERDICT_TEST(storm_on_a_machine_that_others_overload),
+		VERDICT_TEST(yields_on_a_machine_that_others_overload),
 		VERDICT_TEST(yields_that_make_progress),
 		VERDICT_TEST(a_few_self_wakes),
 		VERDICT_TEST(storm_at_level_light),
