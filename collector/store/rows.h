@@ -32,7 +32,8 @@
 	  "worker=coalesce(excluded.worker,worker),tid=excluded.tid,ns_tid=excluded.ns_tid,name=excluded.name")         \
 	X(LANE_SAMPLE,                                                                                                  \
 	  "UPDATE lane SET state=?3,polls=?4,busy_ns=?5,poll_max_ns=?6,park_ns=?7,wakes=?8,self_wakes=?9,"              \
-	  "steals=?10,stolen_tasks=?11,parks=?12,cpu_ns=?13,runq_ns=?14 WHERE process=?1 AND lane=?2 AND generation="   \
+	  "steals=?10,stolen_tasks=?11,parks=?12,cpu_ns=?13,runq_ns=?14,estimated=max(coalesce(estimated,0),?15)"       \
+	  " WHERE process=?1 AND lane=?2 AND generation="                                                               \
 	  "(SELECT max(generation) FROM lane WHERE process=?1 AND lane=?2)")                                            \
 	X(LOCATION, "INSERT OR REPLACE INTO location VALUES(?,?,?,?,?,?,?)")                                            \
 	X(DEFINITION,                                                                                                   \

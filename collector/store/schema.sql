@@ -45,6 +45,7 @@ CREATE TABLE lane(
 	state INTEGER, polls INTEGER, busy_ns INTEGER, poll_max_ns INTEGER, park_ns INTEGER,
 	wakes INTEGER, self_wakes INTEGER, steals INTEGER, stolen_tasks INTEGER, parks INTEGER,
 	cpu_ns INTEGER, runq_ns INTEGER,
+	estimated INTEGER,               -- 1 = polls were watched part of the time: polls, busy_ns, wakes, self_wakes are extrapolated
 	PRIMARY KEY (process, lane, generation)
 ) WITHOUT ROWID;
 
@@ -220,7 +221,7 @@ CREATE VIEW task_types AS
 
 CREATE VIEW workers AS
 	SELECT process, runtime, worker, lane, tid, name, polls, busy_ns, poll_max_ns, park_ns, wakes, self_wakes,
-		steals, stolen_tasks, parks, cpu_ns, runq_ns
+		steals, stolen_tasks, parks, cpu_ns, runq_ns, estimated
 	FROM lane WHERE worker IS NOT NULL;
 
 CREATE VIEW findings AS

@@ -103,6 +103,7 @@ static void lane_sample(struct rows *w, const struct record *r)
 	rows_int(w, e->state);
 	for (unsigned i = 0; i < sizeof(v) / sizeof(v[0]); i++)
 		rows_known(w, v[i]);
+	rows_int(w, (r->ev->flags & WEFT_EVF_ESTIMATE) != 0);
 }
 
 static void site(struct rows *w, const struct record *r)

@@ -203,6 +203,7 @@ static void json_task(struct dump_print *p, const struct live_task *t, const str
 	json_out_unsigned(j, "age_ns", age);
 	json_out_bool(j, "age_at_least", at_least);
 	json_out_unsigned(j, "polls", polls_of(t, about));
+	json_out_bool(j, "estimated", p->head.estimated);
 	json_out_unsigned(j, "open_ns", t->open_ns);
 	json_out_unsigned(j, "idle_ns", idle ? watched_ns(p) : t->idle_ns);
 	json_out_bool(j, "idle_at_least", idle);

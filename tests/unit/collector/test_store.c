@@ -127,6 +127,35 @@ static void worker_that_left(void **state)
 	synth_free(s);
 }
 
+/* What is extrapolated once stays so: the numbers add up from the start. */
+static void estimated_workers(void **state)
+{
+	struct weft_ev_lane_sample sample = { .polls = 100, .cpu_ns = 1 };
+	struct synth *s = synth_new();
+	char path[64];
+	struct engine_account rows[200];
+	int n = 200;
+
+	(void)state;
+	synth_process(s, 0, "svc");
+	synth_runtime(s, 0, 1, WEFT_RT_TOKIO, 2);
+	synth_worker(s, 0, 0, 1, 0);
+	synth_worker(s, 0, 1, 1, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		sample.lane = i & 1;
+		synth_sample(s, 0, 1000000000ull * (1 + i / 2), &sample);
+		((struct weft_ev *)synth_at(s, synth_count(s) - 1))->flags =
+			i == 1 ? WEFT_EVF_ESTIMATE : 0;
+	}
+	synth_finish(s);
+	scenario_path(path, "estimated");
+	assert_int_equal(scenario_record(s, path, 0, &(struct engine_consumer){ 0 }, rows, &n), 0);
+	assert_int_equal(ask(path, "SELECT estimated FROM workers WHERE worker = 0"), 0);
+	assert_int_equal(ask(path, "SELECT estimated FROM workers WHERE worker = 1"), 1);
+	scenario_unlink(path);
+	synth_free(s);
+}
+
 static void bounded_disk(void **state)
 {
 	struct synth *s = scenario_new(300000, 0);
@@ -364,7 +393,7 @@ int main(void)
 		cmocka_unit_test(full_from_the_start), cmocka_unit_test(one_clean_file),
 		cmocka_unit_test(worker_that_left),    cmocka_unit_test(bounded_disk),
 		cmocka_unit_test(rows_of_model),       cmocka_unit_test(leaves_others_alone),
-		cmocka_unit_test(made_while_read),
+		cmocka_unit_test(made_while_read),     cmocka_unit_test(estimated_workers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
