@@ -7,6 +7,7 @@
  */
 #include "collector/detect/advice.h"
 #include "collector/detect/detector.h"
+#include "collector/detect/load.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -135,6 +136,7 @@ static bool held_grow(const struct detect_run *run, struct growth *g)
 struct ages {
 	uint64_t usual_ns;          /* p95 of the lives that ended, 0 = too few ended */
 	uint64_t old;               /* alive tasks that are past it */
+	uint64_t ready;             /* that are runnable and wait for a worker */
 	uint64_t oldest_ns, moving; /* older than RECENT_NS, and polled or woken since */
 	uint64_t sample;            /* a task that is old */
 };
@@ -158,6 +160,7 @@ static void look_at_ages(const struct detect_run *run, const struct model_type *
 		age = task_age(t, run->now_ns);
 		if (age == LIVE_UNKNOWN)
 			age = run->now_ns;
+		a->ready += t->ready_ns != 0;
 		a->moving += age > RECENT_NS && last && last + RECENT_NS > run->now_ns;
 		if (age > a->oldest_ns) {
 			a->oldest_ns = age;
@@ -199,6 +202,25 @@ static double explains(const struct detect_run *run, const struct model_process 
 	}
 	*ret_rss_s = median_slope(s->slopes, rss, g->window);
 	return *ret_rss_s > 0 ? fmin(g->slope * bytes / *ret_rss_s, 1) : -1;
+}
+
+/* They would end, but others have the CPUs, and they wait in the queue: more of them than the half of the growth. */
+static bool is_queue(const struct detect_run *run, const struct model_process *p,
+		     const struct growth *g, const struct ages *a)
+{
+	uint64_t ready = model_sees_polls(run->model, p->index) ? a->ready : 0;
+	bool starved = false;
+	struct lane_parts parts;
+
+	for (uint32_t i = 0; i < p->nlanes; i++)
+		starved |= p->lanes[i] && detect_is_worker(p->lanes[i]) &&
+			   lane_shares(p->lanes[i], run->now_ns, &parts) &&
+			   parts.runnable * 5 > parts.span;
+	for (uint32_t i = 0; i < p->nruntimes && starved; i++)
+		if (detect_queued(run, p, &p->runtime[i]) > ready &&
+		    !model_sees_polls(run->model, p->index))
+			ready = detect_queued(run, p, &p->runtime[i]);
+	return starved && (double)ready >= 0.5 * g->by;
 }
 
 /* ---- raising ---- */
@@ -312,7 +334,7 @@ static void judge(struct detect_run *run, const struct model_type *t, uint32_t w
 		return;
 	}
 	look_at_ages(run, t, &a);
-	if (a.usual_ns && (double)a.old < 0.5 * g.by)
+	if ((a.usual_ns && (double)a.old < 0.5 * g.by) || is_queue(run, p, &g, &a))
 		return;
 	raise_leak(run, t, &g, &a);
 }

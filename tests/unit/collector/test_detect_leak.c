@@ -44,6 +44,31 @@ static void leak(void **state)
 	assert_in_range(row->evidence[row->evidence_n - 1].value, 45, 55);
 }
 
+/* For 20 s each is polled at once, and ends; then others take the CPUs, and of 20 a second 10 are. */
+static void they_wait_for_a_cpu(void **state)
+{
+	struct feed *f = *state;
+	uint64_t next = 1000, first = next;
+
+	for (uint64_t t = T0; t < T0 + 60 * S; t += STEP) {
+		bool calm = t < T0 + 20 * S;
+
+		for (uint64_t i = 0; i < (calm ? 50 : 1); i++)
+			feed_spawn(f, t, next++, 1, 600);
+		for (uint64_t i = 0; i < (calm ? 50 : (t - T0) / STEP % 2); i++) {
+			feed_poll(f, t + US, 0, first, 5 * US);
+			feed_end(f, t + 2 * US, first++, WEFT_E_DONE);
+		}
+		feed_sample(f, t + 3 * US, 0,
+			    &(struct feed_sample){ .cpu = 12 * MS,
+						   .runq = calm ? 0 : 38 * MS,
+						   .park = calm ? 38 * MS : 0,
+						   .polls = 1,
+						   .busy = 5 * US });
+	}
+	assert_null(feed_finding(f, "task-leak"));
+}
+
 static void a_fast_leak_is_critical(void **state)
 {
 	struct feed *f = *state;
@@ -190,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(leak),
+		VERDICT_TEST(they_wait_for_a_cpu),
 		VERDICT_TEST(a_fast_leak_is_critical),
 		VERDICT_TEST(a_leak_beside_tasks_that_end),
 		VERDICT_TEST(steady_spawns_that_end),
