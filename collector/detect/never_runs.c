@@ -117,6 +117,22 @@ static bool was_not_polled(const struct detect_run *run, const struct stuck *k)
 	       k->ready_ns >= model_polls_since(run->model, k->process);
 }
 
+/* Its workers poll, or have nothing to do. One that does neither was stopped, with all the process. */
+static bool goes_on(const struct detect_run *run, const struct model_process *p, uint32_t runtime)
+{
+	struct model_rates rates;
+
+	process_rates(p, run->now_ns, &rates);
+	for (uint32_t i = 0; i < p->nlanes && rates.polls <= 0; i++) {
+		const struct model_lane *l = p->lanes[i];
+
+		if (l && detect_is_worker(l) && l->runtime == runtime && l->sample_ns &&
+		    l->state < WEFT_WS_PARKED_DRIVER)
+			return false;
+	}
+	return true;
+}
+
 /* False: no finding. */
 static bool explain(const struct detect_run *run, const struct stuck *k, struct why *w)
 {
@@ -148,7 +164,7 @@ static bool explain(const struct detect_run *run, const struct stuck *k, struct 
 		w->advice = ADVICE_QUEUE;
 		w->severity = LIVE_WARN;
 		return run->now_ns > k->ready_ns + (uint64_t)(run->value[QUEUE_MS] * 1e6) &&
-		       !w->workers.starved && was_not_polled(run, k);
+		       !w->workers.starved && was_not_polled(run, k) && goes_on(run, p, runtime);
 	}
 	return true;
 }

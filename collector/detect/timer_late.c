@@ -74,12 +74,31 @@ static bool is_starved(const struct detect_run *run, const struct timer_fired *t
 	return false;
 }
 
+/* None of the workers did anything: somebody has stopped the process, or the machine stood still. */
+static bool is_stopped(const struct detect_run *run, const struct timer_fired *t, uint32_t process)
+{
+	const struct model_process *p = model_process(run->model, process);
+	bool any = false;
+
+	for (uint32_t i = 0; p && i < p->nlanes; i++) {
+		const struct model_lane *l = p->lanes[i];
+
+		if (!l || !detect_is_worker(l) || l->runtime != t->runtime)
+			continue;
+		if (!lane_stood_still(l, (uint64_t)t->deadline_ns, t->poll_ns))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 static bool is_excused(const struct detect_run *run, const struct timer_fired *t, uint32_t process)
 {
 	struct detect_workers w;
 
 	detect_workers_of(run, process, t->runtime, (uint64_t)t->deadline_ns, t->poll_ns, &w);
-	return !w.n || w.held == w.n || w.starved || is_starved(run, t, process);
+	return !w.n || w.held == w.n || w.starved || is_starved(run, t, process) ||
+	       is_stopped(run, t, process);
 }
 
 static uint32_t process_of(const struct timer_fired *t)

@@ -319,6 +319,26 @@ double lane_waiting(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns
 	return wanted ? (double)runnable / (double)wanted : 0;
 }
 
+bool lane_stood_still(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns)
+{
+	uint32_t n = l->nslices < LANE_SLICES ? l->nslices : LANE_SLICES, within = 0;
+
+	for (uint32_t i = 1; i <= n; i++) {
+		uint32_t k = (l->nslices - i) % LANE_SLICES;
+		const struct lane_parts *p = &l->slice[k].p;
+		uint64_t end = l->slice[k].end_ns;
+
+		if (end > to_ns)
+			continue;
+		if (minus(end, p->span) < from_ns)
+			break;
+		if (p->busy || p->own || p->blocked || p->runnable)
+			return false;
+		within++;
+	}
+	return within >= 2;
+}
+
 bool lane_shares(const struct model_lane *l, uint64_t now_ns, struct lane_parts *ret)
 {
 	struct lane_parts sum = { 0 };

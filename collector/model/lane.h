@@ -116,6 +116,9 @@ void lane_waited(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns, u
 /* Share of the time around [from, to] in which it had something to do that it waited for a CPU. */
 double lane_waiting(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns);
 
+/* It did nothing at all in [from, to], and wanted no CPU, as several samples tell. */
+bool lane_stood_still(const struct model_lane *l, uint64_t from_ns, uint64_t to_ns);
+
 static inline uint64_t lane_open_ns(const struct model_lane *l, uint64_t now_ns)
 {
 	if (!l->open.task)

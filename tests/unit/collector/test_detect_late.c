@@ -248,6 +248,29 @@ static void it_waits_over_several_samples(void **state)
 	assert_null(feed_finding(f, "timer-late"));
 }
 
+/* SIGSTOP for a second and a half in each two; then a timer that ticks each 50 ms makes up for what it has missed. */
+static void the_process_is_stopped_now_and_then(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 12 * S; t += STEP) {
+		uint64_t at = (t - T0) % (2 * S);
+		bool stopped = at < 1500 * MS;
+
+		for (uint64_t due = t - 1500 * MS; at == 1500 * MS && due < t; due += STEP)
+			fire(f, t + (due + 1500 * MS - t) / 1000, due, t + (due + 1500 * MS - t) / 1000);
+		if (!stopped)
+			fire(f, t + 10 * MS, t + 9 * MS, t + 10 * MS);
+		for (uint32_t lane = 0; lane < 2; lane++)
+			if (stopped)
+				feed_sample(f, t + 45 * MS + lane * US, lane,
+					    &(struct feed_sample){ 0 });
+			else
+				verdict_calm(f, t + 45 * MS + lane * US, lane);
+	}
+	assert_null(feed_finding(f, "timer-late"));
+}
+
 /* One task keeps a worker, and the timers are late because of that: one finding. */
 static void a_busy_task_makes_them_late(void **state)
 {
@@ -353,6 +376,7 @@ int main(void)
 		VERDICT_TEST(a_busy_worker_waits_for_less),
 		VERDICT_TEST(many_at_once_while_it_waits),
 		VERDICT_TEST(it_waits_over_several_samples),
+		VERDICT_TEST(the_process_is_stopped_now_and_then),
 		VERDICT_TEST(a_busy_task_makes_them_late),
 	};
 

@@ -200,6 +200,25 @@ static void its_count_grows_between_rare_walks(void **state)
 	}
 }
 
+/* SIGSTOP for eight seconds, while one worker looked for work and the other one slept. */
+static void the_process_is_stopped(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t id = 7; id <= 9; id++)
+		feed_poll(f, T0 - 100 * MS + id * MS, 0, id, US);
+	verdict_calm(f, T0 - STEP, 0);
+	verdict_calm(f, T0 - STEP, 1);
+	feed_wake(f, T0, 0, 7, 0, WEFT_W_FOREIGN);
+	for (uint64_t t = T0 + STEP; t < T0 + 8 * S; t += STEP) {
+		feed_sample(f, t, 0, &(struct feed_sample){ 0 });
+		feed_sample(f, t, 1, &(struct feed_sample){ .state = WEFT_WS_PARKED_FUTEX });
+		if ((t - T0) % (2 * S) == 0)
+			walk(f, t + 2 * MS, WEFT_T_NOTIFIED);
+	}
+	assert_null(feed_finding(f, "never-runs"));
+}
+
 /* The walk at the attach alone can't tell: a task has to be runnable for a second. */
 static void it_is_watched_for_a_second(void **state)
 {
@@ -234,6 +253,7 @@ int main(void)
 		VERDICT_TEST(its_count_of_polls_grows),
 		VERDICT_TEST(its_count_grows_between_rare_walks),
 		VERDICT_TEST(it_is_watched_for_a_second),
+		VERDICT_TEST(the_process_is_stopped),
 		VERDICT_TEST(nothing_is_said_without_a_walk),
 	};
 
