@@ -170,6 +170,15 @@ static bool is_unseen(const struct detect *d, uint64_t now_ns)
 	return sampled;
 }
 
+static bool sees_polls(const struct detect *d)
+{
+	bool seen = false;
+
+	for (uint32_t i = 0; i < model_processes(d->model); i++)
+		seen |= model_sees_polls(d->model, i);
+	return seen;
+}
+
 void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 {
 	struct detect_run run;
@@ -181,6 +190,8 @@ void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 	d->lost = lost;
 	if (is_unseen(d, now_ns))
 		return;
+	if (d->now_ns && sees_polls(d))
+		d->polls_ns += now_ns - d->now_ns;
 	d->now_ns = now_ns;
 	for (uint32_t k = 0; detect_registry[k]; k++) {
 		if (!d->asked[detect_registry[k]->symptom])

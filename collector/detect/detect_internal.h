@@ -27,6 +27,7 @@ struct detect {
 	struct wanted wanted[WANTS];
 	uint32_t nwanted;
 	uint64_t start_ns, now_ns, second;
+	uint64_t polls_ns; /* how long single polls and timers of some process were seen */
 	bool started;
 	double lost;
 };

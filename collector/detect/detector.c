@@ -374,6 +374,7 @@ bool detect_only_rust(const struct detect_run *run)
 
 bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size)
 {
+	uint64_t for_ns = run->detect->polls_ns, watched = detect_watched_ns(run->detect);
 	bool seen = false;
 
 	for (uint32_t i = 0; i < model_processes(run->model); i++)
@@ -382,6 +383,10 @@ bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *w
 		snprintf(why, size, "timers of async-std and smol are not seen");
 	else if (!seen)
 		snprintf(why, size, "level light: single timers are not seen");
+	else if (for_ns < watched / 8)
+		snprintf(why, size,
+			 "level light for most of the time: single timers were seen for %.1f s",
+			 (double)for_ns / 1e9);
 	else if (!singles && detect_only_rust(run))
 		snprintf(why, size,
 			 "no single timer was seen: not every build lets Weft read them");

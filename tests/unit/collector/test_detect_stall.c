@@ -109,6 +109,20 @@ static void timers_on_time(void **state)
 	assert_string_equal(feed_verdict(f, "timer-stall"), "clean");
 }
 
+/* The level rises at the very end, and before that nobody saw a timer. */
+static void the_level_was_light(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, 100 * MS, WEFT_LEVEL_LIGHT);
+	feed_level(f, 30 * S, WEFT_LEVEL_NORMAL);
+	feed_tick_to(f, 33 * S);
+	assert_string_equal(feed_verdict(f, "timer-stall"), "not-checked");
+	assert_string_equal(feed_verdict(f, "timer-late"), "not-checked");
+	feed_tick_to(f, 40 * S);
+	assert_string_equal(feed_verdict(f, "timer-stall"), "clean");
+}
+
 /* Timers are armed, and no thread drives the runtime for so long. */
 static void undriven(struct feed *f, uint64_t ns)
 {
@@ -147,6 +161,7 @@ int main(void)
 		VERDICT_TEST(they_waited_before_they_began),
 		VERDICT_TEST(the_records_were_lost),
 		VERDICT_TEST(timers_on_time),
+		VERDICT_TEST(the_level_was_light),
 		VERDICT_TEST(nobody_drives),
 		VERDICT_TEST(nobody_drives_for_a_second),
 	};
