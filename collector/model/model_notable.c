@@ -47,7 +47,6 @@ static enum notable_kind kind_of_end(const struct model_task *t)
 
 void model_notable_end(struct model *m, const struct model_task *t, const struct record *r)
 {
-	const struct model_process *p = m->process[t->process];
 	bool known = task_born_here(t) && t->spawn_ns <= r->t_ns;
 
 	notable_log_add(&m->notables,
@@ -62,6 +61,6 @@ void model_notable_end(struct model *m, const struct model_task *t, const struct
 					   .age_ns = known ? r->t_ns - t->spawn_ns : UINT64_MAX,
 					   .polls = t->polls,
 					   .whole = known && !(t->flags & MODEL_T_FOUND) &&
-						    model_sees_polls(m, t->process) &&
-						    p->quiet_ns < t->spawn_ns });
+						    model_polls_since(m, t->process) <
+							    t->spawn_ns });
 }

@@ -90,6 +90,19 @@ static void shut_down_before_it_ran(void **state)
 			    "the runtime was shut down before it ran");
 }
 
+/* Its polls may be among those that were lost. */
+static void shut_down_after_a_loss(void **state)
+{
+	struct weft_ev_gap gap = { .seq_from = 1, .seq_to = 2, .reason = WEFT_GAP_RING_FULL };
+	struct feed *f = *state;
+
+	feed_spawn(f, T0, 900, 1, 256);
+	feed_event(f, T0 + 50 * MS, WEFT_EV_GAP, &gap, sizeof(gap));
+	end_by(f, T0 + 100 * MS, 900, WEFT_E_SHUTDOWN, 0);
+	feed_tick_to(f, f->now + 2 * S);
+	verdict_nothing(f);
+}
+
 /* A service that ends in the middle of its work. */
 static void shut_down_in_full_flight(void **state)
 {
@@ -109,6 +122,7 @@ int main(void)
 		VERDICT_TEST(dropped_at_once),         VERDICT_TEST(a_drop_that_is_meant),
 		VERDICT_TEST(aborted_at_once),         VERDICT_TEST(sessions_aborted_at_disconnect),
 		VERDICT_TEST(shut_down_before_it_ran), VERDICT_TEST(shut_down_in_full_flight),
+		VERDICT_TEST(shut_down_after_a_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
