@@ -39,6 +39,7 @@ static const struct detector_option options[] = {
 
 struct state {
 	uint64_t longest_s; /* longest history met: for the verdict */
+	bool unsure;        /* at the last look something grew by no more than ends may have been lost */
 	double slopes[MAX_WINDOW * (MAX_WINDOW + 1) / 2];
 };
 
@@ -336,6 +337,11 @@ static void judge(struct detect_run *run, const struct model_type *t, uint32_t w
 	look_at_ages(run, t, &a);
 	if ((a.usual_ns && (double)a.old < 0.5 * g.by) || is_queue(run, p, &g, &a))
 		return;
+	/* Among what was lost are ends, and no walk that is torn says which. */
+	if (g.by < 2 * run->lost * g.spawns) {
+		((struct state *)run->state)->unsure = true;
+		return;
+	}
 	raise_leak(run, t, &g, &a);
 }
 
@@ -350,6 +356,7 @@ static void tick(struct detect_run *run)
 
 	if (!run->new_second)
 		return;
+	s->unsure = false;
 	for (uint32_t i = 0; i < model_types(run->model); i++) {
 		const struct model_type *t = model_type(run->model, i);
 		const struct model_process *p = model_process(run->model, t->process);
@@ -368,6 +375,10 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	uint32_t window = window_of(run->value);
 	uint64_t watched = detect_watched_ns(run->detect) / 1000000000;
 
+	if (s->unsure) {
+		snprintf(why, size, "tasks grow in number, or the ends of some were lost");
+		return true;
+	}
 	if (model_types(run->model) && s->longest_s >= window + FIRST_SECONDS) {
 		if (detect_only_async_task(run))
 			snprintf(why, size,

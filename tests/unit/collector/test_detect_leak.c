@@ -69,6 +69,56 @@ static void they_wait_for_a_cpu(void **state)
 	assert_null(feed_finding(f, "task-leak"));
 }
 
+static bool is_found(struct detect *d, const char *id)
+{
+	static struct live_finding rows[8];
+	size_t n = detect_findings(d, rows, 0, 8);
+
+	for (size_t i = 0; i < n && i < 8; i++)
+		if (!strcmp(rows[i].id, id))
+			return true;
+	return false;
+}
+
+static const char *verdict_of(struct detect *d, const char *id)
+{
+	static struct live_checked rows[32];
+	size_t n = detect_checked(d, rows, 32);
+
+	for (size_t i = 0; i < n && i < 32; i++)
+		if (!strcmp(rows[i].id, id))
+			return rows[i].verdict;
+	return "";
+}
+
+/* Of every two hundred ends one is lost, and half a percent of all else. Or that many tasks do not end, and next to nothing is lost. */
+static void their_ends_are_lost(void **state)
+{
+	struct feed *f = *state;
+	struct detect_options options = { 0 };
+	struct detect *lossy = NULL, *sure = NULL;
+	uint64_t next = 1000;
+	char error[100];
+
+	assert_int_equal(detect_new(f->m, &options, &lossy, error, sizeof(error)), 0);
+	assert_int_equal(detect_new(f->m, &options, &sure, error, sizeof(error)), 0);
+	for (uint64_t t = T0; t < T0 + 40 * S; t += STEP) {
+		for (uint64_t i = 0; i < 5; i++, next++) {
+			feed_spawn(f, t, next, 1, 600);
+			feed_poll(f, t + US, 0, next, 5 * US);
+			if (next % 200)
+				feed_end(f, t + 2 * US, next, WEFT_E_DONE);
+		}
+		detect_tick(lossy, t, 0.005);
+		detect_tick(sure, t, 0.0001);
+	}
+	assert_false(is_found(lossy, "task-leak"));
+	assert_string_equal(verdict_of(lossy, "task-leak"), "not-checked");
+	assert_true(is_found(sure, "task-leak"));
+	detect_free(lossy);
+	detect_free(sure);
+}
+
 static void a_fast_leak_is_critical(void **state)
 {
 	struct feed *f = *state;
@@ -216,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(leak),
 		VERDICT_TEST(they_wait_for_a_cpu),
+		VERDICT_TEST(their_ends_are_lost),
 		VERDICT_TEST(a_fast_leak_is_critical),
 		VERDICT_TEST(a_leak_beside_tasks_that_end),
 		VERDICT_TEST(steady_spawns_that_end),
