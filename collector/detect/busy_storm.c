@@ -13,7 +13,8 @@ struct price {
 	double stretch; /* its workers wanted so many times the CPU that they got: others had the rest */
 };
 
-#define SATED 0.6 /* of a CPU wanted by all workers: below that each of them came to the end of its work, only later */
+/* Of a CPU, wanted by all workers: below that each of them came to the end of its work, only later. */
+#define SATED 0.6
 
 static struct price price_of(const struct model_process *p, uint64_t now_ns)
 {

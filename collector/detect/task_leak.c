@@ -39,7 +39,7 @@ static const struct detector_option options[] = {
 
 struct state {
 	uint64_t longest_s; /* longest history met: for the verdict */
-	bool unsure;        /* at the last look something grew by no more than ends may have been lost */
+	bool unsure; /* at the last look something grew by no more than ends may have been lost */
 	double slopes[MAX_WINDOW * (MAX_WINDOW + 1) / 2];
 };
 

@@ -28,7 +28,8 @@ static const struct detector_option options[] = {
 struct circle {
 	uint64_t task; /* the one with the least number */
 	uint64_t first_walk_ns, seen_ns, polled_ns;
-	uint32_t length, polls; /* polls: of its tasks together, by their own count: short ones are not told at light */
+	uint32_t length;
+	uint32_t polls; /* of its tasks together, by their own count: light tells no short ones */
 };
 
 struct state {
@@ -158,8 +159,7 @@ static void judge(struct detect_run *run, struct model_task *t, uint64_t walk_ns
 	if (!c)
 		return;
 	c->seen_ns = run->now_ns;
-	if (!c->first_walk_ns || c->length != n || c->polled_ns != polled_ns ||
-	    c->polls != polls) {
+	if (!c->first_walk_ns || c->length != n || c->polled_ns != polled_ns || c->polls != polls) {
 		c->first_walk_ns = walk_ns;
 		c->length = n;
 		c->polled_ns = polled_ns;

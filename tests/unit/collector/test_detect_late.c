@@ -258,7 +258,8 @@ static void the_process_is_stopped_now_and_then(void **state)
 		bool stopped = at < 1500 * MS;
 
 		for (uint64_t due = t - 1500 * MS; at == 1500 * MS && due < t; due += STEP)
-			fire(f, t + (due + 1500 * MS - t) / 1000, due, t + (due + 1500 * MS - t) / 1000);
+			fire(f, t + (due + 1500 * MS - t) / 1000, due,
+			     t + (due + 1500 * MS - t) / 1000);
 		if (!stopped)
 			fire(f, t + 10 * MS, t + 9 * MS, t + 10 * MS);
 		for (uint32_t lane = 0; lane < 2; lane++)

@@ -126,7 +126,9 @@ static void the_level_was_light(void **state)
 /* Timers are armed, and no thread drives the runtime for so long. */
 static void undriven(struct feed *f, uint64_t ns)
 {
-	struct weft_ev_runtime_sample e = { .runtime = 1, .timers = 3, .driver_worker = UINT32_MAX };
+	struct weft_ev_runtime_sample e = { .runtime = 1,
+					    .timers = 3,
+					    .driver_worker = UINT32_MAX };
 
 	feed_lane(f, 0, WEFT_LANE_FOREIGN);
 	feed_lane(f, 1, WEFT_LANE_FOREIGN);
