@@ -104,5 +104,5 @@ const struct detector cpu_starved_detector = {
 	.state_bytes = sizeof(struct state),
 	.hold_ns = 5000000000ull,
 	.tick = tick,
-	.blind = detect_load_blind,
+	.blind = detect_shares_blind,
 };

@@ -179,6 +179,26 @@ static bool sees_polls(const struct detect *d)
 	return seen;
 }
 
+/* Where no worker is there just now, that is known. */
+static void count_second(struct detect *d)
+{
+	bool any = false, known = false;
+	struct lane_parts parts;
+
+	for (uint32_t i = 0; i < model_processes(d->model); i++) {
+		const struct model_process *p = model_process(d->model, i);
+
+		for (uint32_t k = 0; p && k < p->nlanes && !known; k++) {
+			if (!p->lanes[k] || !detect_is_worker(p->lanes[k]))
+				continue;
+			any = true;
+			known = lane_shares(p->lanes[k], d->now_ns, &parts);
+		}
+	}
+	d->seconds++;
+	d->known += known || !any;
+}
+
 void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 {
 	struct detect_run run;
@@ -193,6 +213,8 @@ void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 	if (d->now_ns && sees_polls(d))
 		d->polls_ns += now_ns - d->now_ns;
 	d->now_ns = now_ns;
+	if (d->started && now_ns / SECOND_NS != d->second)
+		count_second(d);
 	for (uint32_t k = 0; detect_registry[k]; k++) {
 		if (!d->asked[detect_registry[k]->symptom])
 			continue;

@@ -27,7 +27,8 @@ struct detect {
 	struct wanted wanted[WANTS];
 	uint32_t nwanted;
 	uint64_t start_ns, now_ns, second;
-	uint64_t polls_ns; /* how long single polls and timers of some process were seen */
+	uint64_t polls_ns;       /* how long single polls and timers of some process were seen */
+	uint32_t seconds, known; /* full ones; and those in which shares of workers were known */
 	bool started;
 	double lost;
 };

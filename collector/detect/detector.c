@@ -395,6 +395,12 @@ bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *w
 	return true;
 }
 
+uint32_t detect_seconds_known(const struct detect_run *run, uint32_t *ret_all)
+{
+	*ret_all = run->detect->seconds;
+	return run->detect->known;
+}
+
 bool detect_disturbed(const struct detect_run *run, uint32_t process, uint64_t start_ns)
 {
 	const struct model_process *p = model_process(run->model, process);

@@ -113,6 +113,8 @@ bool detect_only_async_task(const struct detect_run *run);
 bool detect_only_rust(const struct detect_run *run);
 /* Single timers, of which the caller has met so many that a task waited for, can't be seen: why. */
 bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size);
+/* Full seconds in which shares of some worker's time were known, of all that were watched. */
+uint32_t detect_seconds_known(const struct detect_run *run, uint32_t *ret_all);
 /* Our own attach, or a change of level, disturbs a target for a moment. */
 bool detect_disturbed(const struct detect_run *run, uint32_t process, uint64_t start_ns);
 /* A finding of that id on the same subject is there, open or resolved: it says more, and this one is left out. */

@@ -9,6 +9,7 @@
 #define WANTS      0.2
 #define STARVED    0.95
 #define POLLS_S    20.0 /* of a worker */
+#define LEAST_S    4u   /* full seconds; what is judged by them needs so many in a row */
 
 static bool counts(const struct model_lane *l, uint32_t runtime, bool bound)
 {
@@ -168,11 +169,24 @@ bool detect_load_blind(const struct detect_run *run, char *why, size_t size)
 	return true;
 }
 
+bool detect_shares_blind(const struct detect_run *run, char *why, size_t size)
+{
+	uint32_t seconds, known = detect_seconds_known(run, &seconds);
+
+	if (detect_load_blind(run, why, size))
+		return true;
+	if (known >= LEAST_S && known * 2 >= seconds)
+		return false;
+	snprintf(why, size, "what the workers did is known of %u of %u s, needs %u s", known,
+		 seconds, known < LEAST_S ? LEAST_S : seconds / 2);
+	return true;
+}
+
 bool detect_queue_blind(const struct detect_run *run, char *why, size_t size)
 {
 	bool seen = false;
 
-	if (detect_load_blind(run, why, size))
+	if (detect_shares_blind(run, why, size))
 		return true;
 	for (uint32_t i = 0; i < model_processes(run->model); i++)
 		seen |= model_sees_polls(run->model, i);

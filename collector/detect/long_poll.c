@@ -170,5 +170,5 @@ const struct detector long_poll_detector = {
 	.hold_ns = 10000000000ull,
 	.tick = tick,
 	.done = done,
-	.blind = detect_load_blind,
+	.blind = detect_shares_blind,
 };

@@ -84,7 +84,7 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 {
 	bool known = false;
 
-	if (detect_load_blind(run, why, size))
+	if (detect_shares_blind(run, why, size))
 		return true;
 	for (uint32_t i = 0; i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);

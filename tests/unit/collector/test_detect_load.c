@@ -265,6 +265,35 @@ static void it_does_no_harm(void **state)
 	assert_string_equal(feed_verdict(f, "worker-count"), "clean");
 }
 
+/* Too short for as many seconds in a row as they need; or the watcher had no CPU itself, and looked once in three seconds. */
+static void little_is_known(void **state)
+{
+	static const char *const ids[] = { "queue-backlog", "worker-imbalance", "cpu-starved",
+					   "worker-count", "long-poll" };
+	const struct habit half = { .cpu = 24 * MS, .polls = 100 };
+	struct feed *f = *state;
+
+	run(f, 2, (struct habit[]){ half, half }, &calm);
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(feed_verdict(f, ids[i]), "not-checked");
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	for (uint64_t t = T0; t < T0 + 30 * S; t += 3 * S) {
+		work(f, t, 0, &half);
+		for (uint64_t k = 0; k < 6; k++)
+			machine_second(f, t + k * 500 * MS + US, &calm);
+	}
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(feed_verdict(f, ids[i]), "not-checked");
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	run(f, 6, (struct habit[]){ half, half }, &calm);
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(feed_verdict(f, ids[i]), "clean");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +311,7 @@ int main(void)
 		VERDICT_TEST(two_workers_on_one_cpu),
 		VERDICT_TEST(two_workers_on_half_a_cpu_of_quota),
 		VERDICT_TEST(it_does_no_harm),
+		VERDICT_TEST(little_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
