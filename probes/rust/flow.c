@@ -69,10 +69,18 @@ bool rust_takes_number(const struct rust_image *image, const struct rust_code *c
 	return b[at] == 0x0f && b[at + 1] == 0xc1 && is_global(code, i);
 }
 
+/* Up to its end; bytes that are no instruction end it before that. */
+static bool is_whole(const struct rust_code *code)
+{
+	const struct rust_insn *last = &code->insn[code->n - 1];
+
+	return last->address + last->size == code->high;
+}
+
 static unsigned look_at(struct rust_callees *c, uint64_t function)
 {
 	const struct rust_code *code = rust_decoder_at(c->decoder, function);
-	unsigned found = code ? RUST_CALLEE_ENDS : 0;
+	unsigned found = code && is_whole(code) ? RUST_CALLEE_ENDS : 0;
 
 	for (size_t i = 0; code && i < code->n; i++) {
 		const struct rust_insn *insn = &code->insn[i];

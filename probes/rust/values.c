@@ -21,6 +21,12 @@ static bool sets(const struct rust_insn *insn, const struct where *w)
 	       insn->disp == w->at;
 }
 
+/* What the place counts from is moved: it is another place before. */
+static bool moves(const struct rust_insn *insn, const struct where *w)
+{
+	return w->spilled && insn->writes >> w->reg & 1;
+}
+
 /* The instructions that have set it, on all ways to `i`; ENTRY stands for the caller. 0 = not all are known, or too many. */
 static size_t setters(struct rust_flow *f, size_t i, const struct where *w, size_t *ret)
 {
@@ -29,14 +35,16 @@ static size_t setters(struct rust_flow *f, size_t i, const struct where *w, size
 
 	if (!rust_flow_begin(f))
 		return 0;
+	if (!rust_flow_push_before(f, i) && i > 0)
+		return 0;
 	if (i == 0)
 		ret[n++] = ENTRY;
-	else if (!rust_flow_push_before(f, i))
-		return 0;
 	while ((at = rust_flow_next(f)) != SIZE_MAX) {
 		bool set = sets(&code->insn[at], w);
 
-		if (!set && at > 0 && !rust_flow_push_before(f, at))
+		if (!set && moves(&code->insn[at], w))
+			return 0;
+		if (!set && !rust_flow_push_before(f, at) && at > 0)
 			return 0;
 		if (!set && at > 0)
 			continue;
