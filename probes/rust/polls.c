@@ -18,6 +18,7 @@
 #define LOOK_BACK  24
 #define MAX_SITES  4096
 #define MAX_MEMORY 32
+#define MAX_WAY    32 /* instructions from one poll to where another goes on */
 
 /* Values of registers by number, as far as a straight line of code tells which of them are equal. */
 struct values {
@@ -264,6 +265,32 @@ static bool drops_reference(const struct rust_code *code, size_t i)
 	return false;
 }
 
+static bool is_behind_poll(const struct sites *s, const struct rust_code *code, size_t i)
+{
+	for (size_t k = 0; i > 0 && k < s->n; k++)
+		if (s->site[k].call == code->insn[i - 1].address && !s->site[k].tail)
+			return true;
+	return false;
+}
+
+/* Goes on behind another poll, as that does itself: the end there is this one's, too, and one is enough. */
+static bool joins_other(const struct sites *s, const struct rust_code *code, size_t call)
+{
+	size_t i = call + 1;
+
+	for (unsigned n = 0; i < code->n && n < MAX_WAY; n++) {
+		const struct rust_insn *insn = &code->insn[i];
+
+		if (i != call + 1 && insn->leader && is_behind_poll(s, code, i))
+			return true;
+		if (insn->op == RUST_OP_CALL || insn->op == RUST_OP_BRANCH ||
+		    insn->op == RUST_OP_END || (insn->op == RUST_OP_JUMP && insn->memory))
+			return false;
+		i = insn->op == RUST_OP_JUMP ? rust_code_index(code, insn->target, false) : i + 1;
+	}
+	return false;
+}
+
 /* An instruction after whose call the poll is over. */
 static void add_end(const struct sites *s, const struct rust_code *code, size_t call)
 {
@@ -276,7 +303,7 @@ static void add_end(const struct sites *s, const struct rust_code *code, size_t 
 
 	if (end.poller == RUST_BY_OTHER && drops_reference(code, call + 1))
 		end.poller = RUST_BY_BLOCKING_POOL;
-	if (call + 1 < code->n)
+	if (call + 1 < code->n && !joins_other(s, code, call))
 		rust_builder_place(b, code, call + 1, end);
 }
 

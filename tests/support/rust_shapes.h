@@ -30,6 +30,9 @@ static const char rust_shapes[] =
 	/* the function that older releases have for it, and its caller */
 	"fn raw_poll\n mov 0x10(%rdi),%rax\n jmp *(%rax)\nend raw_poll\n"
 	"fn caller\n push %rbx\n call raw_poll\n mov %rax,%rbx\n end_3: push %rbx\n pop %rbx\n pop %rbx\n ret\nend caller\n"
+	/* polls on in a loop: the first goes on where the others do, and ends there */
+	"fn run_again\n push %rbx\n mov %rdi,%rbx\n mov 0x10(%rbx),%rax\n call *(%rax)\n mov $1,%ecx\n again_1: jmp 3f\n"
+	"2: mov 0x10(%rbx),%rax\n mov %rbx,%rdi\n call *(%rax)\n3: cmpq $0,8(%rbx)\n again_2: jne 2b\n pop %rbx\n ret\nend run_again\n"
 	/* spawns: forwards in the block; before it, past a check that ends in a trap; one of two ways: stays; in a loop: its end */
 	"fn new_1\n mov %rdi,%rcx\n lea type_1(%rip),%rax\n mov %rax,(%rsp)\n spawn_1: jmp 5f\n5: ret\nend new_1\n"
 	"fn new_2\n spawn_2: push %rbx\n test %rdi,%rdi\n je 6f\n lea type_2(%rip),%rax\n pop %rbx\n ret\n6: ud2\nend new_2\n"

@@ -170,7 +170,8 @@ static void check_polls(const char *name, const char *names)
 	assert_false(probe->emulated);
 	assert_int_equal(probe->reg, 5);
 
-	assert_int_equal(count(plan, RUST_POLL_END), 5);
+	assert_int_equal(count(plan, RUST_POLL_END), 6);
+	assert_non_null(probe_at(plan, RUST_POLL_END, label(names, "again_2")));
 	probe = probe_at(plan, RUST_POLL_END, label(names, "end_1"));
 	assert_non_null(probe);
 	assert_true(probe->emulated);
