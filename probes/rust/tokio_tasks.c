@@ -78,19 +78,19 @@ void rust_tokio_tasks(struct rust_builder *b)
 	static const struct {
 		unsigned slot;
 		uint8_t kind;
+		bool of_tasks; /* jobs that wait when their pool is shut down are no tasks that end */
 	} wanted[] = {
-		{ RUST_TOKIO_SCHEDULE, RUST_SCHEDULE },
-		{ RUST_TOKIO_DEALLOC, RUST_DEALLOC },
-		{ RUST_TOKIO_HANDLE_DROP, RUST_HANDLE_DROP },
-		{ RUST_TOKIO_SHUTDOWN, RUST_SHUTDOWN },
+		{ RUST_TOKIO_SCHEDULE, RUST_SCHEDULE, true },
+		{ RUST_TOKIO_DEALLOC, RUST_DEALLOC, false },
+		{ RUST_TOKIO_HANDLE_DROP, RUST_HANDLE_DROP, false },
+		{ RUST_TOKIO_SHUTDOWN, RUST_SHUTDOWN, true },
 	};
 
 	for (size_t k = 0; k < sizeof(wanted) / sizeof(wanted[0]); k++)
 		for (uint32_t i = 0; i < b->plan->n_types && b->rc == 0; i++) {
 			const struct rust_type *type = &b->plan->types[i];
 
-			if (type->family == RUST_TOKIO &&
-			    (wanted[k].kind != RUST_SCHEDULE || !type->blocking))
+			if (type->family == RUST_TOKIO && !(wanted[k].of_tasks && type->blocking))
 				add_slot(b, type, wanted[k].slot, wanted[k].kind);
 		}
 }
