@@ -10,6 +10,8 @@
 #define SLOT_BITS 6u
 #define SLOT_MASK (WEFT_WHEEL_SLOTS - 1)
 
+#define SHORT_LIST 16u /* entries that are searched each time */
+
 static uint64_t tick_of(uint64_t ns)
 {
 	return ns >> WEFT_WHEEL_SHIFT;
@@ -36,6 +38,8 @@ static void link_entry(struct weft_timer_wheel *wheel, struct weft_sleep *entry)
 	level = level_of(wheel->now, tick);
 	slot = (unsigned)(tick >> (level * SLOT_BITS)) & SLOT_MASK;
 	entry->link = &wheel->slot[level][slot];
+	if (!*entry->link || entry->deadline < wheel->first[level][slot])
+		wheel->first[level][slot] = entry->deadline;
 	entry->next = *entry->link;
 	if (entry->next)
 		entry->next->link = &entry->next;
@@ -135,17 +139,30 @@ static bool first_slot(struct weft_timer_wheel *wheel, unsigned *ret_level, unsi
 	return false;
 }
 
-static uint64_t next_deadline(struct weft_timer_wheel *wheel)
+/* The smallest deadline of a list of at most `most`; 0: it is longer. */
+static uint64_t smallest(const struct weft_sleep *e, uint64_t most)
 {
 	uint64_t first = UINT64_MAX;
+
+	for (; e && most; e = e->next, most--)
+		if (e->deadline < first)
+			first = e->deadline;
+	return e ? 0 : first;
+}
+
+static uint64_t next_deadline(struct weft_timer_wheel *wheel)
+{
+	uint64_t *first, exact;
 	unsigned level, slot;
 
 	if (!first_slot(wheel, &level, &slot))
-		return first;
-	for (struct weft_sleep *e = wheel->slot[level][slot]; e; e = e->next)
-		if (e->deadline < first)
-			first = e->deadline;
-	return first;
+		return UINT64_MAX;
+	first = &wheel->first[level][slot];
+	exact = smallest(wheel->slot[level][slot], SHORT_LIST);
+	if (!exact && *first > weft_clock_ns())
+		return *first;
+	*first = exact ? exact : smallest(wheel->slot[level][slot], UINT64_MAX);
+	return *first;
 }
 
 uint64_t weft_timer_wheel_next(struct weft_timer_wheel *wheel, bool park)

@@ -4,8 +4,9 @@
  *
  * Level 0 slots are 2^16 ns (65 us) wide, each level is 64 times coarser, 8 levels reach 2^64 ns.
  * A slot is an unordered list; the next wake-up is the smallest deadline of the first slot in
- * use, so timers are not rounded to slots. Entries live in task frames: the wheel allocates
- * nothing.
+ * use, so timers are not rounded to slots. Of a long list, where thousands of idle connections have
+ * their limits, a lower bound is kept and the list is searched once that has passed: a driver may
+ * wake for nothing then. Entries live in task frames: the wheel allocates nothing.
  *
  * One lock; callers on any thread.
  */
@@ -28,6 +29,8 @@ struct weft_timer_wheel {
 	uint64_t now; /* all slots before this instant are empty, in level-0 slots */
 	uint64_t used[WEFT_WHEEL_LEVELS]; /* bit = slot holds entries */
 	struct weft_sleep *slot[WEFT_WHEEL_LEVELS][WEFT_WHEEL_SLOTS];
+	/* No deadline in the slot is before this; the one that was may have been taken out. */
+	uint64_t first[WEFT_WHEEL_LEVELS][WEFT_WHEEL_SLOTS];
 	uint64_t armed;   /* written under the lock, read without by the gauges */
 	uint64_t wake_at; /* when the parked driver wakes by itself; 0 = it isn't parked. Atomic */
 	uint32_t seq;
@@ -55,7 +58,10 @@ bool weft_timer_wheel_remove(struct weft_timer_wheel *wheel, struct weft_sleep *
 unsigned weft_timer_wheel_advance(struct weft_timer_wheel *wheel, uint64_t now_ns,
 				  struct weft_task **ret_first, unsigned *ret_tasks);
 
-/* Earliest deadline, UINT64_MAX = none; with `park` it also becomes wake_at. */
+/*
+ * Earliest deadline, UINT64_MAX = none; with `park` it also becomes wake_at. May be earlier, but not past, where
+ * many timers are in one slot.
+ */
 uint64_t weft_timer_wheel_next(struct weft_timer_wheel *wheel, bool park);
 void weft_timer_wheel_unpark(struct weft_timer_wheel *wheel);
 

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/executor/executor.h"
 #include "runtime/time/sleep.h"
 #include "runtime/time/timer_wheel.h"
@@ -136,6 +138,55 @@ static void test_random(void **state)
 	}
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000 * MS + (uint64_t)ts.tv_nsec;
+}
+
+/* CPU time of many looks for the next deadline. */
+static uint64_t looks(void)
+{
+	uint64_t from = cpu_ns();
+
+	for (int i = 0; i < 20000; i++)
+		assert_true(weft_timer_wheel_next(&wheel, true) != UINT64_MAX);
+	return cpu_ns() - from;
+}
+
+/* Limits of idle connections: far away and all in one slot. A driver looks each time before it sleeps. */
+static void test_many_in_a_slot(void **state)
+{
+	uint64_t base, few, late;
+
+	(void)state;
+	__atomic_store_n(&weft_clock_fake, 1ull << 50, __ATOMIC_RELAXED);
+	advance(1ull << 50);
+	base = (1ull << 50) + 30000 * MS;
+	for (int i = 0; i < 10; i++)
+		arm(&entry[i], base + (uint64_t)i);
+	few = looks();
+	for (int i = 10; i < N; i++)
+		arm(&entry[i], base + (uint64_t)i);
+	assert_true(looks() < 20 * few);
+
+	assert_int_equal(weft_timer_wheel_next(&wheel, true), base);
+	for (int i = 0; i < 5; i++)
+		weft_timer_wheel_remove(&wheel, &entry[i]);
+	/* Early, not past, and exact once that time has come. */
+	assert_in_range(weft_timer_wheel_next(&wheel, true), (1ull << 50) + 1, base + 5);
+	late = base + 3;
+	__atomic_store_n(&weft_clock_fake, late, __ATOMIC_RELAXED);
+	assert_int_equal(advance(late), 0);
+	assert_int_equal(weft_timer_wheel_next(&wheel, true), base + 5);
+	assert_int_equal(advance(base + 5), 1);
+	assert_int_equal(advance(base + N), N - 6);
+	assert_true(weft_timer_wheel_next(&wheel, true) == UINT64_MAX);
+	__atomic_store_n(&weft_clock_fake, 0, __ATOMIC_RELAXED);
+}
+
 static void test_purge(void **state)
 {
 	struct weft_task *block = calloc(1, 4096);
@@ -158,6 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_past_far_and_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wake_of_the_parked_driver, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_in_a_slot, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
 	};
 
