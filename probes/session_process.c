@@ -199,14 +199,20 @@ static int take_follow(struct session *s, struct process *p)
 		p->pid, WEFT_FOLLOW_MAX);
 }
 
-/* The lowest: one that ended without being told, as most of a command's tree do, leaves its own to others. */
+/*
+ * The next one, as who comes first is told first. When there are no more: one that ended without being told, as most
+ * of a command's tree do, has left its own to others.
+ */
 static struct process **free_index(struct session *s, uint32_t *ret_index)
 {
 	struct process **at = &s->processes;
 	uint32_t index = 0;
 
-	for (; *at && (*at)->index == index; at = &(*at)->next)
-		index++;
+	for (; *at; at = &(*at)->next)
+		index = (*at)->index + 1;
+	if (index == WEFT_PROCESSES_MAX)
+		for (index = 0, at = &s->processes; *at && (*at)->index == index; at = &(*at)->next)
+			index++;
 	*ret_index = index;
 	return at;
 }
