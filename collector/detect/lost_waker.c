@@ -136,17 +136,10 @@ static void look_by_count(struct detect_run *run, const struct model_task *t, st
 	}
 }
 
-/* It does not say on what it waits. */
-static bool is_mute(const struct live_await *chain)
-{
-	return chain->complete && chain->places && !strcmp(chain->on, "?");
-}
-
 /* What it waits for was read not long ago, and not polled since. */
-static bool is_fresh(const struct detect_run *run, const struct model_task *t,
-		     const struct live_await *chain)
+static bool is_fresh(const struct detect_run *run, const struct model_task *t, uint64_t read_ns)
 {
-	return chain->t_ns >= t->poll_ns && chain->t_ns + PATIENCE_NS / 2 > run->now_ns;
+	return read_ns >= t->poll_ns && read_ns + PATIENCE_NS / 2 > run->now_ns;
 }
 
 /* The one that was asked for longest ago. */
@@ -182,15 +175,17 @@ static void ask_for_all(struct detect_run *run)
 
 static void look_at(struct detect_run *run, const struct model_task *t)
 {
-	bool whole = is_counted_whole(run, t), known;
+	bool whole, mute = false;
 	struct live_await chain;
 	struct suspect *k;
+	uint64_t read_ns;
 
 	if (!task_alive(t) || !t->alone || t->ready_ns || (t->flags & MODEL_T_BLOCK_ON) ||
 	    (double)run->now_ns < (double)t->poll_ns + run->value[0] * 1e9)
 		return;
-	known = !whole && model_task_await(run->model, t, &chain);
-	if (whole ? is_endless(run, t) : known && !is_mute(&chain) && is_fresh(run, t, &chain)) {
+	whole = is_counted_whole(run, t);
+	read_ns = whole ? 0 : model_task_await_when(run->model, t, &mute);
+	if (whole ? is_endless(run, t) : read_ns && !mute && is_fresh(run, t, read_ns)) {
 		clear_suspect(run->state, t->id);
 		return;
 	}
@@ -201,7 +196,8 @@ static void look_at(struct detect_run *run, const struct model_task *t)
 		look_by_count(run, t, k);
 		return;
 	}
-	if (known && is_mute(&chain) && chain.t_ns > k->asked_ns && k->asked_ns) {
+	if (mute && read_ns > k->asked_ns && k->asked_ns &&
+	    model_task_await(run->model, t, &chain)) {
 		if (k->seen_ns && chain.polls == k->polls && chain.t_ns >= k->seen_ns + APART_NS) {
 			raise_task(run, t, k, chain.t_ns, &chain);
 		} else if (!k->seen_ns || chain.polls != k->polls) {
@@ -229,7 +225,7 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 {
 	double needs = run->value[0] * 1e9 + APART_NS;
 	uint64_t watched = detect_watched_ns(run->detect);
-	bool walked = false;
+	bool walked = false, crowded = false;
 
 	if (detect_load_blind(run, why, size))
 		return true;
@@ -237,13 +233,17 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 		const struct model_process *p = model_process(run->model, i);
 
 		walked |= p && p->walks;
+		crowded |= p && p->alive > WALKED &&
+			   detect_runtime_kind(run->model, i, MODEL_NONE) == WEFT_RT_WEFT;
 	}
 	if (!walked)
 		snprintf(why, size, "no walk over all tasks yet");
 	else if ((double)watched < needs)
 		snprintf(why, size, "watched for %.1f s, needs %.1f s", (double)watched / 1e9,
 			 needs / 1e9);
-	return !walked || (double)watched < needs;
+	else if (crowded)
+		snprintf(why, size, "more than %u tasks: what each waits for is not read", WALKED);
+	return !walked || (double)watched < needs || crowded;
 }
 
 const struct detector lost_waker_detector = {

@@ -203,6 +203,14 @@ static void place_text(const struct await_store *s, uint32_t number, struct live
 	snprintf(ret->location, sizeof(ret->location), "%s:%u", p->file, p->line);
 }
 
+uint64_t await_store_when(const struct await_store *s, const struct model_task *t, bool *ret_mute)
+{
+	const struct chain *c = chain_of(s, t);
+
+	*ret_mute = c && c->complete && c->places && !strcmp(wait_text(c->on), "?");
+	return c ? c->t_ns : 0;
+}
+
 bool await_store_get(const struct await_store *s, const struct model_task *t,
 		     struct live_await *ret)
 {

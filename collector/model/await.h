@@ -25,6 +25,8 @@ bool await_store_awaited(struct await_store *s, const struct model_task *by, uin
 /* The task whose end it waited for at the last walk; 0 = none. */
 uint64_t await_store_waits_for(const struct await_store *s, const struct model_task *by);
 void await_store_clear(struct await_store *s); /* forgets the chains, keeps the places */
+/* When its chain was read, 0 = it was not; *ret_mute: whole, and it does not say on what the task waits. Makes no text. */
+uint64_t await_store_when(const struct await_store *s, const struct model_task *t, bool *ret_mute);
 /* False: nothing was asked about the task; *ret is as it was. */
 bool await_store_get(const struct await_store *s, const struct model_task *t,
 		     struct live_await *ret);

@@ -332,6 +332,14 @@ bool model_task_await(struct model *m, const struct model_task *t, struct live_a
 	return p && p->awaits && await_store_get(p->awaits, t, ret);
 }
 
+uint64_t model_task_await_when(const struct model *m, const struct model_task *t, bool *ret_mute)
+{
+	const struct model_process *p = model_process(m, t->process);
+
+	*ret_mute = false;
+	return p && p->awaits ? await_store_when(p->awaits, t, ret_mute) : 0;
+}
+
 uint64_t model_task_waits_for(const struct model *m, const struct model_task *t)
 {
 	const struct model_process *p = model_process(m, t->process);

@@ -59,6 +59,8 @@ bool model_notable_next(const struct model *m, uint64_t *cursor, struct notable 
 
 /* Where it waited when somebody asked last; false: nobody did. */
 bool model_task_await(struct model *m, const struct model_task *t, struct live_await *ret);
+/* The same in short: when that was, 0 = nobody did; *ret_mute: it does not say on what it waits. */
+uint64_t model_task_await_when(const struct model *m, const struct model_task *t, bool *ret_mute);
 /* The task whose end it awaited at the last walk that read await chains; 0 = none. */
 uint64_t model_task_waits_for(const struct model *m, const struct model_task *t);
 /* The open poll of a task. NULL = it is not being polled as far as is known. */

@@ -228,6 +228,9 @@ static void it_is_watched_for_two_seconds(void **state)
 	assert_string_equal(feed_verdict(f, "lost-waker"), "not-checked");
 	feed_tick_to(f, 4 * S);
 	assert_string_equal(feed_verdict(f, "lost-waker"), "clean");
+	for (uint64_t id = 100; id < 20100; id++)
+		feed_spawn(f, 4 * S + id * US, id, 2, 64);
+	assert_string_equal(feed_verdict(f, "lost-waker"), "not-checked");
 }
 
 /* Of a Rust task the count is all that there is; one that is nothing but pending() waits on purpose. */
