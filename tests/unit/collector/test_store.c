@@ -335,6 +335,7 @@ static void made_while_read(void **state)
 	}
 	__atomic_store_n(&o.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
+	scenario_unlink(o.path); /* its -shm, of a last look */
 }
 
 static void rows_of_model(void **state)
