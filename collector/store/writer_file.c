@@ -13,6 +13,7 @@
 #include "schema_sql.h"
 
 #define BUSY_MS 2000
+#define TRIES   8
 
 #define PAGE_BYTES 8192
 #define WAL_BYTES  (64ull << 20)
@@ -226,22 +227,40 @@ static void remove_unmade(struct writer *w)
 	unlink_beside(w->path);
 }
 
-int writer_file_open(struct writer *w, char *error, size_t error_bytes)
+static int try_open(struct writer *w)
 {
-	int rc = claim_path(w->path, error, error_bytes);
+	int rc =
+		sqlite3_open_v2(w->path, &w->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (rc)
 		return rc;
-	rc = sqlite3_open_v2(w->path, &w->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!rc) {
-		/* Somebody may look into the file while it is made. */
-		sqlite3_busy_timeout(w->db, BUSY_MS);
-		rc = create(w);
+	/* Somebody may look into the file while it is made. */
+	sqlite3_busy_timeout(w->db, BUSY_MS);
+	return create(w);
+}
+
+/* A -wal beside a file without pages is deleted by whoever opens it; who looks into it may have been faster. */
+static bool was_forestalled(const struct writer *w)
+{
+	return w->db && sqlite3_extended_errcode(w->db) == SQLITE_IOERR_DELETE_NOENT;
+}
+
+int writer_file_open(struct writer *w, char *error, size_t error_bytes)
+{
+	bool again = true;
+	int rc = 0;
+
+	for (int i = 0; again && i < TRIES; i++) {
+		rc = claim_path(w->path, error, error_bytes);
+		if (rc)
+			return rc;
+		rc = try_open(w);
+		if (!rc)
+			return 0;
+		again = was_forestalled(w);
+		snprintf(error, error_bytes, "%s", w->db ? sqlite3_errmsg(w->db) : "out of memory");
+		remove_unmade(w);
 	}
-	if (!rc)
-		return 0;
-	snprintf(error, error_bytes, "%s", w->db ? sqlite3_errmsg(w->db) : "out of memory");
-	remove_unmade(w);
 	return writer_errno(rc);
 }
 
