@@ -30,8 +30,10 @@ libraries=(-lcmocka)
 nm -u "$build/libweft.a" 2> /dev/null | grep -q ' io_uring_' && libraries+=(-luring)
 for test in async interval file file_path child; do
 	out=$build/test_$test
+	# What a test asks the linker for, as in the Makefile.
+	read -r -a ldflags <<< "$(sed -n 's|^/\* ldflags: \(.*\) \*/$|\1|p;5q' "tests/unit/runtime/test_$test.c")"
 	if ! "$CC" -std=gnu11 -O1 -D_GNU_SOURCE -DWEFT_NO_PROBES -I. -pthread -o "$out" "tests/unit/runtime/test_$test.c" \
-		tests/support/{flavours,net_runtime}.c "$build/libweft.a" "${libraries[@]}"; then
+		tests/support/{flavours,net_runtime}.c "$build/libweft.a" ${ldflags[@]+"${ldflags[@]}"} "${libraries[@]}"; then
 		fault "test_$test does not build"
 	elif ! timeout 100 "$out" > "$out.log" 2>&1; then
 		fault "test_$test fails: $(grep -m 1 -E 'ERROR|FAILED' "$out.log")"
