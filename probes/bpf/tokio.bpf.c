@@ -554,7 +554,7 @@ int tokio_scope_begin(struct pt_regs *ctx)
 		return 0;
 	x.row->scope = x.async_task ? x.row->scope | x.what : x.what;
 	if (!x.async_task && x.what == WEFT_SCOPE_TIMERS && x.rust->has_timers)
-		clock_turns(&x, ctx->di, ctx->si);
+		clock_turns(&x, ctx->di, x.header);
 	return 0;
 }
 

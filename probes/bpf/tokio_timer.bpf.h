@@ -41,6 +41,8 @@ static __always_inline void clock_turns(const struct hit *x, __u64 address, __u6
 	}
 	if (fresh.start_ns < c->start_ns)
 		c->start_ns = fresh.start_ns;
+	if (c->now == now) /* several wheels are looked at in one turn */
+		return;
 	c->before = c->now;
 	c->now = now;
 }

@@ -142,12 +142,31 @@ static bool is_panic(const char *name)
 	return strcmp(name, "rust_panic") == 0 || find_last(name, "10rust_panic");
 }
 
+/*
+ * Tokio's process_at_time(self, now); with several wheels (1.38) it is (self, shard, now): then rdx is read before it is
+ * written.
+ */
+static uint8_t reg_of_now(struct rust_builder *b, uint64_t function)
+{
+	const struct rust_code *code = rust_decoder_at(b->decoder, function);
+
+	for (size_t i = 0; code && i < code->n && code->insn[i].op != RUST_OP_CALL; i++) {
+		if (code->insn[i].writes >> RUST_RDX & 1) /* xor %edx,%edx reads it, too */
+			break;
+		if (code->insn[i].reads >> RUST_RDX & 1)
+			return RUST_RDX;
+	}
+	return RUST_RSI;
+}
+
 static void add(struct rust_builder *b, const struct named *n, uint64_t address)
 {
 	struct rust_probe probe = {
 		.kind = n->kind, .family = family_of(n), .reg = n->reg, .type = UINT32_MAX
 	};
 
+	if (n->kind == RUST_TIMERS_BEGIN && !n->async_task)
+		probe.reg = reg_of_now(b, address);
 	rust_builder_entry(b, address, probe);
 }
 

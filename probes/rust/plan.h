@@ -32,9 +32,9 @@ enum rust_probe_kind {
 	RUST_PARK,
 	RUST_UNPARK, /* a worker's */
 	RUST_DRIVER_BEGIN,
-	RUST_DRIVER_END, /* wakes in between come from IO */
-	RUST_TIMERS_BEGIN,
-	RUST_TIMERS_END, /* wakes in between come from timers */
+	RUST_DRIVER_END,   /* wakes in between come from IO */
+	RUST_TIMERS_BEGIN, /* Tokio: reg = the tick it is */
+	RUST_TIMERS_END,   /* wakes in between come from timers */
 	RUST_TIMER_ARM,
 };
 

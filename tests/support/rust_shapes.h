@@ -33,6 +33,11 @@ static const char rust_shapes[] =
 	/* polls on in a loop: the first goes on where the others do, and ends there */
 	"fn run_again\n push %rbx\n mov %rdi,%rbx\n mov 0x10(%rbx),%rax\n call *(%rax)\n mov $1,%ecx\n again_1: jmp 3f\n"
 	"2: mov 0x10(%rbx),%rax\n mov %rbx,%rdi\n call *(%rax)\n3: cmpq $0,8(%rbx)\n again_2: jne 2b\n pop %rbx\n ret\nend run_again\n"
+	/* Tokio's timers: the tick in rsi, or, where there are several wheels, in rdx */
+	"fn _ZN5tokio7runtime4time6Handle15process_at_time17h0123456789abcdefE\n push %rbx\n xor %edx,%edx\n mov %rsi,%rbx\n"
+	" mov %rdx,%rax\n pop %rbx\n ret\nend _ZN5tokio7runtime4time6Handle15process_at_time17h0123456789abcdefE\n"
+	"fn _ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE\n push %rbx\n mov %rdx,%rbx\n"
+	" xor %edx,%edx\n pop %rbx\n ret\nend _ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE\n"
 	/* spawns: forwards in the block; before it, past a check that ends in a trap; one of two ways: stays; in a loop: its end */
 	"fn new_1\n mov %rdi,%rcx\n lea type_1(%rip),%rax\n mov %rax,(%rsp)\n spawn_1: jmp 5f\n5: ret\nend new_1\n"
 	"fn new_2\n spawn_2: push %rbx\n test %rdi,%rdi\n je 6f\n lea type_2(%rip),%rax\n pop %rbx\n ret\n6: ud2\nend new_2\n"

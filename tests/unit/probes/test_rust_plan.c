@@ -298,6 +298,28 @@ static void test_events(void **state)
 	check_events("stripped", "pie");
 }
 
+/* By name only. */
+static void test_timers(void **state)
+{
+	struct rust_plan *plan = plan_of("pie");
+	const struct rust_probe *one, *several;
+
+	(void)state;
+	one = probe_at(plan, RUST_TIMERS_BEGIN,
+		       label("pie",
+			     "_ZN5tokio7runtime4time6Handle15process_at_time17h0123456789abcdefE"));
+	several = probe_at(
+		plan, RUST_TIMERS_BEGIN,
+		label("pie",
+		      "_ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE"));
+	assert_int_equal(count(plan, RUST_TIMERS_BEGIN), 2);
+	assert_non_null(one);
+	assert_int_equal(one->reg, 4);
+	assert_non_null(several);
+	assert_int_equal(several->reg, 1);
+	rust_plan_free(plan);
+}
+
 /* The bytes at a probe's offset are those at its address. */
 static void test_offsets(void **state)
 {
@@ -468,11 +490,12 @@ static void test_damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),      cmocka_unit_test(test_polls),
-		cmocka_unit_test(test_events),     cmocka_unit_test(test_async_task),
-		cmocka_unit_test(test_offsets),    cmocka_unit_test(test_libraries),
-		cmocka_unit_test(test_no_runtime), cmocka_unit_test(test_shared),
-		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_types),     cmocka_unit_test(test_polls),
+		cmocka_unit_test(test_events),    cmocka_unit_test(test_async_task),
+		cmocka_unit_test(test_timers),    cmocka_unit_test(test_offsets),
+		cmocka_unit_test(test_libraries), cmocka_unit_test(test_no_runtime),
+		cmocka_unit_test(test_shared),    cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, build, cleanup);
