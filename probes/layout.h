@@ -170,6 +170,7 @@ struct weft_rust {
 	__s32 async_state, async_vtable; /* in the header of an async-task task */
 	__u32 has_timers; /* single timers are seen: the driver's deadlines are only counted */
 	__u32 closed; /* between two windows (light): begins and ends of polls are not looked at */
+	__u64 since_ns; /* wakes have been seen since then: what is kept of earlier ones may have been polled unseen */
 };
 
 /* Rust: where a type is, and a task. */
@@ -243,7 +244,7 @@ struct weft_raw_sample {
 WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 48);
 WEFT_ASSERT(slot, sizeof(struct weft_slot) == 128);
 WEFT_ASSERT(row, sizeof(struct weft_row) == 1176);
-WEFT_ASSERT(rust, sizeof(struct weft_rust) == 48);
+WEFT_ASSERT(rust, sizeof(struct weft_rust) == 56);
 WEFT_ASSERT(raw_sample, sizeof(struct weft_raw_sample) % 8 == 0);
 
 #endif

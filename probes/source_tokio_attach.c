@@ -14,6 +14,7 @@
 
 #include "probes/attach.h"
 #include "probes/base/cleanup.h"
+#include "probes/clock_pair.h"
 #include "probes/source_sched.h"
 #include "probes/source_tokio_internal.h"
 #include "probes/symbols/proc_maps.h"
@@ -588,6 +589,9 @@ int source_tokio_level(void *ctx, struct process *p, enum weft_level level)
 	}
 	if (err)
 		return fail(w, err);
+	if (state->rust[p->follow].level == WEFT_LEVEL_LIGHT)
+		__atomic_store_n(&state->rust[p->follow].since_ns, clock_pair_now_ns(),
+				 __ATOMIC_RELAXED);
 	__atomic_store_n(&state->rust[p->follow].level, level, __ATOMIC_RELEASE);
 	return 0;
 }

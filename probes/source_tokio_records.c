@@ -179,7 +179,7 @@ void tokio_ask_programs(const struct tokio_process *w, uint64_t header, uint64_t
 	    known.id != id)
 		return;
 	e->polls = known.polls;
-	if (known.ready_ns)
+	if (known.ready_ns > w->state->rust[w->p->follow].since_ns)
 		e->wake_age_ns = now > known.ready_ns ? now - known.ready_ns : 0;
 }
 

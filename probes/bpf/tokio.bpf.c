@@ -116,7 +116,8 @@ static __always_inline void unseen_wake(const struct hit *x, const struct weft_o
 {
 	__u64 state;
 
-	if (p->flags & WEFT_OPEN_WOKEN || (t && t->ready_ns) || !read_state(x, p->header, &state) ||
+	if (p->flags & WEFT_OPEN_WOKEN || (t && is_ready(x, t)) ||
+	    !read_state(x, p->header, &state) ||
 	    (state & (STATE_NOTIFIED | STATE_RUNNING | STATE_CANCELLED)) != STATE_NOTIFIED)
 		return;
 	x->row->wakes++;
@@ -148,7 +149,7 @@ static __always_inline void close_poll(const struct hit *x, struct weft_open_pol
 		return;
 	if (result != WEFT_R_PENDING)
 		end_task(x, p->header, p->task, reason_of(result));
-	else if (t && t->ready_ns && t->ready_ns < x->now)
+	else if (t && is_ready(x, t) && t->ready_ns < x->now)
 		make_ready(x, t); /* woken in its own poll: runnable from the end of that */
 }
 
@@ -427,7 +428,7 @@ int tokio_wake(struct pt_regs *ctx)
 	t = h.state & STATE_COMPLETE ? 0 : task_at(&x, x.header, &h);
 	if (t) {
 		meet(&x, t, &h, !x.async_task);
-		if (!t->ready_ns && !(h.state & STATE_NOTIFIED))
+		if (!is_ready(&x, t) && !(h.state & STATE_NOTIFIED))
 			make_ready(&x, t);
 	}
 	if (t && !x.async_task && !x.row->task && x.row->scope & WEFT_SCOPE_TIMERS)
@@ -464,7 +465,7 @@ int tokio_schedule(struct pt_regs *ctx)
 	if (!t)
 		return 0;
 	meet(&x, t, &h, 1);
-	if (!t->ready_ns)
+	if (!is_ready(&x, t))
 		make_ready(&x, t);
 	if (x.async_task && h.state & STATE_CANCELLED && !t->dropped) {
 		t->aborter = x.row->task & WEFT_ID_MASK;

@@ -48,12 +48,20 @@ static __always_inline void make_ready(const struct hit *x, struct weft_task *t)
 	t->ready_lane = x->row->roles & WEFT_ROW_WORKER ? x->row->lane + 1 : 0;
 }
 
+/* Made runnable, as far as the programs have seen it: not before a time in which no wake was seen. */
+static __always_inline bool is_ready(const struct hit *x, const struct weft_task *t)
+{
+	return t->ready_ns > x->rust->since_ns;
+}
+
 static __always_inline void take_ready(const struct hit *x, struct weft_task *t,
 				       struct weft_open_poll *p)
 {
-	if (t->ready_ns && t->ready_ns <= x->now)
+	bool ready = is_ready(x, t);
+
+	if (ready && t->ready_ns <= x->now)
 		p->delay_ns = x->now - t->ready_ns;
-	if (t->ready_lane && t->ready_lane != x->row->lane + 1)
+	if (ready && t->ready_lane && t->ready_lane != x->row->lane + 1)
 		tell_steal(x, t->ready_lane - 1);
 	t->ready_ns = t->ready_lane = 0;
 }
