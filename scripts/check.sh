@@ -46,5 +46,5 @@ if [ "$(id -u)" -ne 0 ] && command -v sudo > /dev/null; then
 	as_root=(sudo)
 fi
 tests "end to end with eBPF" "${as_root[@]}" env BUILD="$build" WEFT_RESULTS="$WEFT_RESULTS" CI="${CI-}" \
-	WEFT_NO_SKIP="${WEFT_NO_SKIP-}" WEFT_TEST_TRIES="${WEFT_E2E_TRIES:-1}" scripts/run_e2e.sh
+	WEFT_NO_SKIP="${WEFT_NO_SKIP-}" scripts/run_e2e.sh
 finish

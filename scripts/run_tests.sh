@@ -8,7 +8,6 @@
 #
 # WEFT_TEST_TIMEOUT  seconds per test (120)         WEFT_RESULTS  file that collects over several runs
 # WEFT_TEST_WRAP     command put before each test   WEFT_NO_SKIP=1, CI=true  a skip counts as a failure
-# WEFT_TEST_TRIES    2: one that fails is tried once more; if it passes then it is told of as FLAKY (1)
 # SAN                address | thread, as given to make
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -19,7 +18,7 @@ total() {
 }
 
 if [ "${1-}" = --total ]; then
-	grep '^FAIL\|^FLAKY' "$2" | sed 's/^/  /'
+	grep '^FAIL' "$2" | sed 's/^/  /'
 	total "$2"
 	exit
 fi
@@ -91,9 +90,8 @@ end_leftovers() {
 	done 2> /dev/null
 }
 
-# Runs it once. Sets what judge() sets, and seconds and verdict.
-attempt() {
-	local name=$1 dir=$work/temp start rc
+run_one() {
+	local name=$1 dir=$work/temp start seconds rc verdict
 	limit=$(sed -n 's/^# timeout: \([0-9][0-9]*\)$/\1/p;30q' "$name" 2> /dev/null | head -n 1)
 	limit=${limit:-${WEFT_TEST_TIMEOUT:-120}}
 	start=$(date +%s%N)
@@ -119,31 +117,17 @@ attempt() {
 	judge $rc
 	verdict=ok
 	if [ "$failed" -gt 0 ]; then verdict=FAIL; elif [ "$passed" -eq 0 ] && [ "$skipped" -gt 0 ]; then verdict=skip; fi
-}
-
-tell() {
-	printf '%-5s %s%s  %s s%s\n' "$2" "${1#"$PWD"/}" \
+	printf '%-4s  %s%s  %s s%s\n' $verdict "${name#"$PWD"/}" \
 		"$([ $((passed + failed)) -gt 1 ] && echo " ($passed of $((passed + failed + skipped)))")" \
 		"$seconds" "${why:+  -- $why}"
-	[ $verdict != FAIL ] || tail -n "${WEFT_TEST_LINES:-200}" "$out" | tr -d '\000' | sed 's/^/      | /'
-}
-
-run_one() {
-	local name=$1 before
-	attempt "$name"
-	if [ $verdict = FAIL ] && [ "${WEFT_TEST_TRIES:-1}" -gt 1 ]; then
-		tell "$name" AGAIN
-		before=$why
-		attempt "$name"
-		[ $verdict = FAIL ] || echo "FLAKY $name passed when tried once more; before: $before" >> "$results"
+	if [ $verdict = FAIL ]; then
+		tail -n "${WEFT_TEST_LINES:-200}" "$out" | tr -d '\000' | sed 's/^/      | /'
+		echo "FAIL $name $why" >> "$results"
 	fi
-	tell "$name" $verdict
-	[ $verdict != FAIL ] || echo "FAIL $name $why" >> "$results"
 	echo "count $passed $failed $skipped" >> "$results"
 }
 
 for name in "$@"; do run_one "$name"; done
-grep '^FLAKY' "$results"
 skips=$(awk '$1 == "count" { n += $4 } END { print n + 0 }' "$results")
 [ "$skips" -eq 0 ] || echo "$skips skipped"
 [ -z "${WEFT_RESULTS-}" ] || cat "$results" >> "$WEFT_RESULTS"
