@@ -33,6 +33,8 @@ equal "numbers that are text or fractions" "$(stock "SELECT count(*) FROM tasks 
 equal "born before" "$(stock "SELECT group_concat(name) FROM (SELECT name FROM tasks WHERE spawn_ns < 0
 	AND name <> 'session' ORDER BY spawn_ns LIMIT 4)")" \
 	acceptor,gate,pump,db::retry
+holds "the eldest session" "$(stock "SELECT min(spawn_ns) FROM tasks WHERE name = 'session'") > $(
+	stock "SELECT spawn_ns FROM tasks WHERE name = 'acceptor'")"
 holds "born since" "$(stock "SELECT count(*) FROM tasks WHERE name = 'session' AND spawn_ns > 0") > 20"
 equal "without a size" "$(stock "SELECT count(*) FROM tasks WHERE size = 0")" 0
 equal "types without a place, or with no size" "$(stock "SELECT count(*) FROM task_types WHERE location = '' OR size = 0 OR size IS NULL")" 0
