@@ -162,6 +162,15 @@ static int bad_value(const struct parse *p, const struct command_option *o, cons
 			     wants[o->value]);
 }
 
+static void note_given(const struct parse *p, const struct command_option *o)
+{
+	struct command_input *in = p->args;
+
+	for (size_t i = 0; i < 64 && p->self->options && p->self->options[i].name; i++)
+		if (o == &p->self->options[i])
+			in->given |= UINT64_C(1) << i;
+}
+
 /* `value` = given in the same word, NULL = the next word is it. */
 static int take_option(struct parse *p, const struct command_option *o, const char *value)
 {
@@ -174,6 +183,7 @@ static int take_option(struct parse *p, const struct command_option *o, const ch
 			return command_error(p->self, "--%s needs a value: %s", o->name, o->arg);
 		value = p->argv[++p->at];
 	}
+	note_given(p, o);
 	return store(o, field, value) ? COMMAND_OK : bad_value(p, o, value);
 }
 
@@ -297,6 +307,18 @@ int command_parse(const struct command *self, int argc, char **argv, void *args)
 			return rc;
 	}
 	return check_target(self, &((struct command_input *)args)->target);
+}
+
+int command_refuse(const struct command *self, const struct command_input *in, const char *names,
+		   const char *what)
+{
+	const struct command_option *o = self->options;
+
+	for (size_t i = 0; i < 64 && o[i].name; i++)
+		if ((in->given >> i & 1) && choice(names, o[i].name) >= 0)
+			return command_error(self, "--%s means nothing with %s: leave it out",
+					     o[i].name, what);
+	return COMMAND_OK;
 }
 
 static int parse_and_run(const struct command *self, int argc, char **argv, void *args)

@@ -58,6 +58,7 @@ struct command_input {
 	struct command_target target;
 	const char *operand[COMMAND_OPERANDS];
 	size_t operands;
+	uint64_t given; /* bit i: option i of the command's own table is on the command line */
 };
 
 enum command_takes { COMMAND_TAKES_TARGET = 1, COMMAND_TAKES_FILE = 2 };
@@ -84,6 +85,13 @@ extern const struct command_option command_target_options[];
 int command_parse(const struct command *self, int argc, char **argv, void *args);
 /* Parses and runs: an exit code. */
 int command_main(const struct command *self, int argc, char **argv);
+
+/*
+ * COMMAND_FAILED after an error line if one of the options `names`, long ones separated by |, was given:
+ * they mean nothing with `what`.
+ */
+int command_refuse(const struct command *self, const struct command_input *in, const char *names,
+		   const char *what);
 
 /* One line on stderr, "weft NAME: ...", made safe for a terminal. Returns COMMAND_FAILED. */
 int command_error(const struct command *self, const char *format, ...)

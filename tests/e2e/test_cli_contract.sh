@@ -54,6 +54,13 @@ run 2 diagnose -n no-such-name-here && err 'weft list'
 run 2 query && err 'FILE.db'
 run 2 query "$TMP_E2E/none.db" 'SELECT 1' && err 'none.db'
 run 2 dump -p 1 --format xml && err 'base64'
+run 2 diagnose -p 1 --lock Cargo.lock && err '--lock means nothing with a process'
+run 2 diagnose "$TMP_E2E/none.db" --duration 3 && err '--duration means nothing with a recording'
+run 2 diagnose --cargo "$TMP_E2E/none.json" --set blocking.warn_ms=1 && err '--set means nothing with --cargo'
+run 2 top "$TMP_E2E/none.db" --level light && err '--level means nothing with a recording'
+run 2 top -p 1 --speed 2 && err '--speed means nothing with a process'
+run 2 dump --decode "$TMP_E2E/none.txt" --format json && err '--format means nothing with --decode'
+run 2 dump --decode "$TMP_E2E/none.txt" -p 1 && err 'it takes no target'
 run 0 check
 out 'can trace'
 

@@ -16,6 +16,7 @@ enum { FORMAT_TEXT, FORMAT_JSON };
 #define DEFAULT_NS    40000000000ull /* a shorter window leaves task-leak unchecked */
 #define MOST_FINDINGS 64
 #define FAIL_ON       "warn|crit|info|never"
+#define OF_PROCESS    "duration|level|max-overhead" /* options that go with live ones only */
 
 struct diagnose_args {
 	struct command_input in;
@@ -166,6 +167,8 @@ static int diagnose_build(const struct command *self, const struct diagnose_args
 	if (target_given(&a->in.target) || a->in.operands)
 		return command_error(self,
 				     "--cargo reads a build: it takes no target or recording");
+	if (command_refuse(self, &a->in, OF_PROCESS "|set", "--cargo") != COMMAND_OK)
+		return COMMAND_FAILED;
 	in = piped ? stdin : fopen(a->cargo, "re");
 	if (!in)
 		return command_error(self, "%s can't be opened: %s", a->cargo, strerror(errno));
@@ -185,6 +188,9 @@ static int check_usage(const struct command *self, const struct diagnose_args *a
 			a->in.operands
 				? "both a target and a recording: give one of them"
 				: "nothing to look at: give -p PID, -n NAME, -- CMD or FILE.db");
+	if (command_refuse(self, &a->in, "lock", a->in.operands ? "a recording" : "a process") ||
+	    (a->in.operands && command_refuse(self, &a->in, OF_PROCESS, "a recording")))
+		return COMMAND_FAILED;
 	for (size_t i = 0; i < a->set.n; i++)
 		if (!strchr(a->set.item[i], '=') || *a->set.item[i] == '=')
 			return command_error(self, "--set can't be '%s': it takes NAME=VALUE",

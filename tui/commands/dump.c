@@ -191,6 +191,11 @@ static int run(const struct command *self, void *args)
 	struct watch w = { 0 };
 	int rc;
 
+	if (a->decode && target_given(&a->in.target))
+		return command_error(self,
+				     "--decode prints a dump taken earlier: it takes no target");
+	if (a->decode && command_refuse(self, &a->in, "format|settle", "--decode"))
+		return COMMAND_FAILED;
 	if (a->decode)
 		return decode(self, a->decode);
 	if (a->in.target.follow)

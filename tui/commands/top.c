@@ -218,6 +218,9 @@ static int run(const struct command *self, void *args)
 
 	if (target_given(&a->in.target) && a->in.operands)
 		return command_error(self, "both a target and a recording: give one of them");
+	if (a->in.operands ? command_refuse(self, &a->in, "level|max-overhead", "a recording")
+			   : command_refuse(self, &a->in, "speed", "a process"))
+		return COMMAND_FAILED;
 	watch_catch_signals();
 	if (a->in.operands)
 		return replay(self, a);

@@ -134,6 +134,18 @@ static void test_target(void **state)
 	error_has("nothing to run");
 }
 
+static void test_options_that_mean_nothing(void **state)
+{
+	struct args a;
+
+	(void)state;
+	assert_int_equal(parse(&a, "-fo", "x", "--format=csv", NULL), 0);
+	assert_int_equal(command_refuse(&command, &a.in, "duration|share|form", "stones"), 0);
+	assert_int_equal(command_refuse(&command, &a.in, "duration|force", "stones"), 2);
+	assert_int_equal(command_refuse(&command, &a.in, "output", "stones"), 2);
+	assert_int_equal(command_refuse(&command, &a.in, "format", "stones"), 2);
+}
+
 static void test_errors(void **state)
 {
 	struct args a;
@@ -242,9 +254,13 @@ static void test_help_from_the_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),  cmocka_unit_test(test_target),
-		cmocka_unit_test(test_errors),  cmocka_unit_test(test_main),
-		cmocka_unit_test(test_nearest), cmocka_unit_test(test_help_from_the_table),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_target),
+		cmocka_unit_test(test_options_that_mean_nothing),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_main),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_help_from_the_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
