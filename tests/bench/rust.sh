@@ -5,31 +5,9 @@
 #   rust.sh [--quick]       needs root and cargo; `make bench-rust`
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export BUILD=${BUILD:-build}
-WEFT=${WEFT:-$BUILD/weft}
-load=$BUILD/bench/load
-rounds=${WEFT_BENCH_ROUNDS:-7} seconds=2 warmup=0.3
-[ "${1-}" != --quick ] || rounds=2 seconds=0.5
-[ "$(id -u)" -eq 0 ] || { echo "needs root to trace"; exit 77; }
+default_rounds=7
+. tests/bench/support/traced.sh
 command -v cargo > /dev/null || { echo "needs cargo: scripts/install_deps.sh --rust"; exit 77; }
-
-work=$(mktemp -d)
-pids=()
-finish() {
-	local pid
-	for pid in ${pids[@]+"${pids[@]}"}; do kill -KILL "$pid" 2> /dev/null || true; done
-	rm -rf "$work"
-}
-trap finish EXIT
-
-wait_for() {
-	local i
-	for ((i = 0; i < 400; i++)); do
-		"$@" 2> /dev/null && return
-		sleep 0.05
-	done
-	return 1
-}
 
 # built NAME CARGO_ARGS...: path of the service
 built() {
@@ -68,8 +46,6 @@ turn() {
 	while read -r line <&"${!answer}" && [ "$line" != end ]; do echo "$line"; done
 }
 
-recording() { [ "$(sqlite3 -readonly "$1" 'SELECT count(*) > 0 FROM process')" = 1 ]; }
-
 # What is measured is the steady state: light watches all polls until it has learnt where the current task is, then windows of them.
 settle() {
 	[ "$1" = light ] || return 0
@@ -78,20 +54,13 @@ settle() {
 
 # traced LEVEL COMMAND...: runs it while the service is watched
 traced() {
-	local level=$1 db=$work/$1.db recorder
+	local level=$1 db=$work/$1.db
 	shift
-	rm -f "$db"
 	# shellcheck disable=SC2154
-	"$WEFT" record -p "$pid_plain" -o "$db" --level "$level" > /dev/null 2> "$work/record.err" &
-	recorder=$!
-	pids+=("$recorder")
-	wait_for recording "$db" || { cat "$work/record.err" >&2; return 1; }
+	start_recorder "$pid_plain" "$level" "$db" process
 	settle "$level"
 	"$@"
-	kill -INT "$recorder"
-	wait "$recorder" || { cat "$work/record.err" >&2; return 1; }
-	sqlite3 -readonly -separator ' ' "$db" "SELECT total(abs(produced - stored - lost - filtered - expired)) +
-		(SELECT count(*) FROM accounting_error), total(lost), total(produced) FROM accounting" >> "$work/accounts"
+	stop_recorder "$db"
 }
 
 # keep LOAD MODE: one turn, its figures to $work/LOAD.MODE.KEY
@@ -101,16 +70,8 @@ keep() {
 	[ -s "$work/$1.$2.cpu_us_per_request" ]
 }
 
-median='function median(v, n,   i, j, t) {
-	for (i = 2; i <= n; i++) for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-}'
-# ratio ROW LOAD MODE KEY UNIT: medians, and of the ratios by round
-ratio() {
-	paste "$work/$2.$3.$4" "$work/$2.untraced.$4" | awk -v name="$1" -v unit="$5" "$median"'
-	{ a[NR] = $1; b[NR] = $2; r[NR] = $1 / $2 }
-	END { m = median(r, NR); printf "%s %.4g %s untraced %.4g %.4f %d %.4f %.4f\n", name, median(a, NR), unit, median(b, NR), m, NR, r[1], r[NR] }'
-}
+# ratio ROW LOAD MODE KEY UNIT
+ratio() { ratio_row "$1" "$5" "$work/$2.$3.$4" "$work/$2.untraced.$4"; }
 # share ROW MODE: of a core that the mode costs at 10,000 requests a second, in per cent
 share() {
 	paste "$work/paced.$2.cpu_us_per_request" "$work/paced.untraced.cpu_us_per_request" | awk -v name="$1" "$median"'
@@ -139,5 +100,4 @@ for mode in light normal; do
 	share rust.http10k.$mode.cpu $mode
 	ratio rust.http10k.$mode.p99 paced $mode p99_us us
 done
-awk '{ e += $1; l += $2; p += $3 } END { printf "accounting.error %d events\n", e; printf "over %d recordings: produced %d, lost %d\n", NR, p, l }' "$work/accounts"
-awk -v cpus="$(nproc)" '$1 > cpus + 1 { printf "the machine was busy with other work (load average %s on %d CPUs): repeat when it is quiet\n", $1, cpus }' /proc/loadavg
+sum_up

@@ -6,30 +6,8 @@
 #   service.sh [--quick]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-BUILD=${BUILD:-build}
-WEFT=${WEFT:-$BUILD/weft}
-load=$BUILD/bench/load
-rounds=${WEFT_BENCH_ROUNDS:-9} seconds=2 warmup=0.3
-[ "${1-}" != --quick ] || rounds=2 seconds=0.5
-[ "$(id -u)" -eq 0 ] || { echo "needs root to trace"; exit 77; }
-
-work=$(mktemp -d)
-pids=()
-finish() {
-	local pid
-	for pid in ${pids[@]+"${pids[@]}"}; do kill -KILL "$pid" 2> /dev/null || true; done
-	rm -rf "$work"
-}
-trap finish EXIT
-
-wait_for() {
-	local i
-	for ((i = 0; i < 300; i++)); do
-		"$@" 2> /dev/null && return
-		sleep 0.05
-	done
-	return 1
-}
+default_rounds=9
+. tests/bench/support/traced.sh
 
 # Sets server, port_echo, port_http.
 start_server() {
@@ -40,8 +18,6 @@ start_server() {
 	port_echo=$(sed -n "s,^echo port ,,p" "$work/server.out")
 	port_http=$(sed -n "s,^http port ,,p" "$work/server.out")
 }
-
-recording() { [ "$(sqlite3 -readonly "$1" 'SELECT count(*) > 0 FROM chunk')" = 1 ]; }
 
 # open_load SERVICE: connections that last for all its turns. Asked on fd 7, answers on fd 8.
 open_load() {
@@ -69,37 +45,14 @@ turn() {
 
 # one_run SERVICE MODE
 one_run() {
-	local service=$1 mode=$2 recorder= db=$work/$1.$2.db
-	if [ "$mode" != untraced ]; then
-		rm -f "$db"
-		"$WEFT" record -p "$server" -o "$db" --level "$mode" > /dev/null 2> "$work/record.err" 7>&- 8<&- &
-		recorder=$!
-		pids+=("$recorder")
-		wait_for recording "$db" || { cat "$work/record.err" >&2; return 1; }
-	fi
+	local service=$1 mode=$2 db=$work/$1.$2.db
+	[ "$mode" = untraced ] || start_recorder "$server" "$mode" "$db" chunk 7>&- 8<&-
 	turn >> "$work/$service.$mode"
-	if [ -n "$recorder" ]; then
-		kill -INT "$recorder"
-		wait "$recorder" || { cat "$work/record.err" >&2; return 1; }
-		account "$service" "$mode" "$db"
-	fi
+	[ "$mode" = untraced ] || stop_recorder "$db"
 }
 
-account() {
-	sqlite3 -readonly -separator ' ' "$3" "SELECT total(abs(produced - stored - lost - filtered - expired)) +
-		(SELECT count(*) FROM accounting_error), total(lost), total(produced) FROM accounting" >> "$work/accounts"
-}
-
-# figure SERVICE MODE: median of the values, and of the ratios by round
-figure() {
-	paste "$work/$1.$2" "$work/$1.untraced" | awk -v name="service.$1.$2" '
-	function median(v, n,   i, j, t) {
-		for (i = 2; i <= n; i++) for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-	}
-	{ a[NR] = $1; b[NR] = $2; r[NR] = $1 / $2 }
-	END { m = median(r, NR); printf "%s %.4g us/request untraced %.4g %.4f %d %.4f %.4f\n", name, median(a, NR), median(b, NR), m, NR, r[1], r[NR] }'
-}
+# figure SERVICE MODE
+figure() { ratio_row "service.$1.$2" us/request "$work/$1.$2" "$work/$1.untraced"; }
 
 modes=(untraced light normal)
 start_server
@@ -111,6 +64,4 @@ for service in echo http; do
 	close_load
 	for mode in light normal; do figure $service $mode; done
 done
-awk '{ e += $1; l += $2; p += $3 } END { printf "accounting.error %d events\n", e; printf "over %d recordings: produced %d, lost %d\n", NR, p, l }' "$work/accounts"
-# Whoever else runs here takes turns on the same caches and CPUs: then only a wide gap between ratios means something.
-awk -v cpus="$(nproc)" '$1 > cpus + 1 { printf "the machine was busy with other work (load average %s on %d CPUs): repeat when it is quiet\n", $1, cpus }' /proc/loadavg
+sum_up
