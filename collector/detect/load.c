@@ -126,9 +126,9 @@ static bool is_scant(const struct model_process *p, char *why, size_t size)
 		}
 	}
 	want = (double)(sum.busy + sum.runnable);
-	if (all <= 0)
-		return false;
-	if (longest < SCANT_NS || longest < all * SCANT_PART) {
+	if (all <= 0 || (p->gone && all < SCANT_NS))
+		return false; /* a short life of which more can't be asked */
+	if ((longest < SCANT_NS && !p->gone) || longest < all * SCANT_PART) {
 		snprintf(why, size, "its workers were looked at for %.1f s of %.1f s only",
 			 longest / 1e9, all / 1e9);
 		return true;
@@ -148,7 +148,7 @@ bool detect_load_scant(const struct detect_run *run, char *why, size_t size)
 	for (uint32_t i = 0; i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);
 
-		if (p && !p->gone && is_scant(p, text, sizeof(text))) {
+		if (p && is_scant(p, text, sizeof(text))) {
 			snprintf(why, size, "process %u: %s", p->info.pid, text);
 			return true;
 		}

@@ -202,6 +202,36 @@ static void little_was_seen(void **state)
 	}
 }
 
+/* A program that ended is judged by its life: a second cannot be asked of a shorter one. */
+static void little_was_seen_of_one_that_ended(void **state)
+{
+	static const struct {
+		uint64_t every, until;
+		double wait;
+		const char *verdict;
+	} as[] = {
+		{ 50 * MS, T0 + 700 * MS, 0, "clean" },
+		{ 50 * MS, T0 + 5 * S, 0, "clean" },
+		{ 900 * MS, T0 + 9 * S, 0, "not-checked" },
+		{ 50 * MS, T0 + 5 * S, 0.85, "not-checked" },
+	};
+
+	for (size_t i = 0; i < sizeof(as) / sizeof(*as); i++) {
+		struct record ended = { .kind = WEFT_EV_PROCESS_EXIT,
+					.t_ns = as[i].until + 2 * MS };
+		struct feed *f = *state;
+
+		feed_level(f, T0 - 200 * MS, WEFT_LEVEL_NORMAL);
+		watch(f, as[i].every, as[i].until, as[i].wait);
+		feed_record(f, &ended);
+		feed_tick_to(f, as[i].until + 20 * S);
+		assert_string_equal(feed_verdict(f, "busy-loop"), as[i].verdict);
+		assert_string_equal(feed_verdict(f, "blocking-call"), as[i].verdict);
+		feed_free(f);
+		verdict_setup(state);
+	}
+}
+
 /*
  * Nobody looks while the probes are taken out, however long that lasts: it is no time in which little was seen, nor one in which
  * much was, and nothing that was there at the last look is over.
@@ -277,6 +307,7 @@ int main(void)
 		VERDICT_TEST(every_option_is_documented),
 		VERDICT_TEST(a_healthy_service_for_a_minute),
 		VERDICT_TEST(little_was_seen),
+		VERDICT_TEST(little_was_seen_of_one_that_ended),
 		VERDICT_TEST(the_probes_are_taken_out_for_20_s),
 		VERDICT_TEST(too_many_findings),
 		VERDICT_TEST(much_was_lost_at_the_end),
