@@ -34,7 +34,7 @@ static void leave(struct weft_cx *cx, struct weft_barrier *b, struct weft_waiter
 	struct weft_waiters *q = &b->waiters;
 	uint32_t state;
 
-	weft_waiters_lock(q);
+	weft_waiters_lock_told(q, f);
 	state = weft_waiters_leave(f);
 	if (state == WEFT_WAITER_QUEUED && f->mark == q->word)
 		b->arrived--;

@@ -9,7 +9,7 @@ weft_poll_t weft_look_slow(struct weft_cx *cx, struct weft_waiter *f, const stru
 		return weft_waiter_busy(cx);
 	if (!cx->cancelled)
 		return weft_pending(cx, op->on);
-	weft_waiters_lock(op->channel);
+	weft_waiters_lock_told(op->channel, f);
 	state = weft_waiters_leave(f);
 	if (state != WEFT_WAITER_IDLE)
 		--*op->pending;

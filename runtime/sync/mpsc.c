@@ -74,7 +74,7 @@ static struct weft_wake place_free(struct weft_mpsc *c)
 {
 	if (__builtin_expect(!c->senders.first, 1)) {
 		c->used--;
-		return (struct weft_wake){ NULL, NULL };
+		return (struct weft_wake){ NULL, 0 };
 	}
 	return weft_waiters_take(c->senders.first, WEFT_WAITER_GRANTED);
 }
@@ -131,10 +131,10 @@ static inline int put_new(struct weft_mpsc *c, const void *value, struct weft_wa
 
 static weft_poll_t send_cancel(struct weft_cx *cx, struct weft_mpsc *c, struct weft_waiter *f)
 {
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 	uint32_t state;
 
-	weft_waiters_lock(&c->senders);
+	weft_waiters_lock_told(&c->senders, f);
 	state = weft_waiters_leave(f);
 	if (state == WEFT_WAITER_GRANTED)
 		wake = place_free(c);
@@ -149,7 +149,7 @@ static weft_poll_t send_cancel(struct weft_cx *cx, struct weft_mpsc *c, struct w
 static weft_poll_t send_again(struct weft_cx *cx, struct weft_mpsc *c, struct weft_waiter *f,
 			      const void *const *value)
 {
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 	uint32_t state = weft_waiter_state(f);
 	int rc = -EPIPE;
 
@@ -175,7 +175,7 @@ weft_poll_t weft_mpsc_send(struct weft_cx *cx, struct weft_mpsc_tx *tx, struct w
 			   const void *value)
 {
 	struct weft_mpsc *c = of_tx(tx);
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 	int rc;
 
 	if (__builtin_expect(cx->cancelled || weft_waiter_state(f) != WEFT_WAITER_IDLE, 0))
@@ -189,7 +189,7 @@ weft_poll_t weft_mpsc_send(struct weft_cx *cx, struct weft_mpsc_tx *tx, struct w
 		weft_waiters_add(cx, &c->senders, f);
 	}
 	weft_waiters_unlock(&c->senders);
-	if (__builtin_expect(wake.word != NULL, 0))
+	if (__builtin_expect(wake.waiter != NULL, 0))
 		weft_wake_send(wake);
 	if (__builtin_expect(rc == -EAGAIN, 0))
 		return weft_waiter_pending(cx, c, WEFT_WAIT_SEND, true);
@@ -229,7 +229,7 @@ int weft_mpsc_try_reserve(struct weft_mpsc_tx *tx)
 int weft_mpsc_send_reserved(struct weft_mpsc_tx *tx, const void *value)
 {
 	struct weft_mpsc *c = of_tx(tx);
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 	int rc = -EPIPE;
 
 	weft_waiters_lock(&c->senders);
@@ -257,7 +257,7 @@ static weft_poll_t watch_cancel(struct weft_cx *cx, struct weft_mpsc *c, struct 
 {
 	uint32_t state;
 
-	weft_waiters_lock(&c->senders);
+	weft_waiters_lock_told(&c->senders, f);
 	state = weft_waiters_leave(f);
 	weft_waiters_unlock(&c->senders);
 	if (state != WEFT_WAITER_IDLE)
@@ -315,7 +315,7 @@ int weft_mpsc_blocking_send(struct weft_mpsc_tx *tx, const void *value)
 int weft_mpsc_try_send(struct weft_mpsc_tx *tx, const void *value)
 {
 	struct weft_mpsc *c = of_tx(tx);
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 	int rc;
 
 	weft_waiters_lock(&c->senders);
@@ -348,7 +348,7 @@ static inline int look(void *arg)
 
 static inline void finish(const struct leftover *left)
 {
-	if (__builtin_expect(left->wake.word != NULL, 0))
+	if (__builtin_expect(left->wake.waiter != NULL, 0))
 		weft_wake_send(left->wake);
 	if (__builtin_expect(left->block != NULL, 0))
 		weft_memory_free(left->block);
@@ -358,7 +358,7 @@ weft_poll_t weft_mpsc_recv(struct weft_cx *cx, struct weft_mpsc_rx *rx, struct w
 			   void *ret)
 {
 	struct weft_mpsc *c = of_rx(rx);
-	struct receive r = { c, ret, { { NULL, NULL }, NULL } };
+	struct receive r = { c, ret, { { NULL, 0 }, NULL } };
 	const struct weft_look op = { &c->senders,    &c->receiver, &c->pending,
 				      WEFT_WAIT_RECV, look,         &r };
 	weft_poll_t rc = weft_look(cx, f, &op);
@@ -377,7 +377,7 @@ int weft_mpsc_blocking_recv(struct weft_mpsc_rx *rx, void *ret)
 
 int weft_mpsc_try_recv(struct weft_mpsc_rx *rx, void *ret)
 {
-	struct receive r = { of_rx(rx), ret, { { NULL, NULL }, NULL } };
+	struct receive r = { of_rx(rx), ret, { { NULL, 0 }, NULL } };
 	int rc;
 
 	weft_waiters_lock(&r.c->senders);
@@ -411,7 +411,7 @@ struct weft_mpsc_tx *weft_mpsc_tx_ref(struct weft_mpsc_tx *tx)
 struct weft_mpsc_tx *weft_mpsc_tx_unref(struct weft_mpsc_tx *tx)
 {
 	struct weft_mpsc *c = of_tx(tx);
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 	bool last, used;
 
 	if (!c)
@@ -434,7 +434,7 @@ struct weft_mpsc_tx *weft_mpsc_tx_unref(struct weft_mpsc_tx *tx)
 void weft_mpsc_close(struct weft_mpsc_rx *rx)
 {
 	struct weft_mpsc *c = of_rx(rx);
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 
 	weft_waiters_lock(&c->senders);
 	c->closed = 1;

@@ -24,7 +24,7 @@ void weft_notify_cancel(struct weft_cx *cx, struct weft_notify *n, struct weft_w
 {
 	uint32_t state;
 
-	weft_waiters_lock(&n->waiters);
+	weft_waiters_lock_told(&n->waiters, f);
 	state = weft_waiters_leave(f);
 	weft_waiters_unlock(&n->waiters);
 	if (state == WEFT_WAITER_GRANTED)
@@ -56,7 +56,7 @@ weft_poll_t weft_notify_wait(struct weft_cx *cx, struct weft_notify *n, struct w
 void weft_notify_one(struct weft_notify *n)
 {
 	struct weft_waiters *q = &n->waiters;
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 
 	weft_waiters_lock(q);
 	if (q->first)

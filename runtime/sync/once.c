@@ -53,7 +53,7 @@ static bool leave(struct weft_cx *cx, struct weft_once *once, struct weft_waiter
 {
 	uint32_t state;
 
-	weft_waiters_lock(&once->waiters);
+	weft_waiters_lock_told(&once->waiters, f);
 	state = weft_waiter_state(f);
 	if (state != WEFT_WAITER_GRANTED)
 		weft_waiters_leave(f);
@@ -93,7 +93,7 @@ static struct weft_wake hand_over(struct weft_once *once)
 	if (!next) {
 		state_set(once, ONCE_NEW);
 		weft_waiters_hold(&once->waiters, 0);
-		return (struct weft_wake){ NULL, NULL };
+		return (struct weft_wake){ NULL, 0 };
 	}
 	weft_waiters_hold(&once->waiters, next->task ? next->task->head.id : 0);
 	return weft_waiters_take(next, WEFT_WAITER_GRANTED);

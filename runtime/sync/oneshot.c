@@ -36,7 +36,7 @@ int weft_oneshot_new(size_t bytes, struct weft_oneshot_tx **ret_tx, struct weft_
 /* The sender goes, with a value or without. */
 static int tx_end(struct weft_oneshot *c, bool send, const void *value)
 {
-	struct weft_wake wake = { NULL, NULL };
+	struct weft_wake wake = { NULL, 0 };
 	bool rx_gone;
 
 	weft_waiters_lock(&c->waiters);

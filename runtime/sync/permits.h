@@ -3,10 +3,12 @@
  * Permits, handed out in the order of arrival: the core of mutex (one that takes all), rwlock
  * (readers take one, writers all) and semaphore. After Tokio's batch semaphore.
  *
- * waiters.word = permits out << 2 | CLOSED | QUEUED. While QUEUED is clear the word changes by
- * compare-and-swap, with or without the lock; QUEUED is set and cleared under the lock, and while
- * it is set only the lock's owner changes the word. So whoever takes permits the short way
- * overtakes nobody.
+ * waiters.word = permits out << 3 | LOCKED | CLOSED | QUEUED. LOCKED is the queue's lock (waiters.lock
+ * is not used): while it is set only its owner changes the word. While both it and QUEUED are clear,
+ * permits are taken and given by compare-and-swap; so whoever takes them the short way overtakes nobody.
+ *
+ * The store that unlocks is also the one that lets go of the permits, and the owner's last access to
+ * the object: whoever takes them next may find itself the last to use the object, and free it.
  */
 #ifndef WEFT_RUNTIME_PERMITS_H
 #define WEFT_RUNTIME_PERMITS_H
@@ -15,7 +17,8 @@
 
 #define WEFT_PERMITS_QUEUED 1u
 #define WEFT_PERMITS_CLOSED 2u
-#define WEFT_PERMITS_ONE    4u
+#define WEFT_PERMITS_LOCKED 4u
+#define WEFT_PERMITS_ONE    8u
 #define WEFT_PERMITS_ALL    (WEFT_PERMITS_MAX * WEFT_PERMITS_ONE)
 
 #pragma GCC visibility push(hidden)
@@ -49,7 +52,7 @@ static inline bool weft_permits_grab(struct weft_waiters *q, uint32_t want)
 	if (want != WEFT_PERMITS_MAX)
 		word = __atomic_load_n(&q->word, __ATOMIC_RELAXED);
 	do {
-		if (word & (WEFT_PERMITS_QUEUED | WEFT_PERMITS_CLOSED) ||
+		if (word & (WEFT_PERMITS_ONE - 1) ||
 		    word / WEFT_PERMITS_ONE + want > WEFT_PERMITS_MAX)
 			return false;
 		/* Acquire: sees what the last holder did. */

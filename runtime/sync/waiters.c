@@ -11,21 +11,38 @@
 #define YIELDS   10u    /* for an owner that lost its processor */
 #define PAUSE_NS 50000l /* for one of lower real-time priority, which a yield never lets run */
 
-void weft_waiters_lock_slow(struct weft_waiters *q)
+void weft_waiters_pause(unsigned n)
 {
 	struct timespec pause = { 0, PAUSE_NS };
 
+	if (n < SPINS)
+		arch_relax();
+	else if (n < SPINS + YIELDS)
+		sched_yield();
+	else
+		nanosleep(&pause, NULL);
+}
+
+void weft_waiters_lock_slow(struct weft_waiters *q)
+{
 	for (unsigned n = 0;; n++) {
 		/* Relaxed look first: a spinning exchange would keep the line away from the owner. */
 		if (!__atomic_load_n(&q->lock, __ATOMIC_RELAXED) &&
 		    !__atomic_exchange_n(&q->lock, 1, __ATOMIC_ACQUIRE))
 			return;
-		if (n < SPINS)
-			arch_relax();
-		else if (n < SPINS + YIELDS)
-			sched_yield();
-		else
-			nanosleep(&pause, NULL);
+		weft_waiters_pause(n);
+	}
+}
+
+void weft_waiters_lock_told(struct weft_waiters *q, const struct weft_waiter *f)
+{
+	for (unsigned n = 0;; n++) {
+		weft_waiters_lock(q);
+		/* Acquire: as in weft_waiter_state(); it is told without the lock. */
+		if (__atomic_load_n(&f->state, __ATOMIC_ACQUIRE) != WEFT_WAITER_TAKEN)
+			return;
+		weft_waiters_unlock(q);
+		weft_waiters_pause(n);
 	}
 }
 
@@ -68,20 +85,16 @@ static void unlink_waiter(struct weft_waiter *f)
 
 struct weft_wake weft_waiters_take(struct weft_waiter *f, uint32_t state)
 {
-	struct weft_wake wake = { f->task, &f->state };
-
 	unlink_waiter(f);
-	if (f->task)
-		weft_task_ref(f->task);
-	/* Release: the task reads it without the lock, and then what was done for it. */
-	__atomic_store_n(&f->state, state, __ATOMIC_RELEASE);
-	return wake;
+	/* Relaxed: this says nothing yet but that the waiter must stay. */
+	__atomic_store_n(&f->state, WEFT_WAITER_TAKEN, __ATOMIC_RELAXED);
+	return (struct weft_wake){ f, state };
 }
 
 void weft_waiters_own(struct weft_waiter *f)
 {
 	unlink_waiter(f);
-	/* Release: as in weft_waiters_take(), for a misuser that looks. */
+	/* Release: as in weft_wake_send(), for a misuser that looks. */
 	__atomic_store_n(&f->state, WEFT_WAITER_GRANTED, __ATOMIC_RELEASE);
 }
 
@@ -97,42 +110,73 @@ uint32_t weft_waiters_leave(struct weft_waiter *f)
 }
 
 /*
- * A thread's word may be gone by now, with its stack: a futex wake only compares addresses, so at
- * worst somebody else wakes for nothing, which every futex user allows for.
+ * A thread's word may be gone once it was told, with its stack: a futex wake only compares addresses, so at
+ * worst somebody else wakes for nothing, which every futex user allows for. A task is kept by a reference.
  */
 void weft_wake_send(struct weft_wake wake)
 {
-	if (!wake.word)
+	struct weft_task *task;
+	uint32_t *word;
+
+	if (!wake.waiter)
 		return;
-	if (!wake.task) {
-		weft_futex_wake(wake.word, 1);
+	task = wake.waiter->task;
+	word = &wake.waiter->state;
+	if (task)
+		weft_task_ref(task);
+	/* Release: the task reads it without the lock, and then what was done for it. */
+	__atomic_store_n(word, wake.state, __ATOMIC_RELEASE);
+	if (!task) {
+		weft_futex_wake(word, 1);
 		return;
 	}
-	weft_task_wake(wake.task, weft_thread.task_id ? WEFT_W_TASK : WEFT_W_FOREIGN);
-	weft_task_unref(wake.task);
+	weft_task_wake(task, weft_thread.task_id ? WEFT_W_TASK : WEFT_W_FOREIGN);
+	weft_task_unref(task);
+}
+
+/* Whoever queued up with a mark that is not older waits for what comes next. */
+static bool overdue(const struct weft_waiters *q, uint32_t mark)
+{
+	return q->first && (int32_t)(mark - q->first->mark) > 0;
 }
 
 void weft_waiters_wake_all(struct weft_waiters *q, struct weft_waiters *lock, uint32_t mark)
 {
 	struct weft_wake wakes[WEFT_WAKES_MAX];
-	unsigned n;
+	unsigned n = 0;
+	bool more;
 
 	do {
-		n = 0;
-		while (n < WEFT_WAKES_MAX && q->first && (int32_t)(mark - q->first->mark) > 0)
+		while (n < WEFT_WAKES_MAX && overdue(q, mark))
 			wakes[n++] = weft_waiters_take(q->first, WEFT_WAITER_WOKEN);
+		more = overdue(q, mark);
 		weft_waiters_unlock(lock);
-		for (unsigned i = 0; i < n; i++)
-			weft_wake_send(wakes[i]);
-		if (n == WEFT_WAKES_MAX)
+		n = weft_wakes_send(wakes, n, more);
+		if (more)
 			weft_waiters_lock(lock);
-	} while (n == WEFT_WAKES_MAX);
+	} while (more);
+}
+
+unsigned weft_wakes_send(struct weft_wake *wakes, unsigned n, bool more)
+{
+	unsigned last = more ? n - 1 : n;
+
+	for (unsigned i = 0; i < last; i++)
+		weft_wake_send(wakes[i]);
+	if (more)
+		wakes[0] = wakes[last];
+	return more;
 }
 
 void weft_waiter_park(struct weft_waiter *f)
 {
-	while (weft_waiter_state(f) == WEFT_WAITER_QUEUED)
-		weft_futex_wait(&f->state, WEFT_WAITER_QUEUED, UINT64_MAX);
+	while (weft_waiter_state(f) == WEFT_WAITER_QUEUED) {
+		/* Relaxed: the futex call compares it again, and it is told before the wake. */
+		uint32_t state = __atomic_load_n(&f->state, __ATOMIC_RELAXED);
+
+		if (state == WEFT_WAITER_QUEUED || state == WEFT_WAITER_TAKEN)
+			weft_futex_wait(&f->state, state, UINT64_MAX);
+	}
 }
 
 int weft_waiter_may_block(void)

@@ -6,10 +6,14 @@
  * lock is for a few dozen instructions: nobody allocates, wakes, or traces under it. A waiter off
  * the queue (IDLE, WOKEN, GRANTED) belongs to its task.
  *
- * To wake: under the lock take the waiter off, which notes its task; unlock; then send the wake.
- * The task is referenced in between, because it may end as soon as the lock is free; so may the
- * object, which the waker must not touch any more unless it holds a handle of its own.
+ * To wake: under the lock take the waiter off (TAKEN); unlock; then send the wake, which tells it
+ * WOKEN or GRANTED. A waiter that is polled, or a thread that looks, before it was told waits on;
+ * one that gives up waits until it was told (weft_waiters_lock_told), so between the two the waiter
+ * is the waker's. Told, it may free the object and end, and with it the waiter: so the unlock is
+ * the waker's last access to the object, the telling its last to the waiter. Who has to lock once
+ * more keeps one waiter untold meanwhile, for whose sake the object must stay.
  *
+ *	TAKEN     off the queue; to its task as good as QUEUED
  *	WOKEN     something has changed: look again
  *	GRANTED   what it waits for is its own: to be passed on if the wait is given up
  */
@@ -26,7 +30,8 @@ enum weft_waiter_state {
 	WEFT_WAITER_IDLE,
 	WEFT_WAITER_QUEUED,
 	WEFT_WAITER_WOKEN,
-	WEFT_WAITER_GRANTED
+	WEFT_WAITER_GRANTED,
+	WEFT_WAITER_TAKEN = WEFT_WAITER_QUEUED | 4
 };
 
 /* Of LOCK_WAIT events. */
@@ -37,28 +42,34 @@ enum weft_waiter_op {
 	WEFT_WAITER_OP_LEFT
 };
 
+#ifndef WEFT_WAKES_MAX /* a test that wants to see more than one batch */
 #define WEFT_WAKES_MAX 32
+#endif
 
 /* A wake that is due once the lock is free. */
 struct weft_wake {
-	struct weft_task *task; /* one reference */
-	uint32_t *word;         /* a thread's instead; NULL: none */
+	struct weft_waiter *waiter; /* TAKEN; NULL: none */
+	uint32_t state;             /* what it will be told */
 };
 
 #pragma GCC visibility push(hidden)
 void weft_waiters_lock_slow(struct weft_waiters *q);
+/* Locks once f is not TAKEN, to give up the wait. */
+void weft_waiters_lock_told(struct weft_waiters *q, const struct weft_waiter *f);
+/* Between two looks at what another thread is about to change; n: how many there were. */
+void weft_waiters_pause(unsigned n);
 
 /* Under the lock. */
 void weft_waiters_add(struct weft_cx *cx, struct weft_waiters *q, struct weft_waiter *f);
-/* Takes f off its queue, state becomes WOKEN or GRANTED; the wake has to be sent. */
+/* Takes f off its queue, to be told `state` (WOKEN or GRANTED): the wake has to be sent. */
 struct weft_wake weft_waiters_take(struct weft_waiter *f, uint32_t state);
-/* Gives the wait up: f is the task's again. What its state was. */
+/* Gives the wait up: f, which isn't TAKEN, is the task's again. What its state was. */
 uint32_t weft_waiters_leave(struct weft_waiter *f);
 /* The same for the calling task's own: GRANTED, nobody to wake. */
 void weft_waiters_own(struct weft_waiter *f);
 /*
  * Wakes in turn all whose mark is older than `mark` (they count upwards and wrap; a queue is sorted
- * by them). Lets go of lock->lock while it wakes, and ends without it. The object must stay.
+ * by them). Lets go of lock->lock while it wakes, and ends without it.
  */
 void weft_waiters_wake_all(struct weft_waiters *q, struct weft_waiters *lock, uint32_t mark);
 
@@ -67,6 +78,8 @@ void weft_waiter_traced(const void *object, uint64_t id, enum weft_waiter_op op)
 
 /* Without the lock. */
 void weft_wake_send(struct weft_wake wake);
+/* With `more` the last one stays untold, as wakes[0], until the next call. How many stay. */
+unsigned weft_wakes_send(struct weft_wake *wakes, unsigned n, bool more);
 /* Sleeps while f is queued, for the blocking variants. */
 void weft_waiter_park(struct weft_waiter *f);
 /* -EBUSY and misuse: freed while somebody uses it. */
@@ -111,10 +124,12 @@ static inline void weft_waiter_trace(const void *object, uint64_t id, enum weft_
 		weft_waiter_traced(object, id, op);
 }
 
+/* QUEUED also for TAKEN. */
 static inline uint32_t weft_waiter_state(const struct weft_waiter *f)
 {
 	/* Acquire: GRANTED and WOKEN come with what the waker did. */
-	return __atomic_load_n(&f->state, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&f->state, __ATOMIC_ACQUIRE) &
+	       ~(uint32_t)(WEFT_WAITER_TAKEN - WEFT_WAITER_QUEUED);
 }
 
 /* May this task go on with f at this object? False: misuse. */
