@@ -185,6 +185,15 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_ASYNC_STD] = "Await it instead of block_on; from code that can't await use spawn_blocking.",
 		[WEFT_RT_SMOL] = "Await it instead of block_on; from code that can't await use smol::unblock.",
 	},
+	[ADVICE_MIXED] = {
+		[WEFT_RT_WEFT] = "Move the work of one of them to the other: one runtime per process. Where two are needed, let them talk through threads or sockets only.",
+		[WEFT_RT_TOKIO] = ("One runtime per process: spawn these tasks on Tokio, and wrap futures that need another reactor "
+				 "(async-compat, or the crate's tokio feature). cargo tree -i smol (async-std, async-executor) says who brings it in."),
+		[WEFT_RT_ASYNC_STD] = ("One runtime per process: spawn these tasks with async_std::task, and wrap futures that need Tokio in "
+				 "async_compat::Compat; async-std's feature tokio1 starts a Tokio of its own. cargo tree -i tokio says who brings it in."),
+		[WEFT_RT_SMOL] = ("One runtime per process: spawn these tasks on smol, and wrap futures that need Tokio in async_compat::Compat. "
+				 "cargo tree -i tokio says who brings it in."),
+	},
 	[ADVICE_LONG] = {
 		[WEFT_RT_WEFT] = "Cut the work into pieces with weft_yield() between them, or move it to weft_spawn_blocking().",
 		[WEFT_RT_TOKIO] = "Cut the work into pieces with tokio::task::yield_now().await between them, or move it to spawn_blocking.",

@@ -34,6 +34,7 @@ enum advice {
 	ADVICE_QUEUE,
 	ADVICE_STALL,
 	ADVICE_NESTED,
+	ADVICE_MIXED, /* two kinds drive one program */
 	ADVICE_LONG,
 	ADVICE_LOST,
 	ADVICE_IMBALANCE,

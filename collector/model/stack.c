@@ -126,9 +126,10 @@ static bool is_system_code(const char *func, const char *file)
 {
 	return begins(func, "std::") || begins(func, "<std::") || begins(func, "core::") ||
 	       begins(func, "parking_lot::") || begins(func, "parking_lot_core::") ||
-	       begins(func, "lock_api::") || begins(func, "<core::") || begins(func, "alloc::") ||
-	       begins(func, "<alloc::") || strstr(file, "/rustc/") || begins(func, "__libc_") ||
-	       begins(file, "../sysdeps/");
+	       begins(func, "lock_api::") || begins(func, "parking::") ||
+	       begins(func, "event_listener::") || begins(func, "<core::") ||
+	       begins(func, "alloc::") || begins(func, "<alloc::") || strstr(file, "/rustc/") ||
+	       begins(func, "__libc_") || begins(file, "../sysdeps/");
 }
 
 static enum frame_origin origin_of(const struct stack_store *s, const struct model_frame *f)
