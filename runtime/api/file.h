@@ -48,7 +48,10 @@ WEFT_API weft_poll_t weft_file_stat(struct weft_cx *cx, struct weft_file *f, con
 				    struct stat *ret);
 /* Cuts f->fd short, or adds zeros. */
 WEFT_API weft_poll_t weft_file_truncate(struct weft_cx *cx, struct weft_file *f, uint64_t bytes);
-/* f->fd is -1 afterwards, whatever the result. On abort it is closed too. */
+/*
+ * f->fd is -1 afterwards, whatever the result. On abort it is closed too. -EBADF: none is open; 0, which a file has
+ * before it is opened and never after that, is left alone, also where it was set by hand.
+ */
 WEFT_API weft_poll_t weft_file_close(struct weft_cx *cx, struct weft_file *f);
 
 /*

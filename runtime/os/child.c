@@ -13,6 +13,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/executor/executor.h"
+#include "runtime/os/std_fd.h"
 
 #define NAP_MIN_NS 1000000u
 #define NAP_MAX_NS 20000000u
@@ -55,8 +56,11 @@ static int open_pipes(struct weft_child *child, int theirs[3])
 			continue;
 		if (pipe2(pair, O_CLOEXEC))
 			return -errno;
-		child->fd[i] = pair[i == 0];
-		theirs[i] = pair[i != 0];
+		/* Not on one of the child's own three, to which they are copied one after another. */
+		child->fd[i] = weft_fd_above_std(pair[i == 0]);
+		theirs[i] = weft_fd_above_std(pair[i != 0]);
+		if (child->fd[i] < 0 || theirs[i] < 0)
+			return -errno;
 		if (fcntl(child->fd[i], F_SETFL, O_NONBLOCK))
 			return -errno;
 	}

@@ -7,10 +7,12 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/os/file_job.h"
+#include "runtime/os/std_fd.h"
 
 int64_t weft_file_call_open(struct weft_file *f)
 {
-	return open(weft_file_path(f), f->flags | O_CLOEXEC, (mode_t)f->at);
+	/* Never 0: that is a file that was not opened. */
+	return weft_fd_above_std(open(weft_file_path(f), f->flags | O_CLOEXEC, (mode_t)f->at));
 }
 
 int64_t weft_file_call_read(struct weft_file *f)
@@ -167,6 +169,10 @@ weft_poll_t weft_file_close(struct weft_cx *cx, struct weft_file *f)
 {
 	int rc;
 
+	if (f->fd == 0 && f->kind == WEFT_FILE_NONE) {
+		f->fd = -1;
+		return -EBADF;
+	}
 	if (weft_file_job_begin(cx, f, WEFT_FILE_CLOSE, &rc)) {
 		f->flags = f->fd;
 		f->fd = -1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <signal.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,6 +110,38 @@ static void test_pipes(void **state)
 	weft_child_free(f.child);
 }
 
+static weft_poll_t read_error(struct weft_cx *cx, struct run *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_child_read_error(cx, f->child, f->buf, sizeof(f->buf), &f->n));
+	weft_async_end(f, f->rc ? f->rc : (int)f->n);
+}
+
+/*
+ * A service that has closed its standard streams: the pipe would get number 1, which /dev/null takes in the child
+ * before the pipe is copied to 2.
+ */
+static void test_pipes_where_std_is_closed(void **state)
+{
+	struct run f = { .status = -1 };
+	int kept[3], rc;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		kept[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
+		close(i);
+	}
+	f = start(WEFT_CHILD_ERR | WEFT_CHILD_NULL, "printf done >&2");
+	rc = weft_block_on(rt, read_error, &f);
+	weft_child_free(f.child);
+	for (int i = 0; i < 3; i++) {
+		dup2(kept[i], i);
+		close(kept[i]);
+	}
+	assert_int_equal(rc, 4);
+	assert_memory_equal(f.buf, "done", 4);
+}
+
 /* More than a pipe holds, to a child that reads nothing and goes: an error, no signal. */
 static weft_poll_t broken(struct weft_cx *cx, struct run *f)
 {
@@ -208,9 +241,15 @@ static void test_reading_takes_turns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_exit_code),   T(test_without_pidfd),       T(test_pipes),
-		T(test_broken_pipe), T(test_timeout_and_kill),    T(test_kill_on_free),
-		T(test_errors),      T(test_reading_takes_turns),
+		T(test_exit_code),
+		T(test_without_pidfd),
+		T(test_pipes),
+		T(test_pipes_where_std_is_closed),
+		T(test_broken_pipe),
+		T(test_timeout_and_kill),
+		T(test_kill_on_free),
+		T(test_errors),
+		T(test_reading_takes_turns),
 	};
 
 	return flavours_run_io("runtime/child", tests, sizeof(tests) / sizeof(tests[0]));

@@ -225,6 +225,45 @@ static void test_open_given_up_as_it_ends(void **state)
 	unlink(path);
 }
 
+static weft_poll_t close_unopened(struct weft_cx *cx, struct copy *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_file_close(cx, &f->file));
+	weft_async_end(f, f->rc);
+}
+
+static weft_poll_t open_and_close(struct weft_cx *cx, struct copy *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_file_open(cx, &f->file, "/dev/null", O_RDONLY, 0));
+	f->closed = f->file.fd;
+	weft_await(f, weft_file_close(cx, &f->file));
+	weft_async_end(f, f->rc);
+}
+
+/* 0 is what a file has that was never opened; one that is never gets it. */
+static void test_standard_input(void **state)
+{
+	struct copy never = { .n = 0 }, f = { .n = 0 };
+	int kept = fcntl(0, F_DUPFD_CLOEXEC, 10), null, rc;
+
+	(void)state;
+	if (kept >= 0)
+		close(0);
+	null = open("/dev/null", O_RDONLY);
+	assert_int_equal(null, 0);
+	assert_int_equal(weft_block_on(rt, close_unopened, &never), -EBADF);
+	assert_int_equal(never.file.fd, -1);
+	rc = close(0); /* it was still open */
+	assert_int_equal(weft_block_on(rt, open_and_close, &f), 0);
+	if (kept >= 0) {
+		dup2(kept, 0);
+		close(kept);
+	}
+	assert_int_equal(rc, 0);
+	assert_true(f.closed > 2);
+}
+
 int main(void)
 {
 	int rc;
@@ -234,6 +273,7 @@ int main(void)
 		T(test_given_up),
 		T(test_aborted_open),
 		T(test_open_given_up_as_it_ends),
+		T(test_standard_input),
 	};
 
 	if (!mkdtemp(dir))
