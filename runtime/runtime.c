@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
@@ -110,8 +111,20 @@ static enum weft_driver_kind driver_kind(const struct weft_runtime *rt)
 	return rt->driver.why ? WEFT_D_EPOLL_INSTEAD : WEFT_D_EPOLL;
 }
 
+/* A forked child's only thread is no worker of its parent's runtime, and in none of its tasks. */
+static void fork_child(void)
+{
+	weft_thread = (struct weft_thread){ .rt = NULL };
+}
+
+static void fork_init(void)
+{
+	pthread_atfork(NULL, NULL, fork_child);
+}
+
 int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct weft_config c;
 	struct weft_runtime *rt;
 	int rc = config_read(config, &c);
@@ -120,6 +133,7 @@ int weft_runtime_new(const struct weft_config *config, struct weft_runtime **ret
 		return rc;
 	if (!weft_executor_find(c.flavour))
 		return -ENOTSUP;
+	pthread_once(&once, fork_init);
 	rt = weft_memory_alloc(sizeof(*rt));
 	if (!rt)
 		return -ENOMEM;

@@ -66,6 +66,10 @@ WEFT_API int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
 /*
  * Runs fn over *frame on the calling thread until it ends, and gives its result; *frame holds the
  * final frame then. -EDEADLK inside a task or another block_on, -ESHUTDOWN after shutdown.
+ *
+ * A child made by fork() has no threads but its own, so none of its parent's runtimes work there. It may start one
+ * of its own and block on that, also where the fork was in a task: it counts as outside of the task then, uses no cx of
+ * it, and ends by _exit() or exec, not by a return into the parent's runtime.
  */
 #define weft_block_on(rt, fn, frame)                                                           \
 	__extension__({                                                                        \
