@@ -43,7 +43,8 @@ struct weft_child {
 
 static int pidfd_open(pid_t pid)
 {
-	return weft_child_without_pidfd ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	return weft_child_without_pidfd ? -1
+					: weft_fd_above_std((int)syscall(SYS_pidfd_open, pid, 0));
 }
 
 /* Our end and the child's of each pipe asked for. Non-blocking is only ours. */

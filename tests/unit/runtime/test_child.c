@@ -114,6 +114,9 @@ static weft_poll_t read_error(struct weft_cx *cx, struct run *f)
 {
 	weft_async_begin(f);
 	weft_await(f, weft_child_read_error(cx, f->child, f->buf, sizeof(f->buf), &f->n));
+	if (f->rc)
+		return f->rc;
+	weft_await(f, weft_child_wait(cx, f->child, &f->status));
 	weft_async_end(f, f->rc ? f->rc : (int)f->n);
 }
 
