@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,15 +16,6 @@
 #include "tests/support/flavours.h"
 
 #define MS 1000000ull
-
-#ifdef __SANITIZE_THREAD__
-/* test_fork starts threads in a child of a process that had some. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-	return "die_after_fork=0";
-}
-#endif
 
 static struct weft_runtime *rt;
 static uint32_t flavour;
@@ -505,82 +495,6 @@ static void test_callers_are_workers(void **state)
 	assert_int_equal(weft_block_on(rt, role_inside, &f), role);
 }
 
-/* In a child, which has none of its parent's threads: one that makes a runtime of its own has it all. */
-static int own_runtime(void)
-{
-	struct weft_config config = { .size = sizeof(config), .flavour = flavour };
-	struct sleeper f = { .ns = 2 * MS };
-	struct weft_runtime *own;
-	int rc = weft_runtime_new(&config, &own);
-
-	if (rc == 0)
-		rc = weft_block_on(own, sleeper, &f) == 7 ? 0 : 1;
-	if (rc == 0)
-		rc = weft_runtime_shutdown(own, 5000 * MS);
-	return rc != 0;
-}
-
-/* The child's exit status. */
-static int fork_with_own_runtime(void)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(own_runtime());
-	if (waitpid(pid, &status, 0) != pid)
-		return -1;
-	return status;
-}
-
-static bool forks(void)
-{
-#ifdef __SANITIZE_THREAD__
-	/* It ends a process that starts threads after the fork of one that had some. */
-	return flavour != WEFT_MULTI_THREAD && flavour != WEFT_REACTOR_POOL;
-#else
-	return true;
-#endif
-}
-
-static void test_fork(void **state)
-{
-	(void)state;
-	if (forks())
-		assert_int_equal(fork_with_own_runtime(), 0);
-}
-
-struct forker {
-	WEFT_FRAME;
-	struct weft_join *task;
-};
-
-static weft_poll_t forker(struct weft_cx *cx, struct forker *f)
-{
-	(void)cx, (void)f;
-	return fork_with_own_runtime();
-}
-
-static weft_poll_t await_forker(struct weft_cx *cx, struct forker *f)
-{
-	weft_async_begin(f);
-	f->rc = weft_spawn(NULL, forker, *f, .join = &f->task);
-	if (f->rc)
-		return f->rc;
-	weft_await(f, weft_join(cx, &f->task));
-	weft_async_end(f, f->rc);
-}
-
-/* Its parent's task is none of its own. */
-static void test_fork_in_a_task(void **state)
-{
-	struct forker f = { .task = NULL };
-
-	(void)state;
-	if (forks())
-		assert_int_equal(weft_block_on(rt, await_forker, &f), 0);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define ONE(name)                                                    \
 	{                                                            \
@@ -607,8 +521,6 @@ int main(void)
 		T(test_two_at_once),
 		ONE(test_reactor_turns),
 		T(test_callers_are_workers),
-		T(test_fork),
-		T(test_fork_in_a_task),
 	};
 
 	return flavours_run("runtime/flavours", tests, sizeof(tests) / sizeof(tests[0]));
