@@ -92,12 +92,17 @@ static bool is_one_of(const char *name, const char *list)
 	return false;
 }
 
+static bool is_look_up(const struct detect_run *run, const struct model_stack *k)
+{
+	return stack_has(run, k, "getaddrinfo") || stack_has(run, k, "gethostby");
+}
+
 static enum advice advice_for(const struct detect_run *run, int32_t syscall,
 			      const struct model_stack *k)
 {
 	const char *name = syscall >= 0 ? resolver_syscall_name(syscall) : "";
 
-	if (stack_has(run, k, "getaddrinfo") || stack_has(run, k, "gethostby"))
+	if (is_look_up(run, k))
 		return ADVICE_DNS;
 	if (is_one_of(name, "futex"))
 		return stack_has(run, k, "pthread_join") || stack_has(run, k, "pthread_clockjoin")
@@ -165,9 +170,10 @@ static void cause_text(const struct detect_run *run, int32_t syscall, const stru
 		       char *text, size_t size)
 {
 	const struct model_frame *f = k ? stack_store_culprit(model_stacks(run->model), k) : NULL;
-	const char *name = syscall >= 0 ? resolver_syscall_name(syscall)
-			   : k          ? "a page fault"
-					: "the kernel";
+	const char *name = is_look_up(run, k) ? "getaddrinfo"
+			   : syscall >= 0     ? resolver_syscall_name(syscall)
+			   : k                ? "a page fault"
+					      : "the kernel";
 
 	if (f && f->line)
 		snprintf(text, size, "%.18s in %.28s at %.28s:%u", name, f->func, file_end(f->file),
@@ -339,6 +345,8 @@ static void raise_place(struct detect_run *run, const struct place *p, uint64_t 
 	if (syscall >= 0)
 		detect_evidence(f, syscall, "syscall", "the system call is %s, number %d",
 				resolver_syscall_name(syscall), syscall);
+	if (is_look_up(run, k))
+		detect_evidence(f, 1, "", "it looks up a name and waits for the name server");
 	if (p->victims)
 		detect_evidence(f, (double)p->victims, "polls",
 				"%llu polls of other tasks were delayed behind it, the worst by %s",

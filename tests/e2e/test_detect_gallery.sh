@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Programs that no threshold was made with, all at once on a machine that they fill: each sick one has its finding and
-# no other, the sound ones that look like trouble have none. (sick's fsync and dns depend on the machine; not here.)
+# no other, the sound ones that look like trouble have none. (sick's fsync depends on the machine; not here.)
 # timeout: 180
 . "$(dirname "$0")/lib.sh"
 need_root

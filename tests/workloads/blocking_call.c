@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blocking-call: a task that stops its worker, three ways, 80 ms at a time, five times a second:
+ * blocking-call: a task that stops its worker, four ways, 80 ms at a time, five times a second:
  *   sleep  nanosleep in a poll; cure: weft_sleep
  *   mutex  a lock that a thread outside the runtime holds; cure: taken on the blocking pool
  *   fifo   read from a FIFO that is written rarely; cure: not before it is readable
+ *   dns    getaddrinfo, of a name server on loopback that never answers, 1 s at a time; cure: on the blocking pool
  * 20 tickers on the same workers are what it harms.
  */
 #include "tests/workloads/support/workload.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static struct workload w;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char fifo_dir[PATH_MAX], fifo_path[PATH_MAX + 8];
+static struct sockaddr_in name_server;
 
 struct query {
 	WEFT_FRAME;
@@ -77,6 +82,45 @@ static weft_poll_t query_fifo(struct weft_cx *cx, struct query *f)
 	weft_async_end(f, 0);
 }
 
+/* A thread's resolver starts with what /etc/resolv.conf says. */
+static int look_up(void *arg)
+{
+	struct addrinfo *found = NULL;
+
+	if (!(_res.options & RES_INIT))
+		res_init();
+	_res.nscount = 1;
+	_res.nsaddr_list[0] = name_server;
+	_res.retrans = _res.retry = 1; /* s, times */
+	if (!getaddrinfo("silent.example", "80", NULL, &found))
+		freeaddrinfo(found);
+	return arg ? 1 : 0;
+}
+
+static weft_poll_t query_dns(struct weft_cx *cx, struct query *f)
+{
+	weft_async_begin(f);
+	while (workload_on(&w) && !weft_is_cancelled(cx)) {
+		if (w.healthy)
+			weft_await(f, weft_spawn_blocking(cx, &f->job, look_up, NULL));
+		else
+			look_up(NULL);
+		weft_await(f, weft_sleep(cx, &f->pause, 120 * MS));
+	}
+	weft_async_end(f, 0);
+}
+
+static int start_name_server(void)
+{
+	socklen_t n = sizeof(name_server);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	name_server = (struct sockaddr_in){ .sin_family = AF_INET,
+					    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	return fd < 0 || bind(fd, (struct sockaddr *)&name_server, n) ||
+	       getsockname(fd, (struct sockaddr *)&name_server, &n);
+}
+
 static void *lock_holder(void *arg)
 {
 	(void)arg;
@@ -112,6 +156,8 @@ static int start_query(void)
 		return workload_spawn(&w, query_mutex, q, .name = "query_mutex");
 	if (workload_is(&w, "fifo"))
 		return workload_spawn(&w, query_fifo, q, .name = "query_fifo");
+	if (workload_is(&w, "dns"))
+		return workload_spawn(&w, query_dns, q, .name = "query_dns");
 	return workload_spawn(&w, query_sleep, q, .name = "query_sleep");
 }
 
@@ -122,6 +168,8 @@ static int start_helper(void)
 
 	if (workload_is(&w, "mutex"))
 		return pthread_create(&thread, NULL, lock_holder, NULL);
+	if (workload_is(&w, "dns"))
+		return start_name_server();
 	if (!workload_is(&w, "fifo"))
 		return 0;
 	snprintf(fifo_dir, sizeof(fifo_dir), "%s/weft-fifo-XXXXXX", tmp ? tmp : "/tmp");
@@ -136,7 +184,7 @@ int main(int argc, char **argv)
 	char task[32];
 	int rc;
 
-	workload_begin(&w, argc, argv, "sleep mutex fifo");
+	workload_begin(&w, argc, argv, "sleep mutex fifo dns");
 	workload_tickers(&w, 20);
 	if (start_helper() || start_query() < 0)
 		return 1;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Troubles beside the three of busy_loop.c, blocking_call.c and task_leak.c, for the verdicts of the detectors:
- *   fsync      5 MB to a file and fsync, in a poll
- *   dns        getaddrinfo; it blocks where /etc/resolv.conf names a server that never answers
- *   join       pthread_join of a thread that works for 100 ms
+ *   fsync      5 MB to a file and fsync, in a poll; --healthy: on the blocking pool
+ *   join       pthread_join of a thread that works for 100 ms; --healthy: on the blocking pool
  *   short      2 ms of nanosleep every 20 ms, with others that wait behind it
  *   hot        polls of 15 ms, one after the other
  *   long       polls of 150 ms, one after the other
@@ -15,7 +14,6 @@
 #include "tests/workloads/support/workload.h"
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,43 +24,30 @@ struct sick {
 	WEFT_FRAME;
 	struct weft_sleep pause;
 	struct weft_yield yield;
+	struct weft_job job;
 	int fd;
 };
 
-static void write_and_sync(int fd)
+static int write_and_sync(void *arg)
 {
 	static char block[1 << 20];
+	int fd = *(int *)arg;
 
 	for (int i = 0; i < 5; i++)
 		if (pwrite(fd, block, sizeof(block), (off_t)i * (off_t)sizeof(block)) < 0)
-			return;
-	fsync(fd);
+			return -1;
+	return fsync(fd);
 }
 
 static weft_poll_t save(struct weft_cx *cx, struct sick *f)
 {
 	weft_async_begin(f);
 	while (workload_on(&w) && !weft_is_cancelled(cx)) {
-		write_and_sync(f->fd);
+		if (w.healthy)
+			weft_await(f, weft_spawn_blocking(cx, &f->job, write_and_sync, &f->fd));
+		else
+			write_and_sync(&f->fd);
 		weft_await(f, weft_sleep(cx, &f->pause, 100 * MS));
-	}
-	weft_async_end(f, 0);
-}
-
-static void look_up(void)
-{
-	struct addrinfo *found = NULL;
-
-	if (!getaddrinfo("no-such-host.invalid", "80", NULL, &found))
-		freeaddrinfo(found);
-}
-
-static weft_poll_t resolve(struct weft_cx *cx, struct sick *f)
-{
-	weft_async_begin(f);
-	while (workload_on(&w) && !weft_is_cancelled(cx)) {
-		look_up();
-		weft_await(f, weft_sleep(cx, &f->pause, 200 * MS));
 	}
 	weft_async_end(f, 0);
 }
@@ -73,19 +58,23 @@ static void *work(void *arg)
 	return arg;
 }
 
-static void wait_for_thread(void)
+static int wait_for_thread(void *arg)
 {
 	pthread_t thread;
 
-	if (!pthread_create(&thread, NULL, work, NULL))
+	if (!pthread_create(&thread, NULL, work, arg))
 		pthread_join(thread, NULL);
+	return 0;
 }
 
 static weft_poll_t gather(struct weft_cx *cx, struct sick *f)
 {
 	weft_async_begin(f);
 	while (workload_on(&w) && !weft_is_cancelled(cx)) {
-		wait_for_thread();
+		if (w.healthy)
+			weft_await(f, weft_spawn_blocking(cx, &f->job, wait_for_thread, NULL));
+		else
+			wait_for_thread(NULL);
 		weft_await(f, weft_sleep(cx, &f->pause, 100 * MS));
 	}
 	weft_async_end(f, 0);
@@ -186,13 +175,10 @@ int main(int argc, char **argv)
 	struct sick s = { 0 };
 	int rc;
 
-	workload_begin(&w, argc, argv,
-		       "fsync dns join short hot long slow-leak fast-leak churn held");
+	workload_begin(&w, argc, argv, "fsync join short hot long slow-leak fast-leak churn held");
 	workload_tickers(&w, 20);
 	workload_ready(&w, NULL, NULL);
-	if (workload_is(&w, "dns"))
-		rc = workload_spawn(&w, resolve, s, .name = "resolve");
-	else if (workload_is(&w, "join"))
+	if (workload_is(&w, "join"))
 		rc = workload_spawn(&w, gather, s, .name = "gather");
 	else if (workload_is(&w, "short"))
 		rc = workload_spawn(&w, nap, s, .name = "nap");

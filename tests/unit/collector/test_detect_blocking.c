@@ -346,6 +346,22 @@ static void a_nested_block_on_of_tokio_is(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+static void a_name_is_looked_up(void **state)
+{
+	static const char *const poll[] = { "do_sys_poll", NULL };
+	struct feed *f = *state;
+	const struct live_finding *row;
+	bool told = false;
+
+	blocks(f, T0 + 2 * S, 70, false, 7, poll, NAMES("std::poll", "getaddrinfo", "svc::handle"));
+	row = verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+	assert_non_null(strstr(row->cause, "getaddrinfo in "));
+	for (uint32_t i = 0; i < row->evidence_n; i++)
+		told |= strstr(row->evidence[i].text, "waits for the name server") != NULL;
+	assert_true(told);
+	assert_non_null(strstr(row->advice, "getaddrinfo blocks"));
+}
+
 /* Another worker writes to the same file, and has lost its CPU. */
 static void a_lock_of_the_kernel_on_a_full_machine(void **state)
 {
@@ -437,6 +453,7 @@ int main(void)
 		VERDICT_TEST(a_lock_of_the_program_on_a_full_machine),
 		VERDICT_TEST(the_table_of_files_grows),
 		VERDICT_TEST(nobody_knows_the_lock),
+		VERDICT_TEST(a_name_is_looked_up),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),
 	};
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-//! blocking-call: a task that blocks its worker, by a sleep, a lock, a read, a channel, a disk.
+//! blocking-call: a task that blocks its worker, by a sleep, a lock, a read, a channel, a disk, a name server.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::net::{ToSocketAddrs, UdpSocket};
 use std::sync::{mpsc, Arc, Mutex};
 use std::thread;
 
@@ -15,7 +16,7 @@ use crate::truth::{kinds, Kind};
 use std::sync::atomic::Ordering::Relaxed;
 
 kinds! {
-    SLEEPER "sleeper"    LOCKER "locker"    READER "reader"    RECEIVER "receiver"    SAVER "saver"
+    SLEEPER "sleeper"    LOCKER "locker"    READER "reader"    RECEIVER "receiver"    SAVER "saver"    RESOLVER "resolver"
 }
 
 pub const VARIANTS: &[Variant] = &[
@@ -24,6 +25,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant { name: "fifo", start: slow_fifo },
     Variant { name: "channel", start: std_channel },
     Variant { name: "fsync", start: fsync },
+    Variant { name: "dns", start: dns },
 ];
 
 async fn sleeper(healthy: bool) { // gallery: sleep
@@ -171,4 +173,54 @@ fn fsync(healthy: bool) {
     let file = OpenOptions::new().append(true).create(true).open(&path).expect("a file");
     let _ = std::fs::remove_file(&path);
     spawn(&SAVER, saver(Arc::new(file), healthy)); // gallery: fsync
+}
+
+extern "C" {
+    fn __res_init() -> i32;
+    fn __res_state() -> *mut u8;
+}
+
+/// glibc's struct __res_state: retrans, retry, options, nscount, nsaddr_list. Each thread has its own.
+const RETRANS: usize = 0;
+const RETRY: usize = 4;
+const NSCOUNT: usize = 16;
+const NSADDR: usize = 20;
+
+fn ask_port(port: u16) {
+    // SAFETY: the numbers that resolv.h has, of this thread's own resolver.
+    unsafe {
+        __res_init();
+        let state = __res_state();
+        state.add(RETRANS).cast::<i32>().write_unaligned(1);
+        state.add(RETRY).cast::<i32>().write_unaligned(1);
+        state.add(NSCOUNT).cast::<i32>().write_unaligned(1);
+        let server = state.add(NSADDR);
+        server.cast::<u16>().write_unaligned(2); // AF_INET
+        server.add(2).cast::<[u8; 2]>().write_unaligned(port.to_be_bytes());
+        server.add(4).cast::<[u8; 4]>().write_unaligned([127, 0, 0, 1]);
+    }
+}
+
+fn look_up(port: u16) {
+    ask_port(port);
+    let _ = std::hint::black_box(("silent.example", 80).to_socket_addrs());
+}
+
+async fn resolver(server: UdpSocket, healthy: bool) { // gallery: dns
+    let port = server.local_addr().expect("an address").port();
+    while !OVER.load(Relaxed) {
+        if healthy {
+            let _ = tokio::task::spawn_blocking(move || look_up(port)).await;
+        } else {
+            look_up(port);
+        }
+        sleep(ms(100)).await;
+    }
+}
+
+/// The name server, on loopback, never answers; a look-up gives up after a second.
+fn dns(healthy: bool) {
+    company();
+    let server = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    spawn(&RESOLVER, resolver(server, healthy)); // gallery: dns
 }
