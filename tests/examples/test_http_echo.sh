@@ -2,7 +2,7 @@
 # The HTTP example under clients that nobody here wrote, and under bad ones.
 . "$(dirname "$0")/../e2e/lib.sh"
 half_close=$BUILD/tests/e2e/half_close
-need "$EXAMPLES/http_echo" "$LOAD" "$half_close" curl
+need "$EXAMPLES/http_echo" "$LOAD" "$half_close" curl wrk
 
 start http "$EXAMPLES/http_echo" --workers 2 --idle-ms 1500 --request-ms 600
 server=$PID
@@ -26,6 +26,23 @@ equal "an upgrade that is declined" "$(curl -s --http2 -o /dev/null -w '%{http_c
 equal "another method" "$(curl -s -X DELETE -o /dev/null -w '%{http_code}' "$url")" 405
 equal "too large a body" "$(head -c 100000 /dev/zero | curl -s -o /dev/null -w '%{http_code}' --data-binary @- "$url")" 413
 equal "too many headers" "$(curl -s -o /dev/null -w '%{http_code}' -H "X: $(head -c 20000 /dev/zero | tr '\0' x)" "$url")" 431
+
+# hyperfine-like: the same command over and over, each time a new process and a new connection
+for _ in $(seq 100); do curl -s -o /dev/null -w '%{http_code} %{time_total}\n' "$url"; done | sort > "$out"
+equal "100 runs of curl" "$(cut -d' ' -f1 "$out" | uniq -c | xargs)" '100 200'
+holds "their median" "$(sed -n 's/.* //;50p' "$out") BETWEEN 0 AND 0.2"
+
+# wrk: keep-alive on 100 connections, and 16 requests at a time on each
+driven() { # NAME ARGS...
+	local name=$1
+	shift
+	wrk "$@" > "$out" 2>&1 || fail "wrk, $name: $(cat "$out")"
+	! grep -E 'Socket errors|Non-2xx' "$out" || fail "wrk, $name: $(cat "$out")"
+	holds "wrk, $name: requests" "$(sed -nE 's/ *([0-9]+) requests in .*/\1/p' "$out") > 1000"
+}
+driven keep-alive -t 2 -c 100 -d 1s "$url"
+printf 'init = function() local r = {} for i = 1, 16 do r[i] = wrk.format("GET", "/json") end all = table.concat(r) end\nrequest = function() return all end\n' > "$TMP_E2E/pipeline.lua"
+driven pipelining -t 2 -c 100 -d 1s -s "$TMP_E2E/pipeline.lua" "$url"
 
 # pipelining: more answers than its buffer holds, with bodies in between; half-close with requests under way
 {
@@ -103,6 +120,7 @@ must 10 "http_echo is up" says "$TMP_E2E/many.out" '^echo port'
 "$LOAD" --port "$(sed -n 's/^http port //p' "$TMP_E2E/many.out")" --http --connections "$many" --requests $((many * 3)) --seconds 40 \
 	> "$TMP_E2E/load" 2>&1 || fail "load with $many connections: $(cat "$TMP_E2E/load")"
 says "$TMP_E2E/load" '^bad 0$' || fail "bad answers: $(cat "$TMP_E2E/load")"
+driven "$many connections" -t 2 -c "$many" -d 2s --timeout 30s "http://127.0.0.1:$(sed -n 's/^http port //p' "$TMP_E2E/many.out")/"
 stop "$crowded"
 equal "exit after $many connections" "$STATUS" 0
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* ldflags: -Wl,--wrap=posix_spawnp */
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <setjmp.h>
@@ -6,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -218,6 +221,50 @@ static void test_errors(void **state)
 	assert_null(child);
 }
 
+static int spawn_error; /* of the next clone, 0 = none */
+
+int __real_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[], char *const env[]);
+int __wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[], char *const env[]);
+int __wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[], char *const env[])
+{
+	int error = spawn_error;
+
+	spawn_error = 0;
+	return error ? error : __real_posix_spawnp(pid, file, actions, attr, argv, env);
+}
+
+static int open_fds(void)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(fds))
+		n++;
+	closedir(fds);
+	return n;
+}
+
+/* No process can be made: an error, and no pipe stays. */
+static void test_clone_fails(void **state)
+{
+	const char *const argv[] = { "true", NULL };
+	struct weft_child_options options = {
+		.argv = argv, .flags = WEFT_CHILD_IN | WEFT_CHILD_OUT | WEFT_CHILD_ERR
+	};
+	struct weft_child *child = NULL;
+	int before = open_fds();
+
+	(void)state;
+	spawn_error = EAGAIN;
+	assert_int_equal(weft_child_start(rt, &options, &child), -EAGAIN);
+	assert_null(child);
+	assert_int_equal(open_fds(), before);
+	ends_with(WEFT_CHILD_NULL, "exit 7", 7);
+}
+
 /* 20,000 bytes that are there, one by one. Gives how often the task was polled. */
 static weft_poll_t greedy(struct weft_cx *cx, struct run *f)
 {
@@ -248,6 +295,7 @@ int main(void)
 		T(test_without_pidfd),
 		T(test_pipes),
 		T(test_pipes_where_std_is_closed),
+		T(test_clone_fails),
 		T(test_broken_pipe),
 		T(test_timeout_and_kill),
 		T(test_kill_on_free),
