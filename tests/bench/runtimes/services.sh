@@ -112,13 +112,20 @@ measure_idle() {
 }
 
 measure_proxy() {
-	local label behind to
+	local label behind to n
 	progress "TCP proxy"
 	start_server bare "$BUILD/bench/runtimes/bare" --mode echo --buffer 8192
 	behind=$server to=$port
 	for ((round = 0; round < rounds; round++)); do
 		for label in $(in_turn "$round" $(serving proxy)); do
 			one_load "$label" proxy 1 proxy.w1 --connections 16 --message 4000 --seconds "$seconds" --warmup 0.2
+		done
+	done
+	for n in $connection_counts; do
+		for ((round = 0; round < 2; round++)); do
+			for label in $(in_turn "$round" $(serving proxy)); do
+				one_load "$label" proxy 1 "proxy.c$n" --connections "$n" --message 4000 --seconds "$seconds" --warmup 0.2
+			done
 		done
 	done
 	stop_server "$behind"

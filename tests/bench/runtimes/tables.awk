@@ -95,6 +95,7 @@ function flow_tables(   c, both) {
 	c[3] = "P50 us|proxy.w1.p50_us|%.1f"
 	c[4] = "memory MB|proxy.w1.rss_kib|%.1f|0.001024"
 	table("4. TCP proxy, both directions, one worker, 4,000 bytes at a time", both, c, 4)
+	scale_table("   CPU ns per byte by connections", both, "proxy", ".cpu_us_per_request", "c4 c40 c400", "%.3f", 0.125)
 	operation_table("   message queue (128), CPU ns per message, by messages", "mpsc", "5000 50000 500000", ".cpu")
 	operation_table("   fan-in: so many producers, one consumer", "fan_in", "4 40 400", ".cpu")
 	operation_table("   fan-out: one producer, so many consumers with a queue each", "fan_out", "4 40 400", ".cpu")

@@ -218,6 +218,57 @@ static void test_all_through_the_hooks(void **state)
 	assert_true(blocks() == settled);
 }
 
+/* A task is one block, out of runs that are taken as a whole; a timer, a join handle, a lock's waiter are part of it. */
+struct sleeper {
+	WEFT_FRAME;
+	struct weft_sleep sleep;
+	struct weft_acquire acquire;
+	struct weft_mutex *mutex;
+};
+
+static weft_poll_t sleeper(struct weft_cx *cx, struct sleeper *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_timeout(cx, &f->sleep, MS, weft_mutex_lock(cx, f->mutex, &f->acquire)));
+	weft_async_end(f, f->rc);
+}
+
+static weft_poll_t spawner(struct weft_cx *cx, struct parent *f)
+{
+	static struct weft_mutex mutex;
+
+	weft_async_begin(f);
+	if (f->i == 0)
+		weft_mutex_try_lock(&mutex);
+	for (; f->i < 1000; f->i++) {
+		f->rc = weft_spawn(NULL, sleeper, ((struct sleeper){ .mutex = &mutex }),
+				   .join = &f->join);
+		if (f->rc)
+			return f->rc;
+		if (f->i % 100)
+			weft_join_detach(f->join);
+		else
+			weft_await(f, weft_join(cx, &f->join));
+	}
+	weft_async_end(f, 0);
+}
+
+static void test_one_block_per_task(void **state)
+{
+	struct weft_config config = { .size = sizeof(config), .flavour = WEFT_CURRENT_THREAD };
+	struct parent first = { .i = 999 }, f = { .i = 0 };
+	struct weft_runtime *rt;
+	int64_t before;
+
+	(void)state;
+	assert_int_equal(weft_runtime_new(&config, &rt), 0);
+	assert_int_equal(weft_block_on(rt, spawner, &first), 0); /* the names of the sites */
+	before = total - pages;
+	assert_int_equal(weft_block_on(rt, spawner, &f), 0);
+	assert_true(total - pages == before);
+	weft_runtime_free(rt);
+}
+
 static void test_set_only_before_use(void **state)
 {
 	struct weft_allocator hooks = { hook_alloc, hook_free, NULL };
@@ -404,6 +455,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_through_the_hooks),
+		cmocka_unit_test(test_one_block_per_task),
 		cmocka_unit_test(test_set_only_before_use),
 		cmocka_unit_test(test_spawn_meets_shutdown),
 		cmocka_unit_test(test_threads_without_a_mapping),
