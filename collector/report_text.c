@@ -140,10 +140,10 @@ static void target_lines(const struct report *r, FILE *out)
 
 static bool is_skipped(const struct live_checked *c)
 {
-	return !strcmp(c->verdict, "not-checked");
+	return !strcmp(c->verdict, "not-checked") || !strcmp(c->verdict, "not-applicable");
 }
 
-/* Not checked, and no one before it for the same reason. */
+/* Not checked or not applicable, and no one before it for the same reason. */
 static bool first_skipped_for(const struct report *r, int at)
 {
 	if (!is_skipped(&r->checked[at]))
@@ -157,7 +157,9 @@ static bool first_skipped_for(const struct report *r, int at)
 /* One reason, and all that was left out for it. */
 static void skipped_line(const struct report *r, int at, FILE *out)
 {
-	fprintf(out, "not checked (%s):", safe(r->checked[at].why).text);
+	fprintf(out, "%s (%s):",
+		strcmp(r->checked[at].verdict, "not-checked") ? "not applicable" : "not checked",
+		safe(r->checked[at].why).text);
 	for (int i = at, n = 0; i < r->nchecked; i++)
 		if (is_skipped(&r->checked[i]) && !strcmp(r->checked[i].why, r->checked[at].why))
 			fprintf(out, "%s%s", n++ ? ", " : " ", safe(r->checked[i].id).text);
@@ -169,10 +171,8 @@ static void checked_lines(const struct report *r, FILE *out)
 	int done = 0, asked = 0;
 
 	for (int i = 0; i < r->nchecked; i++) {
-		bool skipped = is_skipped(&r->checked[i]);
-
-		asked++;
-		done += !skipped;
+		asked += strcmp(r->checked[i].verdict, "not-applicable") != 0;
+		done += !is_skipped(&r->checked[i]);
 		if (!strcmp(r->checked[i].verdict, "clean"))
 			fprintf(out, "clean  %s%s%s\n", safe(r->checked[i].id).text,
 				r->checked[i].why[0] ? ": " : "", safe(r->checked[i].why).text);

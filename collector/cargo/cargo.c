@@ -10,6 +10,7 @@
 #include "collector/cargo/lockfile.h"
 #include "collector/cargo/plain.h"
 #include "collector/cargo/rules.h"
+#include "collector/detect/coverage.h"
 #include "collector/detect/finding.h"
 #include "collector/report.h"
 #include "probes/base/cleanup.h"
@@ -420,9 +421,9 @@ static const char *judge(const struct cargo_run *run, enum symptom s, const char
 	}
 	if (is_found(run, s))
 		return "found";
+	if (coverage_of(s, COVERAGE_BUILD, ret_why) == COVERAGE_NONE)
+		return "not-applicable";
 	switch (s) {
-	case SYMPTOM_MISSING_FEATURE:
-		return "clean";
 	case SYMPTOM_MIXED_RUNTIMES:
 		*ret_why = run->has_lock ? "" : "no Cargo.lock was found: name it with --lock";
 		return run->has_lock ? "clean" : "not-checked";
@@ -435,8 +436,7 @@ static const char *judge(const struct cargo_run *run, enum symptom s, const char
 				: "";
 		return run->build.errors ? "not-checked" : "clean";
 	default:
-		*ret_why = "shows while the program runs: weft diagnose -- COMMAND";
-		return "not-applicable";
+		return "clean";
 	}
 }
 

@@ -507,9 +507,6 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	}
 	if (!seen && !split)
 		snprintf(why, size, "no worker was seen at work");
-	else if (!split)
-		snprintf(why, size,
-			 "level light: blocks shorter than 50 ms are met by chance only");
 	if (detect_load_scant(run, why, size))
 		return true;
 	return !seen && !split;

@@ -321,9 +321,6 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	}
 	if (!samples && !polls)
 		snprintf(why, size, "no worker was seen at work");
-	else if (!polls)
-		snprintf(why, size,
-			 "level light: pairs of tasks that wake each other are not seen");
 	if (detect_load_scant(run, why, size))
 		return true;
 	return !samples && !polls;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "collector/detect/coverage.h"
 #include "collector/detect/detect_internal.h"
 
 #include <errno.h>
@@ -275,57 +276,84 @@ static uint32_t detector_of(enum symptom s)
 	return k;
 }
 
-/* Symptoms that only a compiler shows on Rust runtimes. */
-static bool only_rust(const struct model *m)
+/* The best of all runtimes that are watched. *ret_why: of that one; where it works, of the worst beside it that is not out of the question. */
+static enum coverage covered(const struct detect *d, enum symptom s, const char **ret_why)
 {
-	bool rust = false;
+	enum coverage best = COVERAGE_NONE, worst = COVERAGE_WORKS;
+	const char *of_best = "", *of_worst = "";
+	bool any = false;
 
-	for (uint32_t i = 0; i < model_processes(m); i++) {
-		const struct model_process *p = model_process(m, i);
+	for (uint32_t i = 0; i < model_processes(d->model); i++) {
+		const struct model_process *p = model_process(d->model, i);
 
 		for (uint32_t k = 0; p && k < p->nruntimes; k++) {
-			if (p->runtime[k].info.kind == WEFT_RT_WEFT)
-				return false;
-			rust = true;
+			uint16_t kind = p->runtime[k].info.kind;
+			const char *why;
+			enum coverage c;
+
+			if (!kind || kind > WEFT_RT_SMOL)
+				continue;
+			c = coverage_of(s,
+					coverage_column(kind, model_sees_polls(d->model, p->index)),
+					&why);
+			if (!any || c < best) {
+				best = c;
+				of_best = why;
+			}
+			if (c > worst && c != COVERAGE_NONE) {
+				worst = c;
+				of_worst = why;
+			}
+			any = true;
 		}
 	}
-	return rust;
+	*ret_why = best > COVERAGE_PARTLY ? of_best : of_worst;
+	return any ? best : COVERAGE_WORKS;
+}
+
+static bool is_out(const struct detect *d, enum symptom s, char *why, size_t size)
+{
+	if (!d->asked[s])
+		snprintf(why, size, "not asked for");
+	else if (!detect_registry[detector_of(s)])
+		snprintf(why, size, "detector not in this version");
+	return why[0];
+}
+
+static bool is_unknown(const struct detect *d, char *why, size_t size)
+{
+	if (!d->started)
+		snprintf(why, size, "no process was seen");
+	else if (d->lost > MAX_LOST)
+		snprintf(why, size, "%.1f %% of the events were lost", d->lost * 100);
+	return why[0];
 }
 
 static const char *judge(const struct detect *d, enum symptom s, char *why, size_t size)
 {
 	uint32_t k = detector_of(s);
+	enum coverage coverage;
 	struct detect_run run;
+	const char *told;
 
 	why[0] = 0;
-	if (!d->asked[s]) {
-		snprintf(why, size, "not asked for");
+	if (is_out(d, s, why, size))
 		return "not-checked";
-	}
-	if (symptom_source((enum symptom)s) == SYMPTOM_BUILD && only_rust(d->model)) {
-		snprintf(why, size, "shows in the compiler's output: weft diagnose --cargo FILE");
-		return "not-applicable";
-	}
-	if (!detect_registry[k]) {
-		snprintf(why, size, "detector not in this version");
-		return "not-checked";
-	}
 	if (d->found[s])
 		return "found";
-	if (!d->started) {
-		snprintf(why, size, "no process was seen");
-		return "not-checked";
-	}
-	if (d->lost > MAX_LOST) {
-		snprintf(why, size, "%.1f %% of the events were lost", d->lost * 100);
-		return "not-checked";
-	}
-	run = run_of(d, k);
-	if (detect_registry[k]->not_on_rust && detect_only_rust(&run)) {
-		snprintf(why, size, "%s", detect_registry[k]->not_on_rust);
+	coverage = covered(d, s, &told);
+	if (coverage == COVERAGE_NONE) {
+		snprintf(why, size, "%s", told);
 		return "not-applicable";
 	}
-	return detect_registry[k]->blind(&run, why, size) ? "not-checked" : "clean";
+	if (is_unknown(d, why, size))
+		return "not-checked";
+	run = run_of(d, k);
+	if (coverage != COVERAGE_UNSEEN && detect_registry[k]->blind(&run, why, size))
+		return "not-checked";
+	if (!why[0])
+		snprintf(why, size, "%s", told);
+	return coverage == COVERAGE_UNSEEN ? "not-checked" : "clean";
 }
 
 size_t detect_checked(const struct detect *d, struct live_checked *rows, size_t max)

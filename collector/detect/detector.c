@@ -362,11 +362,6 @@ static bool is_rust(enum weft_runtime_kind kind)
 	return kind == WEFT_RT_TOKIO || is_async_task(kind);
 }
 
-bool detect_only_async_task(const struct detect_run *run)
-{
-	return all_kinds(run, is_async_task);
-}
-
 bool detect_only_rust(const struct detect_run *run)
 {
 	return all_kinds(run, is_rust);
@@ -375,15 +370,8 @@ bool detect_only_rust(const struct detect_run *run)
 bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size)
 {
 	uint64_t for_ns = run->detect->polls_ns, watched = detect_watched_ns(run->detect);
-	bool seen = false;
 
-	for (uint32_t i = 0; i < model_processes(run->model); i++)
-		seen |= model_sees_polls(run->model, i);
-	if (detect_only_async_task(run))
-		snprintf(why, size, "timers of async-std and smol are not seen");
-	else if (!seen)
-		snprintf(why, size, "level light: single timers are not seen");
-	else if (for_ns < watched / 8)
+	if (for_ns < watched / 8)
 		snprintf(why, size,
 			 "level light for most of the time: single timers were seen for %.1f s",
 			 (double)for_ns / 1e9);

@@ -36,10 +36,8 @@ struct detector {
 	uint64_t hold_ns; /* a finding not raised again for so long is resolved */
 	void (*tick)(struct detect_run *run);
 	void (*done)(void *state); /* frees what the state points at; NULL = nothing */
-	/* Can't be judged (so far)? Then true, and why. `why` may be filled on false as well: clean, but. */
+	/* Can't be judged (so far), beside what coverage.c says of its runtime? Then true, and why. `why` may be filled on false as well: clean, but. */
 	bool (*blind)(const struct detect_run *run, char *why, size_t size);
-	const char *
-		not_on_rust; /* why it never can be where all runtimes are Rust's: not applicable; NULL = it can */
 };
 
 extern const struct detector busy_loop_detector, blocking_call_detector, task_leak_detector,
@@ -108,8 +106,7 @@ struct detect_cursor *detect_cursor_free(struct detect_cursor *cursor);
 bool detect_is_worker(const struct model_lane *l);
 enum weft_runtime_kind detect_runtime_kind(const struct model *m, uint32_t process,
 					   uint32_t runtime);
-/* All that is watched runs on async-std or smol; on Rust runtimes. */
-bool detect_only_async_task(const struct detect_run *run);
+/* All that is watched runs on Rust runtimes. */
 bool detect_only_rust(const struct detect_run *run);
 /* Single timers, of which the caller has met so many that a task waited for, can't be seen: why. */
 bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size);

@@ -51,17 +51,6 @@ static void tick(struct detect_run *run)
 }
 
 /* async-task puts futures of 2 KiB and more into a box of their own: their tasks' blocks are small. */
-static bool blind(const struct detect_run *run, char *why, size_t size)
-{
-	if (detect_load_blind(run, why, size))
-		return true;
-	if (!detect_only_async_task(run))
-		return false;
-	snprintf(why, size,
-		 "async-std and smol box large futures: the tasks do not show their size");
-	return true;
-}
-
 const struct detector large_future_detector = {
 	.id = "large-future",
 	.symptom = SYMPTOM_LARGE_FUTURE,
@@ -69,5 +58,5 @@ const struct detector large_future_detector = {
 	.state_bytes = 0,
 	.hold_ns = 5000000000ull,
 	.tick = tick,
-	.blind = blind,
+	.blind = detect_load_blind,
 };

@@ -181,17 +181,3 @@ bool detect_shares_blind(const struct detect_run *run, char *why, size_t size)
 		 seconds, known < LEAST_S ? LEAST_S : seconds / 2);
 	return true;
 }
-
-bool detect_queue_blind(const struct detect_run *run, char *why, size_t size)
-{
-	bool seen = false;
-
-	if (detect_shares_blind(run, why, size))
-		return true;
-	for (uint32_t i = 0; i < model_processes(run->model); i++)
-		seen |= model_sees_polls(run->model, i);
-	if (seen || !detect_only_async_task(run))
-		return false;
-	snprintf(why, size, "level light: of async-std and smol, tasks that wait are not seen");
-	return true;
-}

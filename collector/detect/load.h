@@ -50,8 +50,6 @@ struct detect_subject detect_subject_process(const struct model_process *p);
 bool detect_load_blind(const struct detect_run *run, char *why, size_t size);
 /* Nor for long enough what they did with their time. */
 bool detect_shares_blind(const struct detect_run *run, char *why, size_t size);
-/* Nor, where queues do not tell their depths, tasks that wait in them. */
-bool detect_queue_blind(const struct detect_run *run, char *why, size_t size);
 /* A process was hardly watched, or hardly ran: that nothing was seen says nothing of blocked and busy polls. */
 bool detect_load_scant(const struct detect_run *run, char *why, size_t size);
 

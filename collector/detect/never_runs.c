@@ -231,20 +231,15 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 {
 	double needs = run->value[WAIT_MS] * 1e6 + CONFIRM_NS;
 	uint64_t watched = detect_watched_ns(run->detect);
-	bool walked = false, queued = true;
+	bool walked = false;
 
-	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+	for (uint32_t i = 0; i < model_processes(run->model); i++)
 		walked |= model_process(run->model, i) && model_process(run->model, i)->walks;
-		queued &= detect_runtime_kind(run->model, i, MODEL_NONE) == WEFT_RT_WEFT ||
-			  model_sees_polls(run->model, i);
-	}
 	if (!walked)
 		snprintf(why, size, "no walk over all tasks was complete");
 	else if ((double)watched < needs)
 		snprintf(why, size, "watched for %.1f s, needs %.1f s", (double)watched / 1e9,
 			 needs / 1e9);
-	else if (!queued)
-		snprintf(why, size, "level light: tasks that only wait behind others are not seen");
 	return !walked || (double)watched < needs;
 }
 

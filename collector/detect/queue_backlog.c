@@ -87,5 +87,5 @@ const struct detector queue_backlog_detector = {
 	.state_bytes = sizeof(struct state),
 	.hold_ns = 5000000000ull,
 	.tick = tick,
-	.blind = detect_queue_blind,
+	.blind = detect_shares_blind,
 };

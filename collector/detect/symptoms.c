@@ -5,23 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	const char *id;
-	enum symptom_source source;
-} symptoms[SYMPTOMS] = {
-#define X(name, id, title, source) { id, SYMPTOM_##source },
+static const char *const ids[SYMPTOMS] = {
+#define X(name, id, title) id,
 	WEFT_SYMPTOMS(X)
 #undef X
 };
 
 const char *symptom_id(enum symptom s)
 {
-	return symptoms[s].id;
-}
-
-enum symptom_source symptom_source(enum symptom s)
-{
-	return symptoms[s].source;
+	return ids[s];
 }
 
 static bool in_list(const char *list, const char *id)
@@ -40,8 +32,7 @@ static bool in_list(const char *list, const char *id)
 
 bool symptom_asked(enum symptom s, const char *only, const char *ignore)
 {
-	return (!only || !*only || in_list(only, symptoms[s].id)) &&
-	       !in_list(ignore, symptoms[s].id);
+	return (!only || !*only || in_list(only, ids[s])) && !in_list(ignore, ids[s]);
 }
 
 int symptom_check_list(const char *list, char *error, size_t size)
@@ -51,8 +42,7 @@ int symptom_check_list(const char *list, char *error, size_t size)
 		bool known = len == 0;
 
 		for (int s = 0; s < SYMPTOMS; s++)
-			known |= strlen(symptoms[s].id) == len &&
-				 !strncmp(list, symptoms[s].id, len);
+			known |= strlen(ids[s]) == len && !strncmp(list, ids[s], len);
 		if (!known) {
 			snprintf(
 				error, size,

@@ -379,12 +379,8 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 		snprintf(why, size, "tasks grow in number, or the ends of some were lost");
 		return true;
 	}
-	if (model_types(run->model) && s->longest_s >= window + FIRST_SECONDS) {
-		if (detect_only_async_task(run))
-			snprintf(why, size,
-				 "of async-std and smol, tasks that are done and held are not seen");
+	if (model_types(run->model) && s->longest_s >= window + FIRST_SECONDS)
 		return false;
-	}
 	if (watched >= window + FIRST_SECONDS && !model_types(run->model)) {
 		snprintf(why, size, "no tasks");
 		return false;

@@ -218,9 +218,8 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 
 		walked |= p && p->chain_walks >= 2;
 	}
-	snprintf(why, size,
-		 walked ? "circles through read locks, semaphores and channels are not seen"
-			: "fewer than two walks that read what tasks wait for");
+	if (!walked)
+		snprintf(why, size, "fewer than two walks that read what tasks wait for");
 	return false;
 }
 
@@ -232,5 +231,4 @@ const struct detector wait_cycle_detector = {
 	.hold_ns = 30000000000ull,
 	.tick = tick,
 	.blind = blind,
-	.not_on_rust = "what tasks of Rust runtimes wait for is not read",
 };

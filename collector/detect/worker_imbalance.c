@@ -127,5 +127,5 @@ const struct detector worker_imbalance_detector = {
 	.state_bytes = sizeof(struct state),
 	.hold_ns = 5000000000ull,
 	.tick = tick,
-	.blind = detect_queue_blind,
+	.blind = detect_shares_blind,
 };
