@@ -201,6 +201,7 @@ struct live_task_detail {
 	char stack_why[32];
 	char syscall[32];
 	char parent_name[96], spawn_func[96];
+	char labels[160]; /* "key=value  key=value", the newest last; "" = none */
 };
 int live_task_detail(struct live *l, uint64_t task, struct live_task_detail *ret); /* -ENOENT */
 

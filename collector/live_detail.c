@@ -98,6 +98,7 @@ int live_task_detail(struct live *l, uint64_t task, struct live_task_detail *ret
 		if (parent)
 			snprintf(ret->parent_name, sizeof(ret->parent_name), "%.95s",
 				 model_task_name(l->model, parent));
+		snprintf(ret->labels, sizeof(ret->labels), "%s", model_task_labels(l->model, t));
 		snprintf(ret->spawn_func, sizeof(ret->spawn_func), "%s",
 			 model_type(l->model, t->type)->func);
 	}

@@ -42,6 +42,7 @@ struct model *model_free(struct model *m)
 		return NULL;
 	task_table_done(&m->tasks);
 	stack_store_free(m->stacks);
+	label_store_done(&m->labels);
 	for (uint32_t i = 0; i < m->nprocesses; i++)
 		if (m->process[i])
 			process_free(m->process[i]);
@@ -211,6 +212,9 @@ static void apply_other(struct model *m, struct record *r)
 		break;
 	case WEFT_K_TASK_NAME:
 		model_task_named(m, r);
+		break;
+	case WEFT_K_LABEL:
+		model_task_labelled(m, r);
 		break;
 	case WEFT_EV_SNAPSHOT_BEGIN:
 		model_census_begin(m, r);

@@ -66,6 +66,8 @@ uint64_t model_task_waits_for(const struct model *m, const struct model_task *t)
 /* The open poll of a task. NULL = it is not being polled as far as is known. */
 const struct model_lane *model_task_lane(const struct model *m, const struct model_task *t);
 const char *model_task_name(const struct model *m, const struct model_task *t);
+/* "key=value  key=value"; "" = none that is known. Good until the next record. */
+const char *model_task_labels(const struct model *m, const struct model_task *t);
 const char *model_task_location(const struct model *m, const struct model_task *t);
 /* State with the lanes' part: RUNNING and BLOCKED. */
 enum live_task_state model_task_state(const struct model *m, const struct model_task *t);

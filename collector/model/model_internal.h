@@ -3,6 +3,7 @@
 #ifndef WEFT_MODEL_INTERNAL_H
 #define WEFT_MODEL_INTERNAL_H
 
+#include "collector/model/label.h"
 #include "collector/model/model.h"
 #include "collector/model/notable.h"
 #include "collector/model/timer.h"
@@ -20,6 +21,7 @@ struct model {
 	struct stack_store *stacks;
 	struct timer_log timers;
 	struct notable_log notables;
+	struct label_store labels;
 	struct weft_ev_session session;
 	bool session_known;
 	uint64_t offcpu_lost; /* by the last word of the session */
@@ -55,6 +57,7 @@ void model_task_poll(struct model *m, struct record *r);
 void model_task_wake(struct model *m, const struct record *r);
 void model_task_end(struct model *m, const struct record *r);
 void model_task_named(struct model *m, const struct record *r);
+void model_task_labelled(struct model *m, const struct record *r);
 struct model_task *model_task_found(struct model *m, struct model_process *p, uint64_t id,
 				    uint32_t site);
 void model_task_retype(struct model *m, struct model_process *p, struct model_task *t,

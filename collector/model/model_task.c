@@ -222,6 +222,30 @@ void model_task_named(struct model *m, const struct record *r)
 	t->name = strndup((const char *)(w + 2), bytes < 127 ? bytes : 127);
 }
 
+void model_task_labelled(struct model *m, const struct record *r)
+{
+	const __u64 *w = model_payload(r, 2 * sizeof(*w));
+	struct label_word key, value;
+
+	if (!w)
+		return;
+	key.bytes = w[0] >> 16 & 0xffff;
+	value.bytes = w[0] >> 32 & 0xffff;
+	key.text = (const char *)(w + 2);
+	value.text = key.text + key.bytes;
+	if (key.bytes > WEFT_NAME_MAX || value.bytes > WEFT_NAME_MAX || !r->task ||
+	    !model_payload(r, 2 * sizeof(*w) + key.bytes + value.bytes)) {
+		m->oddities++;
+		return;
+	}
+	label_store_set(&m->labels, r->task, &key, &value);
+}
+
+const char *model_task_labels(const struct model *m, const struct model_task *t)
+{
+	return label_store_get(&m->labels, t->id);
+}
+
 /* ---- polls ---- */
 
 /* Adds a poll's time to the seconds in which it fell. */

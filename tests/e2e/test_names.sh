@@ -28,6 +28,11 @@ clean_text "$TMP_E2E/query.json"
 equal "JSON of a query" "$(sqlite3 :memory: "SELECT json_valid(CAST(readfile('$TMP_E2E/query.json') AS TEXT))")" 1
 holds "the names are kept" "$(sql "$DB" "SELECT count(*) FROM tasks WHERE name LIKE '%DROP TABLE%'") >= 1"
 holds "tasks" "$(sql "$DB" 'SELECT count(DISTINCT name) FROM tasks') >= 6"
+label="trace_id=\"4bf9'"$'\033[2J'
+equal "labels" "$(sql "$DB" "SELECT DISTINCT hex(text) FROM events WHERE kind = 'label'")" "$(printf %s "$label" | od -An -tx1 | tr -d ' \n' | tr a-f A-F)"
+holds "... of tasks" "$(sql "$DB" "SELECT count(DISTINCT task) FROM events WHERE kind = 'label'") >= 8"
+"$WEFT" query "$DB" "SELECT text FROM events WHERE kind = 'label'" --format table > "$TMP_E2E/labels"
+clean_text "$TMP_E2E/labels"
 "$WEFT" report "$DB" > "$TMP_E2E/report" || [ $? -eq 1 ] || fail "weft report"
 clean_text "$TMP_E2E/report"
 "$WEFT" dump -p "$target" --format text > "$TMP_E2E/dump"

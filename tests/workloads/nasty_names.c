@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Task names that attack whoever shows them: 4 KiB of terminal escape sequences, markup, quotes, bytes that are
- * not UTF-8, an empty name. Each task ticks; one is made and ends ten times a second.
+ * not UTF-8, an empty name. Each task ticks, and labels itself; one is made and ends ten times a second.
  */
 #include "tests/workloads/support/workload.h"
 
@@ -19,6 +19,7 @@ static weft_poll_t named(struct weft_cx *cx, struct named *f)
 	weft_async_begin(f);
 	do {
 		weft_await(f, weft_sleep(cx, &f->sleep, 20 * MS));
+		weft_task_label(cx, "trace_id", "\"4bf9'\033[2J");
 	} while (!f->once && workload_on(f->w) && !weft_is_cancelled(cx));
 	weft_async_end(f, 0);
 }

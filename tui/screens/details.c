@@ -120,6 +120,8 @@ static void add_head(struct details *s, const struct view *v, int width)
 	snprintf(text, sizeof(text), "%s  %s%s%s", *t->location ? t->location : "?", when,
 		 t->bytes ? ", " : "", t->bytes ? format_bytes(t->bytes).s : "");
 	lines_wrap(&s->lines, "spawned", ROLE_TEXT, width, text);
+	if (*s->d.labels)
+		lines_wrap(&s->lines, "labels", ROLE_TEXT, width, s->d.labels);
 }
 
 static void add_state(struct details *s)
