@@ -160,6 +160,9 @@ struct weft_driver {
 	__u64 deadline_ns; /* CLOCK_MONOTONIC; 0 = none */
 };
 
+/* Of which libraries single timers are seen. */
+enum weft_single_timers { WEFT_TIMERS_TOKIO = 1, WEFT_TIMERS_ASYNC_IO = 2 };
+
 /* Rust: one watched process, by index in the follow table. Written by the session only. */
 struct weft_rust {
 	__u32 level;                /* enum weft_level */
@@ -168,7 +171,7 @@ struct weft_rust {
 	__s32 vtable_id;
 	__u64 slow_ns;                   /* at light, polls shorter than it are only counted */
 	__s32 async_state, async_vtable; /* in the header of an async-task task */
-	__u32 has_timers; /* single timers are seen: the driver's deadlines are only counted */
+	__u32 has_timers; /* enum weft_single_timers; of Tokio's, the driver's deadlines are only counted then */
 	__u32 closed; /* between two windows (light): begins and ends of polls are not looked at */
 	__u64 since_ns; /* wakes have been seen since then: what is kept of earlier ones may have been polled unseen */
 };
@@ -203,8 +206,9 @@ struct weft_task {
 
 /* Rust: a runtime's timers count milliseconds from its start. Key: address of its clock in the target. */
 struct weft_tick_clock {
-	__u64 start_ns;    /* CLOCK_MONOTONIC, not before it and off by less than a tick */
-	__u64 now, before; /* ticks of the last turn and the one before */
+	__u64 start_ns; /* CLOCK_MONOTONIC, not before it and off by less than a tick; async-io: the look before these two */
+	__u64 now,
+		before; /* ticks of the last turn and the one before; async-io: its last looks at its timers, ns */
 };
 
 struct weft_raw_fork {

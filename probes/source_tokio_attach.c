@@ -252,7 +252,7 @@ static void set_rust(struct tokio_process *w)
 				 .slow_ns = WEFT_LIGHT_POLL_NS,
 				 .async_state = w->plan->layout[RUST_ASYNC_TASK].state,
 				 .async_vtable = w->plan->layout[RUST_ASYNC_TASK].vtable,
-				 .has_timers = tokio_has_timers(w->plan) };
+				 .has_timers = tokio_single_timers(w->plan) };
 }
 
 /* ---- probes ---- */
@@ -328,6 +328,14 @@ static bool choose_poll(const struct tokio_process *w, const struct rust_probe *
 	return true;
 }
 
+static bool sees_timers(const struct tokio_process *w, const struct rust_probe *at)
+{
+	enum weft_single_timers of = at->family == RUST_ASYNC_TASK ? WEFT_TIMERS_ASYNC_IO
+								   : WEFT_TIMERS_TOKIO;
+
+	return w->state->rust[w->p->follow].has_timers & of && at->reg == NO_REG;
+}
+
 /* False: nothing here has a use for it. */
 static bool choose(const struct tokio_process *w, const struct rust_probe *at, struct choice *ret)
 {
@@ -367,8 +375,12 @@ static bool choose(const struct tokio_process *w, const struct rust_probe *at, s
 							  : k->progs.tokio_handle_drop;
 		return true;
 	case RUST_TIMER_ARM:
-		ret->prog = k->progs.tokio_timer_arm;
-		return w->state->rust[w->p->follow].has_timers && at->reg == NO_REG;
+		ret->prog = at->family == RUST_ASYNC_TASK ? k->progs.async_timer_arm
+							  : k->progs.tokio_timer_arm;
+		return sees_timers(w, at);
+	case RUST_TIMER_DROP:
+		ret->prog = k->progs.async_timer_drop;
+		return sees_timers(w, at);
 	case RUST_PANIC:
 		ret->prog = k->progs.tokio_panic;
 		return true;

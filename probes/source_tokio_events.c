@@ -105,17 +105,27 @@ void tokio_self_test(struct tokio_process *w)
 	}
 }
 
-bool tokio_has_timers(const struct rust_plan *plan)
+static bool has_all(const struct rust_plan *plan, uint8_t family, uint32_t kinds)
 {
-	bool arm = false, fire = false;
+	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < plan->n_probes; i++) {
 		const struct rust_probe *at = &plan->probes[i];
 
-		if (at->family != RUST_TOKIO || !at->emulated)
-			continue;
-		arm |= at->kind == RUST_TIMER_ARM && at->reg == NO_REG;
-		fire |= at->kind == RUST_TIMERS_BEGIN;
+		if (at->family == family && at->emulated &&
+		    (at->kind != RUST_TIMER_ARM || at->reg == NO_REG))
+			found |= 1u << at->kind;
 	}
-	return arm && fire;
+	return (found & kinds) == kinds;
+}
+
+/* async-io: without the ends of turns any later wake would be a timer's. */
+uint32_t tokio_single_timers(const struct rust_plan *plan)
+{
+	const uint32_t both = 1u << RUST_TIMER_ARM | 1u << RUST_TIMERS_BEGIN;
+	const uint32_t turns = 1u << RUST_TIMER_DROP | 1u << RUST_DRIVER_BEGIN |
+			       1u << RUST_DRIVER_END;
+
+	return (has_all(plan, RUST_TOKIO, both) ? WEFT_TIMERS_TOKIO : 0) |
+	       (has_all(plan, RUST_ASYNC_TASK, both | turns) ? WEFT_TIMERS_ASYNC_IO : 0);
 }

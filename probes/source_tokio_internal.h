@@ -194,8 +194,8 @@ void tokio_say_refused(const struct tokio_process *w,
 		       enum tokio_set set); /* places, once they were tried */
 void tokio_tell_counts(struct tokio_process *w, uint16_t flags);
 void tokio_self_test(struct tokio_process *w);
-/* Single timers can be seen: where they are armed, and where they fire. */
-bool tokio_has_timers(const struct rust_plan *plan);
+/* enum weft_single_timers: of which it is seen where they are armed and where they fire. */
+uint32_t tokio_single_timers(const struct rust_plan *plan);
 
 /* ---- source_tokio_places.c: types, and where their tasks are spawned, as sites ---- */
 

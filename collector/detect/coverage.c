@@ -9,12 +9,12 @@ static const char cells[SYMPTOMS][16] = {
 	[SYMPTOM_NOT_SEND] = "+ ++ -- -- --",         [SYMPTOM_HANDLE_DROPPED] = "+ ~+ ~+ ~+ ~+",
 	[SYMPTOM_NEVER_RUNS] = "- ++ ~+ ~+ ~+",       [SYMPTOM_BUSY_LOOP] = "- ~+ ~+ ~+ ~+",
 	[SYMPTOM_BLOCKING_CALL] = "- ~+ ~+ ~+ ~+",    [SYMPTOM_MISSING_FEATURE] = "+ ++ -- -- --",
-	[SYMPTOM_MIXED_RUNTIMES] = "+ ~+ ~+ ~+ ~+",   [SYMPTOM_TIMER_STALL] = "- ?+ ?+ ?? ??",
+	[SYMPTOM_MIXED_RUNTIMES] = "+ ~+ ~+ ~+ ~+",   [SYMPTOM_TIMER_STALL] = "- ?+ ?+ ?+ ?+",
 	[SYMPTOM_TASK_LEAK] = "- ++ ++ ~~ ~~",        [SYMPTOM_NOT_UNPIN] = "+ ++ -- -- --",
 	[SYMPTOM_LONG_POLL] = "- ++ ++ ++ ++",        [SYMPTOM_LOST_WAKER] = "- ++ ~~ ~~ ~~",
 	[SYMPTOM_WORKER_IMBALANCE] = "- ++ ++ ?+ ?+", [SYMPTOM_QUEUE_BACKLOG] = "- ++ ++ ?+ ?+",
 	[SYMPTOM_CPU_STARVED] = "- ++ ++ ++ ++",      [SYMPTOM_WAIT_CYCLE] = "- ~~ -- -- --",
-	[SYMPTOM_TIMER_LATE] = "- ?+ ?+ ?? ??",       [SYMPTOM_DETACHED_PANIC] = "- ++ ++ ++ ++",
+	[SYMPTOM_TIMER_LATE] = "- ?+ ?+ ?+ ?+",       [SYMPTOM_DETACHED_PANIC] = "- ++ ++ ++ ++",
 	[SYMPTOM_LARGE_FUTURE] = "- ++ ~~ ?? ??",     [SYMPTOM_WORKER_COUNT] = "- ++ ++ ++ ++",
 };
 
@@ -46,8 +46,6 @@ static const struct {
 	  "level light: blocks shorter than 50 ms are met by chance only" },
 	{ RUN(MIXED_RUNTIMES), LIGHTS,
 	  "level light: how tasks of one runtime wake those of another is not seen" },
-	{ RUN(TIMER_STALL) | RUN(TIMER_LATE), ASYNC_TASK,
-	  "timers of async-std and smol are not seen" },
 	{ RUN(TIMER_STALL) | RUN(TIMER_LATE), LIGHTS, "level light: single timers are not seen" },
 	{ RUN(TASK_LEAK), ASYNC_TASK,
 	  "of async-std and smol, tasks that are done and held are not seen" },

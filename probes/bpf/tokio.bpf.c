@@ -3,9 +3,9 @@
  * Unmodified Tokio: what its poll loops, wakers and spawns do, from probes inside them. Each thread has a row
  * (probes/layout.h) that only its own hits write, so nothing here needs an atomic.
  */
+#include "probes/bpf/async_timer.bpf.h"
 #include "probes/bpf/tokio_late.bpf.h"
 #include "probes/bpf/tokio_task.bpf.h"
-#include "probes/bpf/tokio_timer.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -410,13 +410,24 @@ static __always_inline void leave_trail(const struct hit *x, const struct head *
 	x->row->open[WEFT_POLL_DEPTH - 1].vtable = link_time(x, h->vtable);
 }
 
+/* Inside of a turn, outside of a poll. Tokio's timers have a scope of their own, async-io's are known when they fire. */
+static __always_inline bool look_at_timers_of(const struct hit *x, struct weft_task *t)
+{
+	if (x->async_task)
+		return look_at_async_timers(x, t);
+	if (!(x->row->scope & WEFT_SCOPE_TIMERS))
+		return 0;
+	look_at_timers(x, t);
+	return 1;
+}
+
 SEC("uprobe")
 int tokio_wake(struct pt_regs *ctx)
 {
 	struct weft_task *t;
 	struct hit x;
 	struct head h;
-	__u64 runnable;
+	__u64 runnable, by;
 
 	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !read_head(&x, x.header, &h))
 		return 0;
@@ -431,10 +442,10 @@ int tokio_wake(struct pt_regs *ctx)
 		if (!is_ready(&x, t) && !(h.state & STATE_NOTIFIED))
 			make_ready(&x, t);
 	}
-	if (t && !x.async_task && !x.row->task && x.row->scope & WEFT_SCOPE_TIMERS)
-		look_at_timers(&x, t);
-	emit3(&x, WEFT_K_TASK_WAKE, h.id,
-	      (x.row->task & WEFT_ID_MASK) | waker_kind(x.row) << 48 | runnable << 56);
+	by = waker_kind(x.row);
+	if (t && !x.row->task && x.row->scope && look_at_timers_of(&x, t))
+		by = WEFT_W_TIMER;
+	emit3(&x, WEFT_K_TASK_WAKE, h.id, (x.row->task & WEFT_ID_MASK) | by << 48 | runnable << 56);
 	return 0;
 }
 
@@ -554,7 +565,11 @@ int tokio_scope_begin(struct pt_regs *ctx)
 	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x))
 		return 0;
 	x.row->scope = x.async_task ? x.row->scope | x.what : x.what;
-	if (!x.async_task && x.what == WEFT_SCOPE_TIMERS && x.rust->has_timers)
+	if (x.what != WEFT_SCOPE_TIMERS)
+		return 0;
+	if (x.async_task && x.rust->has_timers & WEFT_TIMERS_ASYNC_IO)
+		reactor_looks(&x, ctx->di);
+	else if (!x.async_task && x.rust->has_timers & WEFT_TIMERS_TOKIO)
 		clock_turns(&x, ctx->di, x.header);
 	return 0;
 }

@@ -28,7 +28,7 @@ static __always_inline void look_at_driver(const struct hit *x)
 	if (take_deadline(x)) {
 		if (turn < due)
 			turn = x->now;
-		if (x->rust->has_timers)
+		if (x->rust->has_timers & WEFT_TIMERS_TOKIO)
 			x->row->filtered[WEFT_K_TIMER_FIRE]++;
 		else
 			emit4(x, WEFT_K_TIMER_FIRE,

@@ -95,28 +95,35 @@ static __always_inline void look_at_timers(const struct hit *x, struct weft_task
 	look_at_timer(x, &t->timer[1], c, t->id);
 }
 
-/* Of the task that is being polled; the timer of a future that is no task wakes none. */
+/* The task that is being polled, NULL = none: the timer of a future that is no task wakes none. */
+static __always_inline struct weft_task *polled_task(const struct hit *x)
+{
+	struct weft_open_poll *p;
+	struct weft_task_key key;
+	struct weft_task *t;
+	__u32 top = x->row->depth - 1;
+
+	barrier_var(top);
+	if (top >= WEFT_POLL_DEPTH)
+		return 0;
+	p = &x->row->open[top];
+	key = (struct weft_task_key){ .header = p->header, .follow = x->follow };
+	t = bpf_map_lookup_elem(&tasks, &key);
+	return t && t->id == p->task ? t : 0;
+}
+
 SEC("uprobe")
 int tokio_timer_arm(struct pt_regs *ctx)
 {
 	__u64 clock = ctx->di, tick = ctx->dx, entry = ctx->cx;
 	const struct weft_tick_clock *c;
-	struct weft_open_poll *p;
-	struct weft_task_key key;
 	struct weft_task *t;
 	struct hit x;
-	__u32 top;
 
 	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || tick >= TICK_LIMIT)
 		return 0;
-	top = x.row->depth - 1;
-	barrier_var(top);
-	if (top >= WEFT_POLL_DEPTH)
-		return 0;
-	p = &x.row->open[top];
-	key = (struct weft_task_key){ .header = p->header, .follow = x.follow };
-	t = bpf_map_lookup_elem(&tasks, &key);
-	if (!t || t->id != p->task)
+	t = polled_task(&x);
+	if (!t)
 		return 0;
 	t->clock = clock;
 	keep_timer(t, entry, tick);

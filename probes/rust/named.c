@@ -49,6 +49,7 @@ static const struct named {
 	{ RUST_DRIVER_BEGIN, "5react", "11ReactorLock", RUST_NO_REG, RUST_DRIVER_END, true },
 	{ RUST_TIMERS_BEGIN, "14process_timers", "7Reactor", RUST_NO_REG, RUST_TIMERS_END, true },
 	{ RUST_TIMER_ARM, "12insert_timer", "7Reactor", RUST_NO_REG, 0, true },
+	{ RUST_TIMER_DROP, "12remove_timer", "7Reactor", RUST_NO_REG, 0, true },
 };
 
 static uint8_t family_of(const struct named *n)

@@ -36,6 +36,7 @@ enum rust_probe_kind {
 	RUST_TIMERS_BEGIN, /* Tokio: reg = the tick it is */
 	RUST_TIMERS_END,   /* wakes in between come from timers */
 	RUST_TIMER_ARM,
+	RUST_TIMER_DROP, /* async-io: taken out, fired or not */
 };
 
 /* Which loop polls there. */

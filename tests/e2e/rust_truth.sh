@@ -87,7 +87,7 @@ rust_checks() {
 		OR w.location IN (SELECT at FROM place WHERE place.kind = p.kind);
 	CREATE TABLE woken AS SELECT kind, (SELECT total(polls - spawned) FROM k WHERE k.kind = p.kind OR (p.kind = 'ticker' AND k.kind = 'nested_ticker')) AS should,
 		(SELECT sum(n) FROM mine WHERE mine.kind = p.kind) AS wakes,
-		(SELECT total(n * CASE p.kind WHEN 'ticker' THEN waker_kind = CASE FAMILY WHEN 'tokio' THEN 'timer' ELSE 'io' END OR self = '1' WHEN 'echo_connection' THEN waker_kind = 'io'
+		(SELECT total(n * CASE p.kind WHEN 'ticker' THEN waker_kind = 'timer' OR (FAMILY <> 'tokio' AND waker_kind = 'io') OR self = '1' WHEN 'echo_connection' THEN waker_kind = 'io'
 			WHEN 'consumer' THEN waker_kind = 'task' AND self = '0' ELSE self = '1' END) FROM mine WHERE mine.kind = p.kind) AS right,
 		(SELECT self_wakes FROM k WHERE k.kind = p.kind) AS own FROM (SELECT DISTINCT kind FROM place) p;
 	-- A late timer is due when it is set, and wakes the task that sets it, often more than once in a poll. The last wakes have no poll. async-task's reactor may wake a task again before it was polled.

@@ -44,6 +44,20 @@ seen_whole() {
 	# Where the wake is built into the poll, the task's state at its end tells; a thread that steals it at once may be faster.
 	holds "wakes of itself in $name" "$(count task-wake 'waker = task') >= 0.99 * $(truth "$name" self_wakes)"
 	holds "wakes by the driver in $name" "$(count task-wake "waker_kind = 'io'") > 100"
+	timers_fire "$name"
+}
+
+# Each timer that is set fires once, is cancelled, or its task still waits; some belong to no task that is known, and a task that
+# finds its time has come before the reactor looks needs no wake. What only sleeps is woken by nothing else.
+timers_fire() {
+	local armed fired cancelled waiting
+	armed=$(count timer-arm) fired=$(count timer-fire) cancelled=$(count timer-cancel)
+	waiting=$(sql "$DB" "SELECT count(*) FROM tasks")
+	holds "timers of $1: $armed set, $fired fired, $cancelled cancelled" \
+		"$armed > 300 AND $fired + $cancelled BETWEEN $armed * 0.99 - $waiting AND $armed"
+	equal "timers of $1 that fired too early" "$(sql "$DB" "SELECT count(*) FROM timers WHERE lateness_ns < 0")" 0
+	holds "wakes of tickers of $1 by timers" "$(sql "$DB" "SELECT total(waker_kind = 'timer') >= 0.99 * count(*) AND count(*) > 100
+		FROM events JOIN tasks USING (task) WHERE kind = 'task-wake' AND name LIKE '%::ticker::%'")"
 }
 
 seen_whole smol smol

@@ -28,6 +28,7 @@ static const char *const kinds[] = {
 	[RUST_TIMERS_BEGIN] = "timers-begin",
 	[RUST_TIMERS_END] = "timers-end",
 	[RUST_TIMER_ARM] = "timer-arm",
+	[RUST_TIMER_DROP] = "timer-drop",
 };
 
 static const char *or_dash(const char *text)
