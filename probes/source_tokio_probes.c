@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/* Tokio, async-task: which program goes to which place of the plan, and as what; the probes placed and taken out. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "probes/attach.h"
+#include "probes/base/cleanup.h"
+#include "probes/source_tokio_internal.h"
+#include "tokio.skel.h"
+
+#define NO_REG 255u
+
+struct choice {
+	enum tokio_set set;
+	struct bpf_program *prog;
+	uint8_t what;
+};
+
+static uint8_t role_of_poller(uint8_t poller)
+{
+	switch (poller) {
+	case RUST_BY_WORKER:
+		return WEFT_ROW_WORKER;
+	case RUST_BY_CURRENT_THREAD:
+		return WEFT_ROW_CURRENT_THREAD;
+	case RUST_BY_BLOCKING_POOL:
+		return WEFT_ROW_POOL;
+	default:
+		return WEFT_ROW_OTHER;
+	}
+}
+
+/* A worker's whole life is a job of the blocking pool, too. */
+static bool is_worker(const struct rust_type *type)
+{
+	return type->blocking && type->name && strstr(type->name, "worker::Launch");
+}
+
+/* The poll function that a place is in serves async tasks, or some; else it serves jobs. */
+enum served { SERVES_NOBODY, SERVES_JOBS, SERVES_TASKS };
+
+static enum served served_at(const struct rust_plan *plan, uint64_t address)
+{
+	enum served served = SERVES_NOBODY;
+	uint64_t poll = 0;
+
+	for (uint32_t i = 0; i < plan->n_types; i++) {
+		const struct rust_type *t = &plan->types[i];
+		enum served by = is_worker(t)  ? SERVES_NOBODY
+				 : t->blocking ? SERVES_JOBS
+					       : SERVES_TASKS;
+
+		if (t->poll > address || t->poll < poll)
+			continue;
+		if (t->poll > poll || by > served)
+			served = by;
+		poll = t->poll;
+	}
+	return served;
+}
+
+static bool choose_poll(const struct tokio_process *w, const struct rust_probe *at,
+			struct choice *ret)
+{
+	struct tokio_bpf *k = w->state->skel;
+	bool job, begin = at->kind == RUST_POLL_BEGIN;
+	enum served served = begin ? served_at(w->plan, at->address) : SERVES_NOBODY;
+
+	job = begin ? served == SERVES_JOBS : at->poller == RUST_BY_BLOCKING_POOL;
+	ret->set = job ? TOKIO_MORE : TOKIO_POLLS;
+	if (job) {
+		ret->prog = begin ? k->progs.tokio_job_begin : k->progs.tokio_job_end;
+		return true;
+	}
+	ret->prog = begin ? k->progs.tokio_poll_begin : k->progs.tokio_poll_end;
+	if (begin)
+		return served == SERVES_TASKS;
+	ret->what = role_of_poller(at->poller);
+	if (at->family == RUST_ASYNC_TASK)
+		ret->what |= WEFT_ROW_ASYNC_TASK;
+	return true;
+}
+
+static bool choose_timer(const struct tokio_process *w, const struct rust_probe *at,
+			 struct choice *ret)
+{
+	struct tokio_bpf *k = w->state->skel;
+	enum weft_single_timers of = at->family == RUST_ASYNC_TASK ? WEFT_TIMERS_ASYNC_IO
+								   : WEFT_TIMERS_TOKIO;
+
+	ret->prog = of == WEFT_TIMERS_TOKIO      ? k->progs.tokio_timer_arm
+		    : at->kind == RUST_TIMER_ARM ? k->progs.async_timer_arm
+						 : k->progs.async_timer_drop;
+	return w->state->rust[w->p->follow].has_timers & of && at->reg == NO_REG;
+}
+
+/* False: nothing here has a use for it. */
+static bool choose(const struct tokio_process *w, const struct rust_probe *at, struct choice *ret)
+{
+	struct tokio_bpf *k = w->state->skel;
+
+	*ret = (struct choice){ .set = TOKIO_MORE };
+	switch (at->kind) {
+	case RUST_POLL_BEGIN:
+	case RUST_POLL_END:
+		return choose_poll(w, at, ret);
+	case RUST_SPAWN:
+		ret->prog = k->progs.tokio_spawn;
+		return at->type < w->plan->n_types && !w->plan->types[at->type].blocking &&
+		       at - w->plan->probes < WEFT_SPAWN_PROBES;
+	case RUST_WAKE:
+		ret->prog = k->progs.tokio_wake;
+		return true;
+	case RUST_SCHEDULE:
+		ret->prog = k->progs.tokio_schedule;
+		return true;
+	case RUST_DEALLOC: /* what is freed has ended; by it one async-task task is told from the next */
+		if (at->family == RUST_ASYNC_TASK)
+			ret->set = TOKIO_POLLS;
+		ret->prog = k->progs.tokio_complete;
+		return true;
+	case RUST_COMPLETE:
+		ret->prog = k->progs.tokio_complete;
+		return true;
+	case RUST_ABORT:
+		ret->prog = k->progs.tokio_abort;
+		return true;
+	case RUST_SHUTDOWN:
+		ret->prog = k->progs.tokio_shutdown;
+		return true;
+	case RUST_HANDLE_DROP:
+		ret->prog = at->family == RUST_ASYNC_TASK ? k->progs.async_handle_drop
+							  : k->progs.tokio_handle_drop;
+		return true;
+	case RUST_TIMER_ARM:
+	case RUST_TIMER_DROP:
+		return choose_timer(w, at, ret);
+	case RUST_PANIC:
+		ret->prog = k->progs.tokio_panic;
+		return true;
+	case RUST_DRIVER_BEGIN:
+	case RUST_TIMERS_BEGIN:
+		ret->prog = k->progs.tokio_scope_begin;
+		break;
+	case RUST_DRIVER_END:
+	case RUST_TIMERS_END:
+		ret->prog = k->progs.tokio_scope_end;
+		break;
+	default:
+		return false;
+	}
+	ret->what = at->kind == RUST_DRIVER_BEGIN || at->kind == RUST_DRIVER_END
+			    ? WEFT_SCOPE_DRIVER
+			    : WEFT_SCOPE_TIMERS;
+	return true;
+}
+
+static uint64_t cookie_of(const struct tokio_process *w, const struct rust_probe *at, uint8_t what)
+{
+	uint64_t address = at->address;
+
+	if (at->kind == RUST_SPAWN) { /* its address is told by its number */
+		address = (uint64_t)(at - w->plan->probes) & WEFT_SPAWN_PROBES;
+		address |= (uint64_t)(at->caller / 8) << 20;
+	}
+
+	return w->p->follow | (uint64_t)at->reg << 8 | (uint64_t)what << 16 |
+	       (uint64_t)(at->family == RUST_ASYNC_TASK) << 23 | address << 24;
+}
+
+/* async-task's header is in the compiler's order: without its places nothing of it can be read. */
+static bool is_known(const struct rust_plan *plan, uint8_t family)
+{
+	const struct rust_layout *l = &plan->layout[RUST_ASYNC_TASK];
+
+	return family == RUST_TOKIO ||
+	       (family == RUST_ASYNC_TASK && l->state >= 0 && l->vtable >= 0);
+}
+
+/* So seldom hit that 11 us do not matter. */
+static bool is_rare(uint8_t kind)
+{
+	return kind == RUST_ABORT || kind == RUST_PANIC || kind == RUST_SHUTDOWN;
+}
+
+static int place_program(struct tokio_process *w, enum tokio_set set, struct bpf_program *prog)
+{
+	uint32_t n = 0;
+	auto_free uint64_t *places = calloc(2ull * w->plan->n_probes + 1, sizeof(*places));
+	uint64_t *cookies = places + w->plan->n_probes;
+
+	if (!places)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < w->plan->n_probes; i++) {
+		const struct rust_probe *at = &w->plan->probes[i];
+		struct choice c;
+
+		if (!is_known(w->plan, at->family) || !choose(w, at, &c) || c.set != set ||
+		    c.prog != prog || !(at->emulated || is_rare(at->kind)))
+			continue;
+		places[n] = at->offset;
+		cookies[n++] = cookie_of(w, at, c.what);
+	}
+	return n ? attach_group_add(&w->group[set], bpf_program__fd(prog), w->file, w->p->pid,
+				    places, cookies, n)
+		 : 0;
+}
+
+/* Ends before begins: a begin without its end would look like a poll that never ends. Taken out the other way round. */
+int tokio_place(struct tokio_process *w, enum tokio_set set)
+{
+	struct bpf_program *const begin = w->state->skel->progs.tokio_poll_begin,
+				  *const end = w->state->skel->progs.tokio_poll_end, *prog;
+	int err = place_program(w, set, end);
+
+	err = err ? err : place_program(w, set, begin);
+	bpf_object__for_each_program(prog, w->state->skel->obj)
+	{
+		if (!err && set != TOKIO_POLLS)
+			err = place_program(w, set, prog);
+	}
+	if (err)
+		attach_group_close(&w->group[set]);
+	return err;
+}
+
+void tokio_stop(struct tokio_process *w)
+{
+	tokio_window_settle(w);
+	attach_groups_close(w->group, TOKIO_SETS);
+	tokio_lanes_quiet(w);
+}
