@@ -288,6 +288,8 @@ int session_request(struct session *s, const struct session_want *want)
 	for (struct process *p = s->processes; p; p = p->next) {
 		if (p->index != want->process || p->state != PROCESS_LIVE)
 			continue;
+		if (want->kind == SESSION_WANT_CLOSER)
+			return session_level_closer(p, want->value);
 		for (unsigned i = 0; sources[i]; i++) {
 			int err = sources[i]->want && s->source_state[i]
 					  ? sources[i]->want(s->source_state[i], p, want)

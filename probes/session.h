@@ -75,6 +75,7 @@ enum session_want_kind {
 	SESSION_WANT_SAMPLES, /* cpu samples of thread `tid` for the next second */
 	SESSION_WANT_LEVEL,   /* level := value (0 = automatic) */
 	SESSION_WANT_AWAIT,   /* the await chain of `task` (its own id in `process`) */
+	SESSION_WANT_CLOSER, /* `process`, at light by itself: normal for `value` seconds (10 at most), not again soon */
 	SESSION_WANT_ATTACH, /* attach to pid `value`; one that is attached stays so, failures become CANNOT_SEE */
 };
 struct session_want {

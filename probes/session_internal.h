@@ -166,5 +166,7 @@ void session_announce(struct process *p);
 int session_level_start(struct process *p);
 void session_level_second(struct process *p);
 int session_level_want(struct session *s, enum weft_level level);
+/* Where the level is automatic and light: normal for some seconds. Asked for too soon again, nothing happens. */
+int session_level_closer(struct process *p, unsigned seconds);
 
 #endif

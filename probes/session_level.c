@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The level of each process. Automatic: starts at light, rises to normal while the estimated cost there
- * stays under max_overhead of the target's CPU time, falls back when the real one does not.
+ * stays under max_overhead of the target's CPU time, falls back when the real one does not. Who suspects what only normal
+ * tells (SESSION_WANT_CLOSER) gets it for some seconds at any cost, but not again soon.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,12 +10,18 @@
 
 #include "probes/session_internal.h"
 
-#define WINDOW       10    /* seconds */
-#define EVENT_NS     15.0  /* one record in the runtime, measured */
-#define SWITCH_NS    200.0 /* one context switch under the scheduler's programs, measured */
-#define RISE_SHARE   0.8   /* of the allowed overhead */
-#define IDLE_SHARE   0.1   /* a target's CPU is taken for at least this share of a core */
-#define REST_SECONDS 30    /* after a fall */
+#define WINDOW     10    /* seconds */
+#define EVENT_NS   15.0  /* one record in the runtime, measured */
+#define SWITCH_NS  200.0 /* one context switch under the scheduler's programs, measured */
+#define RISE_SHARE 0.8   /* of the allowed overhead */
+#define IDLE_SHARE 0.1   /* a target's CPU is taken for at least this share of a core */
+#define STAY_SECONDS \
+	6 /* at normal, where it costs a little too much: what is judged there takes as long */
+#define FAR_TOO_MUCH 3   /* times what is allowed */
+#define REST_SECONDS 30  /* after a fall */
+#define CLOSER_MAX   10u /* seconds */
+#define CLOSER_REST  60u /* before the next time; twice as long after each */
+#define CLOSER_RESTS 960u
 
 struct level_second {
 	uint64_t cpu_ns;
@@ -24,6 +31,7 @@ struct level_second {
 struct level_window {
 	struct level_second second[WINDOW];
 	unsigned filled, at, rest;
+	unsigned closer, closer_rest, closer_next; /* seconds left; the next rest */
 	bool primed;
 	struct source_load load;
 	uint64_t hits, cpu_ns;
@@ -116,6 +124,28 @@ int session_level_want(struct session *s, enum weft_level level)
 	return err;
 }
 
+int session_level_closer(struct process *p, unsigned seconds)
+{
+	struct level_window *w = p->window;
+	char why[112];
+	int err;
+
+	if (!w || p->session->level || p->level != WEFT_LEVEL_LIGHT || w->closer_rest)
+		return 0;
+	seconds = seconds < CLOSER_MAX ? seconds : CLOSER_MAX;
+	w->closer_rest = CLOSER_REST; /* where it is refused, too */
+	snprintf(why, sizeof(why), "automatic: a closer look at a suspicion, for %u s", seconds);
+	err = set(p, WEFT_LEVEL_NORMAL, true, why);
+	if (err)
+		return err;
+	w->filled = w->at = 0;
+	w->closer = seconds + 1; /* this second is not whole */
+	w->closer_next = w->closer_next ? w->closer_next : CLOSER_REST;
+	w->closer_rest = w->closer + w->closer_next;
+	w->closer_next = w->closer_next * 2 < CLOSER_RESTS ? w->closer_next * 2 : CLOSER_RESTS;
+	return 0;
+}
+
 /* ---- automatic ---- */
 
 static bool read_load(struct process *p, struct source_load *load)
@@ -173,14 +203,22 @@ static void shares(const struct level_window *w, double *now, double *normal)
 	*normal = cpu > 0 ? would / cpu : 0;
 }
 
+static bool is_too_dear(const struct level_window *w, double now, double allowed)
+{
+	if (w->closer || w->filled < 3)
+		return false;
+	return now > allowed * (w->filled < STAY_SECONDS ? FAR_TOO_MUCH : 1);
+}
+
 static void decide(struct process *p, struct level_window *w)
 {
 	const double allowed = p->session->options.max_overhead;
 	double now, normal;
 	char why[112];
 
-	if (w->rest > 0)
-		w->rest--;
+	w->rest -= w->rest > 0;
+	w->closer_rest -= w->closer_rest > 0;
+	w->closer -= w->closer > 0;
 	if (!w->filled)
 		return;
 	shares(w, &now, &normal);
@@ -190,7 +228,7 @@ static void decide(struct process *p, struct level_window *w)
 			 normal * 100, allowed * 100);
 		set(p, WEFT_LEVEL_NORMAL, true, why);
 		w->filled = w->at = 0;
-	} else if (p->level == WEFT_LEVEL_NORMAL && w->filled >= 3 && now > allowed) {
+	} else if (p->level == WEFT_LEVEL_NORMAL && is_too_dear(w, now, allowed)) {
 		snprintf(why, sizeof(why),
 			 "automatic: normal costs %.1f %% of its CPU, %.1f %% are allowed",
 			 now * 100, allowed * 100);

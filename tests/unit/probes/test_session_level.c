@@ -41,10 +41,26 @@ static int runtime_level(void *state, struct process *p, enum weft_level level)
 	return refusal;
 }
 
+static uint64_t normal_ns = 200000000,
+		real_ns = 200000000; /* what a second at normal is thought to cost, and does */
+
+static bool runtime_load(void *state, struct process *p, struct source_load *ret)
+{
+	static struct source_load load;
+
+	(void)state;
+	p->cpu_ns += 500000000;
+	load.hits_ns += p->level == WEFT_LEVEL_NORMAL ? real_ns : 1000000;
+	load.normal_hits_ns += normal_ns;
+	*ret = load;
+	return true;
+}
+
 static const struct source runtime = { .name = "runtime",
 				       .attach = runtime_attach,
 				       .detach = runtime_detach,
-				       .level = runtime_level };
+				       .level = runtime_level,
+				       .load = runtime_load };
 /* In place of those of sources.c. */
 const struct source *const sources[] = { &runtime, NULL };
 
@@ -149,6 +165,81 @@ static void without_a_level_it_is_not_attached(void **state)
 	done(t);
 }
 
+static void seconds(struct watched *t, unsigned n)
+{
+	while (n--)
+		session_level_second(&t->process);
+}
+
+/* For some seconds it may cost what it will, then the cost counts again. */
+static void a_closer_look_ends(void **state)
+{
+	struct watched *t = watch(WEFT_LEVEL_OFF);
+
+	(void)state;
+	seconds(t, 5);
+	assert_int_equal(t->process.level, WEFT_LEVEL_LIGHT);
+	assert_int_equal(session_level_closer(&t->process, 6), 0);
+	assert_int_equal(t->process.level, WEFT_LEVEL_NORMAL);
+	assert_int_equal(t->last.automatic, 1);
+	seconds(t, 6);
+	assert_int_equal(t->process.level, WEFT_LEVEL_NORMAL);
+	seconds(t, 2);
+	assert_int_equal(t->process.level, WEFT_LEVEL_LIGHT);
+	done(t);
+}
+
+/* Seconds that it stays at normal, where it costs more than was thought. */
+static unsigned stays(uint64_t cost_ns)
+{
+	struct watched *t = watch(WEFT_LEVEL_OFF);
+	unsigned n = 0;
+
+	normal_ns = 1000000;
+	real_ns = cost_ns;
+	for (unsigned i = 0; i < 20; i++, n += t->process.level == WEFT_LEVEL_NORMAL)
+		seconds(t, 1);
+	normal_ns = real_ns = 200000000;
+	done(t);
+	return n;
+}
+
+static void a_rise_that_was_a_mistake(void **state)
+{
+	(void)state;
+	assert_in_range(stays(10000000), 17, 20); /* 2 %: none */
+	assert_in_range(stays(40000000), 6, 8);   /* 8 %, where 5 % are allowed */
+	assert_in_range(stays(100000000), 3, 4);  /* 20 % */
+}
+
+static void closer_looks_become_rare(void **state)
+{
+	struct watched *t = watch(WEFT_LEVEL_OFF);
+	unsigned looks[4] = { 0 };
+
+	(void)state;
+	for (unsigned s = 0; s < 960; s++) {
+		bool light = t->process.level == WEFT_LEVEL_LIGHT;
+
+		assert_int_equal(session_level_closer(&t->process, 6), 0);
+		looks[s / 240] += light && t->process.level == WEFT_LEVEL_NORMAL;
+		seconds(t, 1);
+	}
+	assert_in_range(looks[0], 2, 3);
+	assert_in_range(looks[0] + looks[1] + looks[2] + looks[3], 3, 5);
+	done(t);
+}
+
+static void no_closer_look_where_a_level_was_asked_for(void **state)
+{
+	struct watched *t = watch(WEFT_LEVEL_LIGHT);
+
+	(void)state;
+	assert_int_equal(session_level_closer(&t->process, 6), 0);
+	assert_int_equal(t->process.level, WEFT_LEVEL_LIGHT);
+	done(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +247,10 @@ int main(void)
 		cmocka_unit_test(automatic_is_told_where_nothing_changes),
 		cmocka_unit_test(light_asked_for_while_it_is_light),
 		cmocka_unit_test(without_a_level_it_is_not_attached),
+		cmocka_unit_test(a_closer_look_ends),
+		cmocka_unit_test(a_rise_that_was_a_mistake),
+		cmocka_unit_test(closer_looks_become_rare),
+		cmocka_unit_test(no_closer_look_where_a_level_was_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
