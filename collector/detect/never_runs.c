@@ -21,6 +21,8 @@ static const struct detector_option options[] = {
 
 #define WALK_AGAIN_NS 2000000000ull
 #define CONFIRM_NS    1000000000ull
+#define LOOK_NS       250000000ull
+#define FEW_TASKS     20000u /* above that a look at all of them once a second */
 #define KINDS         64u
 
 /* The worst of one type in this look. */
@@ -32,6 +34,7 @@ struct stuck {
 
 struct state {
 	uint64_t asked_ns; /* for a walk */
+	uint64_t looked_ns;
 	struct stuck stuck[KINDS];
 	uint32_t n;
 };
@@ -95,6 +98,7 @@ struct why {
 	enum advice advice;
 	enum live_severity severity;
 	struct detect_workers workers;
+	uint32_t all; /* workers; those that have not been met do nothing */
 };
 
 static const char *how(const struct detect_run *run, const struct stuck *k)
@@ -145,12 +149,15 @@ static bool explain(const struct detect_run *run, const struct stuck *k, struct 
 	runtime = p->runtime[t->runtime].info.runtime;
 	detect_workers_of(run, k->process, runtime, k->ready_ns, run->now_ns, &w->workers);
 	detect_workers_holder(run, &w->workers, w->holder, sizeof(w->holder));
+	w->all = w->workers.n && p->runtime[t->runtime].info.workers > w->workers.n
+			 ? p->runtime[t->runtime].info.workers
+			 : w->workers.n;
 	w->severity = LIVE_CRIT;
 	if (!w->workers.n) {
 		snprintf(w->cause, sizeof(w->cause), "%s: no thread drives the runtime",
 			 how(run, k));
 		w->advice = ADVICE_NOT_DRIVEN;
-	} else if (w->workers.held == w->workers.n) {
+	} else if (w->workers.held == w->all) {
 		snprintf(w->cause, sizeof(w->cause), "%s: every worker is inside one poll",
 			 how(run, k));
 		w->advice = ADVICE_ALL_HELD;
@@ -195,8 +202,7 @@ static void raise_stuck(struct detect_run *run, const struct stuck *k)
 	if (k->tasks > 1)
 		detect_evidence(f, k->tasks, "tasks", "%u tasks of this type wait so", k->tasks);
 	detect_evidence(f, w.workers.held, "workers",
-			"%u of %u workers inside one poll all that time", w.workers.held,
-			w.workers.n);
+			"%u of %u workers inside one poll all that time", w.workers.held, w.all);
 	if (w.holder[0])
 		detect_evidence(f, (double)w.workers.longest_ns / 1e6, "ms",
 				"the longest by %s, %s", w.holder,
@@ -206,6 +212,21 @@ static void raise_stuck(struct detect_run *run, const struct stuck *k)
 				  detect_runtime_kind(run->model, k->process, MODEL_NONE)));
 }
 
+static bool is_due(const struct detect_run *run)
+{
+	const struct state *s = run->state;
+	uint64_t alive = 0;
+
+	if (run->new_second || run->now_ns < s->looked_ns + LOOK_NS)
+		return run->new_second;
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		alive += p ? p->alive : 0;
+	}
+	return alive < FEW_TASKS;
+}
+
 static void tick(struct detect_run *run)
 {
 	struct state *s = run->state;
@@ -213,7 +234,10 @@ static void tick(struct detect_run *run)
 	uint32_t cursor = 0;
 	bool any = false;
 
-	for (uint32_t i = 0; run->new_second && i < model_processes(run->model); i++) {
+	if (!is_due(run))
+		return;
+	s->looked_ns = run->now_ns;
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);
 
 		any |= p && p->ready && !p->gone;

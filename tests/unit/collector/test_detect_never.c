@@ -86,6 +86,34 @@ static void it_is_stranded_behind_one_worker(void **state)
 		strstr(verdict_found(f, "never-runs", LIVE_CRIT, "query")->cause, "stranded"));
 }
 
+/* Of the other worker nothing was seen so far: it has nothing to do. */
+static void the_other_worker_has_not_been_met(void **state)
+{
+	struct feed *f = *state;
+
+	feed_lane(f, 1, WEFT_LANE_DEAD);
+	run(f, 5, 2, WEFT_T_NOTIFIED, true);
+	assert_non_null(
+		strstr(verdict_found(f, "never-runs", LIVE_CRIT, "query")->cause, "stranded"));
+}
+
+/* Two seconds after it became runnable at the latest, where the walk that was asked for comes at once. */
+static void it_is_told_soon(void **state)
+{
+	struct feed *f = *state;
+
+	run(f, 1, 1, WEFT_T_NOTIFIED, false);
+	for (uint64_t t = T0 + S; t <= T0 + 1350 * MS; t += STEP) {
+		struct feed_sample busy = { .cpu = STEP, .task = 8, .open_ns = t - T0, .seq = 3 };
+
+		feed_sample(f, t, 0, &busy);
+		verdict_calm(f, t, 1);
+		if (t == T0 + 1050 * MS)
+			walk(f, t, WEFT_T_NOTIFIED);
+	}
+	verdict_found(f, "never-runs", LIVE_CRIT, "query");
+}
+
 /* Their workers are inside one poll, and wait for CPUs that others have. */
 static void every_worker_waits_for_a_cpu(void **state)
 {
@@ -245,6 +273,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(every_worker_is_held),
 		VERDICT_TEST(it_is_stranded_behind_one_worker),
+		VERDICT_TEST(the_other_worker_has_not_been_met),
+		VERDICT_TEST(it_is_told_soon),
 		VERDICT_TEST(every_worker_waits_for_a_cpu),
 		VERDICT_TEST(others_go_first_for_long),
 		VERDICT_TEST(a_lost_poll_is_no_finding),
