@@ -14,6 +14,8 @@
 #define PACE_NS    1000000ull /* per task of the last walk: a recording grows by < 100 kB/s */
 #define TASKS_MAX  262144u
 #define DOUBT_NS   1200000000ull
+#define NAME_NS    500000000ull /* a runtime was met that no worker is known of: the next walk tells */
+#define NAME_WALKS 4u
 #define MISSES_MAX 3u /* walks in a row that did not reach a runtime: it is gone */
 #define PAGE       4096u
 #define NOT_KNOWN  UINT64_MAX
@@ -24,8 +26,10 @@ struct root {
 	uint64_t header; /* of a task of it that is likely to be there still */
 	uint32_t runtime, misses;
 	uint32_t rounds;  /* in which no worker led here */
+	uint32_t unnamed; /* walks that met it before its runtime was known */
 	bool undriven;    /* its runtime was made for that */
 	bool met, walked; /* in this round: reached at all, wholly */
+	bool led;         /* and by what a thread polled or woke */
 };
 
 struct tokio_census {
@@ -194,8 +198,10 @@ static void walk_from_poll(struct round *r, const struct tokio_lane *lane, unsig
 		return;
 	/* Another owner: what was polled is gone, and a task that this thread may never poll lies there. */
 	polled = k < WEFT_POLL_DEPTH - 1 && lane->role == WEFT_LANE_WORKER && poll.owner == owner;
-	if (!polled || lane->counted) /* else its own runtime is a guess */
+	/* Else its own runtime is a guess. Several that woke are one round. */
+	if (polled ? lane->counted : !root->led)
 		name_runtime(w, root, polled ? lane : NULL);
+	root->led = true;
 	if (!root->walked)
 		walk_from(r, root, poll.header);
 }
@@ -216,7 +222,7 @@ static void walk_from_roots(struct round *r)
 	struct tokio_census *c = r->w->census;
 
 	for (size_t i = 0; i < ROOTS; i++) {
-		c->root[i].walked = c->root[i].met = false;
+		c->root[i].walked = c->root[i].met = c->root[i].led = false;
 		if (c->root[i].owner && c->bias_known && c->root[i].header)
 			walk_from(r, &c->root[i], c->root[i].header);
 	}
@@ -230,6 +236,10 @@ static void settle_roots(struct round *r)
 	for (size_t i = 0; i < ROOTS; i++) {
 		struct root *root = &c->root[i];
 
+		/* Its thread polled something else meanwhile, or woke: who has no worker in two walks has none. */
+		if (root->owner && root->met && !root->led)
+			name_runtime(r->w, root, NULL);
+		root->unnamed += root->owner && root->met && !root->runtime;
 		if (!root->owner || root->walked)
 			continue;
 		r->torn++;
@@ -254,6 +264,16 @@ static void walk(struct tokio_process *w)
 	c->tasks = r.tasks;
 	tell_walk(w, WEFT_EV_SNAPSHOT_END, &r);
 	c->asked = c->chains = false;
+}
+
+/* Tasks of a runtime were met a moment ago, and who drives it is not known yet. */
+static bool is_unnamed(const struct tokio_census *c)
+{
+	for (size_t i = 0; i < ROOTS; i++)
+		if (c->root[i].owner && !c->root[i].runtime && c->root[i].met &&
+		    c->root[i].unnamed <= NAME_WALKS)
+			return true;
+	return false;
 }
 
 static bool have_census(struct tokio_process *w)
@@ -295,6 +315,8 @@ void tokio_census_step(struct tokio_process *w)
 		wait_ns = c->tasks * PACE_NS;
 	if (tokio_executors_doubt(w) && wait_ns > DOUBT_NS)
 		wait_ns = DOUBT_NS;
+	if (wait_ns > NAME_NS && is_unnamed(c))
+		wait_ns = NAME_NS;
 	if (!c->asked && (every == ~0u || w->p->session->now_ns - c->begun_ns < wait_ns))
 		return;
 	if (c->asked || can_walk(w))
