@@ -39,7 +39,7 @@ struct busy_pair {
 /* Cumulative numbers of a lane one second ago, for levels at which single wakes are not seen. */
 struct busy_past {
 	uint32_t process, lane, seconds;
-	uint64_t polls, wakes, self_wakes, first_ns;
+	uint64_t at_ns, polls, wakes, self_wakes, first_ns;
 };
 
 struct busy_storms {

@@ -242,6 +242,10 @@ static void scan_tasks(struct detect_run *run)
 	}
 }
 
+/* Polls of a worker in a second, as a service hardly has them that works in each. */
+#define CROWD    10000.0
+#define LEAST_NS 200000000ull /* of sight */
+
 /* ---- storms at `light`: what the lanes add up, and the task that samples meet there ---- */
 
 static struct busy_past *past_of(struct busy_storms *s, const struct model_lane *l)
@@ -302,6 +306,22 @@ static void light_raise(struct detect_run *run, const struct model_lane *l,
 			100 * cpu);
 }
 
+/* Single wakes are not seen at light, so a pair that wakes each other can't be: so many polls that do nothing are what it leaves there. */
+static void light_suspect(struct detect_run *run, const struct model_lane *l,
+			  const struct busy_past *old)
+{
+	uint64_t from = old->at_ns ? old->at_ns : l->first_ns;
+	uint64_t polls = l->polls - (old->at_ns ? old->polls : l->first_polls);
+	double rate = (double)polls * 1e9 / (double)(run->now_ns - from);
+	struct lane_parts parts;
+
+	if (run->now_ns < from + LEAST_NS || rate < CROWD || !lane_shares(l, run->now_ns, &parts) ||
+	    (double)(parts.busy + parts.own) < run->value[STORM_SHARE] * (double)parts.span ||
+	    (double)parts.busy / (double)parts.span * 1e9 >= run->value[STORM_POLL_US] * 1e3 * rate)
+		return;
+	detect_want_closer(run, l->process);
+}
+
 static void light_storm(struct detect_run *run, const struct model_lane *l)
 {
 	struct busy_past *past = model_sees_polls(run->model, l->process) ? NULL
@@ -315,9 +335,11 @@ static void light_storm(struct detect_run *run, const struct model_lane *l)
 	old = *past;
 	polls = l->polls - old.polls;
 	wakes = l->wakes - old.wakes;
+	past->at_ns = run->now_ns;
 	past->polls = l->polls;
 	past->wakes = l->wakes;
 	past->self_wakes = l->self_wakes;
+	light_suspect(run, l, &old);
 	if (!old.polls || !polls || !lane_shares(l, run->now_ns, &parts) ||
 	    (double)wakes < run->value[STORM_WAKES] ||
 	    (double)(l->self_wakes - old.self_wakes) < run->value[STORM_SELF] * (double)wakes ||

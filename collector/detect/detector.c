@@ -8,8 +8,10 @@
 #include <string.h>
 
 #define WANT_AGAIN_NS 250000000ull
-#define DISTURBED_NS  200000000ull
-#define HELD_UP_NS    20000000000ull
+/* What is judged by seconds in a row, or over four, has its time. */
+#define CLOSER_SECONDS 6u
+#define DISTURBED_NS   200000000ull
+#define HELD_UP_NS     20000000000ull
 
 struct detect_cursor {
 	uint64_t *number[MODEL_MAX_PROCESSES]; /* [lane]: last long poll that was shown */
@@ -156,6 +158,25 @@ void detect_want_walk(struct detect_run *run, uint32_t process, bool chains)
 
 	if (run->detect->options.want)
 		run->detect->options.want(run->detect->options.ctx, &want);
+}
+
+void detect_want_closer(struct detect_run *run, uint32_t process)
+{
+	struct detect *d = run->detect;
+	const struct model_process *p = model_process(run->model, process);
+	struct session_want want = { .kind = SESSION_WANT_CLOSER,
+				     .process = process,
+				     .value = CLOSER_SECONDS };
+
+	if (!d->options.want || !p || p->gone || !p->level_auto || p->level != WEFT_LEVEL_LIGHT)
+		return;
+	for (uint32_t i = 0; i < WANTS; i++)
+		if (d->wanted[i].kind == want.kind && d->wanted[i].process == process &&
+		    d->now_ns < d->wanted[i].t_ns + SECOND_NS)
+			return;
+	d->wanted[d->nwanted++ % WANTS] =
+		(struct wanted){ .process = process, .kind = want.kind, .t_ns = d->now_ns };
+	d->options.want(d->options.ctx, &want);
 }
 
 void detect_want_await(struct detect_run *run, uint32_t process, uint64_t task)

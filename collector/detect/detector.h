@@ -88,6 +88,12 @@ void detect_want(struct detect_run *run, const struct model_lane *l, enum sessio
 /* Ask for a walk over all tasks of a process; `chains`: and where each of them waits. */
 void detect_want_walk(struct detect_run *run, uint32_t process, bool chains);
 
+/*
+ * Something is suspected that only level normal tells: where the level is automatic it rises for a short time. How often that may be
+ * the session decides. Only what sound programs hardly ever show is a suspicion.
+ */
+void detect_want_closer(struct detect_run *run, uint32_t process);
+
 /* ---- what several detectors need ---- */
 
 /* Calls fn for each worker lane of each process that is watched and alive. */

@@ -15,14 +15,14 @@ static const struct detector_option options[] = {
 	[CRIT_MS] = { "long.crit_ms", 50, "ms", "the same: crit" },
 	[P99_FACTOR] = { "long.p99_factor", 3, "", "or so many times the p99 of its type" },
 	[FLOOR_MS] = { "long.floor_ms", 5, "ms", "but not below this" },
-	[TIMES] = { "long.times", 5, "polls", "so many within 10 s, over more than 4 s" },
+	[TIMES] = { "long.times", 5, "polls", "so many within 10 s, over more than 3 s" },
 	[SHARE] = { "long.share", 0.5, "cpu", "a type that takes more than this is busy-loop's" },
 	{ NULL, 0, NULL, NULL },
 };
 
 #define PLACES      64u
 #define RECENT_NS   10000000000ull
-#define PATIENCE_NS 4000000000ull
+#define PATIENCE_NS 3000000000ull
 #define SETTLE_NS   200000000ull /* until the victims of a poll are known */
 
 struct place {
@@ -120,6 +120,16 @@ static bool is_known(const struct detect_run *run, const struct model_lane *l,
 	       (p && p->level != WEFT_LEVEL_LIGHT && !detect_poll_is_torn(run, l, poll));
 }
 
+/* At light most polls are not seen: what one of them did, others may do, and each is seen for some seconds. */
+static void suspect(struct detect_run *run, const struct model_lane *l,
+		    const struct lane_poll *poll, double cpu)
+{
+	if (cpu >= run->value[WARN_MS] * 1e6 && (double)poll->runnable_ns < cpu &&
+	    !model_sees_polls(run->model, l->process) &&
+	    !detect_disturbed(run, l->process, poll->start_ns))
+		detect_want_closer(run, l->process);
+}
+
 static void ended(struct detect_run *run, const struct model_lane *l, const struct lane_poll *poll)
 {
 	struct model_task *t = model_task(run->model, poll->task);
@@ -128,6 +138,7 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	uint64_t harm = poll->harm_ns > poll->behind_ns ? poll->harm_ns : poll->behind_ns;
 	struct place *p;
 
+	suspect(run, l, poll, cpu);
 	/* Blocked for longer: a blocking call. Without a CPU for longer: the machine's fault. */
 	if (!type || !harm || !is_known(run, l, poll) ||
 	    (double)(poll->blocked_ns + poll->runnable_ns) > cpu || !is_long(run, type, cpu) ||

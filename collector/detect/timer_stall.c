@@ -33,6 +33,7 @@ struct place {
 };
 
 struct state {
+	struct detect_cursor *polls;
 	uint64_t cursor, timers; /* read so far of the notable events, of the timers */
 	uint64_t singles;        /* timers that a task waited for */
 	struct place place[PLACES];
@@ -184,12 +185,25 @@ static void disabled(struct detect_run *run, const struct notable *n)
 				  detect_runtime_kind(run->model, n->process, MODEL_NONE)));
 }
 
+/* At light no timer is seen: behind a poll so long there may be late ones. */
+static void suspect(struct detect_run *run, const struct model_lane *l,
+		    const struct lane_poll *poll)
+{
+	uint64_t ran = poll->end_ns - poll->start_ns - poll->runnable_ns;
+
+	if (poll->end_ns >= poll->start_ns + poll->runnable_ns &&
+	    (double)ran >= run->value[WARN_MS] * 1e6 && !model_sees_polls(run->model, l->process) &&
+	    !detect_disturbed(run, l->process, poll->start_ns))
+		detect_want_closer(run, l->process);
+}
+
 static void tick(struct detect_run *run)
 {
 	struct state *s = run->state;
 	struct timer_fired fired;
 	struct notable n;
 
+	detect_each_long_poll(run, &s->polls, 0, suspect);
 	while (model_timer_next(run->model, &s->timers, &fired)) {
 		s->singles += fired.task != 0;
 		late_timer(run, &fired);
@@ -206,6 +220,13 @@ static void tick(struct detect_run *run)
 	}
 }
 
+static void done(void *state)
+{
+	struct state *s = state;
+
+	detect_cursor_free(s->polls);
+}
+
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
 	return detect_timers_blind(run, ((const struct state *)run->state)->singles, why, size);
@@ -218,5 +239,6 @@ const struct detector timer_stall_detector = {
 	.state_bytes = sizeof(struct state),
 	.hold_ns = 15000000000ull,
 	.tick = tick,
+	.done = done,
 	.blind = blind,
 };
