@@ -49,6 +49,9 @@ struct place {
 struct state {
 	struct detect_cursor *cursor;
 	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when it last was, 0 = never */
+	uint64_t files_ns
+		[MODEL_MAX_PROCESSES]; /* calls that make a file blocked, without a stack: first of the last 10 s */
+	uint32_t files[MODEL_MAX_PROCESSES]; /* and how many since */
 	struct place place[PLACES];
 };
 
@@ -263,12 +266,30 @@ static bool is_table_growing(const struct detect_run *run, const struct model_st
 }
 
 /*
+ * It may have been that table where no stack tells. But it doubles each time, and all workers may wait for it: who waits more often
+ * than that waits for something else, a peer that std's accept waits for, say.
+ */
+#define MAKES_FILES \
+	"accept accept4 socket dup dup2 dup3 eventfd2 pipe2 epoll_create1 timerfd_create"
+#define GROWTHS 64u
+static bool may_be_table_growing(const struct detect_run *run, uint32_t process, int32_t syscall)
+{
+	struct state *s = run->state;
+
+	if (!is_call(syscall, MAKES_FILES) || process >= MODEL_MAX_PROCESSES)
+		return false;
+	if (!s->files_ns[process] || s->files_ns[process] + RECENT_NS < run->now_ns) {
+		s->files_ns[process] = run->now_ns;
+		s->files[process] = 0;
+	}
+	return ++s->files[process] <= GROWTHS;
+}
+
+/*
  * Nothing that the task does, or could do differently. In a process that lacks CPUs that goes for locks of the program and of the
  * kernel, too, that may be held for no time at all: who holds it has lost his CPU, and so is late. Whose lock it was is
  * not known where the stack is not. poll: NULL = lasts.
  */
-#define MAKES_FILES \
-	"accept accept4 socket dup dup2 dup3 eventfd2 pipe2 epoll_create1 timerfd_create"
 #define LOCKS "read write pread64 pwrite64 readv writev pwritev mmap munmap mprotect madvise brk"
 static bool is_excused(const struct detect_run *run, const struct model_lane *l,
 		       const struct lane_poll *poll, uint64_t blocked_ns,
@@ -282,7 +303,10 @@ static bool is_excused(const struct detect_run *run, const struct model_lane *l,
 		return true;
 	if (blocked_ns >= RUNTIME_NS)
 		return false;
-	if (is_table_growing(run, k) || (!k && is_call(syscall, MAKES_FILES)))
+	/* While it lasts a stack may come. */
+	if (is_table_growing(run, k) ||
+	    (!k && (poll ? may_be_table_growing(run, l->process, syscall)
+			 : is_call(syscall, MAKES_FILES))))
 		return true;
 	if (!starved)
 		return false;

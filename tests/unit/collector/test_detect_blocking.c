@@ -410,6 +410,35 @@ static void nobody_knows_the_lock(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+/* std's accept in a poll, 4 ms each time: no table grows so often. Nor are ten such blocks a trouble. */
+static void accepts_one_after_the_other(void **state)
+{
+	struct feed *f = *state;
+	uint64_t t = T0;
+
+	for (uint64_t seq = 1; seq <= 80; seq++, t += 20 * MS) {
+		struct record off = { .t_ns = t + 5 * MS,
+				      .kind = WEFT_EV_OFFCPU,
+				      .task = 7,
+				      .a = 4 * MS,
+				      .c = 288,
+				      .d = seq };
+
+		if (seq == 10) {
+			feed_tick_to(f, t + S);
+			verdict_nothing(f);
+			t += 2 * S;
+			off.t_ns += 2 * S;
+		}
+		feed_wake(f, t + 2 * MS, 0, 8, 0, WEFT_W_FOREIGN);
+		feed_record(f, &off);
+		feed_poll(f, t + 6 * MS, 0, 7, 5 * MS);
+		feed_poll_delay(f, t + 7 * MS, 0, 8, US, 4 * MS);
+	}
+	feed_tick_to(f, t + S);
+	verdict_found(f, "blocking-call", LIVE_WARN, "query");
+}
+
 /* Samples alone say neither what the thread waited for nor that it did. */
 static void samples_without_a_call_are_no_proof(void **state)
 {
@@ -454,6 +483,7 @@ int main(void)
 		VERDICT_TEST(the_table_of_files_grows),
 		VERDICT_TEST(nobody_knows_the_lock),
 		VERDICT_TEST(a_name_is_looked_up),
+		VERDICT_TEST(accepts_one_after_the_other),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),
 	};
 
