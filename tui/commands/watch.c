@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "probes/session.h"
+#include "tui/commands/child.h"
 #include "tui/commands/user.h"
 
 static volatile sig_atomic_t asked_to_stop;
@@ -256,19 +257,10 @@ void watch_run(struct watch *w, uint64_t duration_ns, void (*each)(void *ctx), v
 
 static void end_child(struct watch *w)
 {
-	struct timespec nap = { .tv_nsec = 20000000 };
-
-	if (!w->child)
+	if (child_ended(w) || !w->child)
 		return;
-	kill(w->child, SIGTERM);
-	for (int i = 0; i < 150 && !child_ended(w); i++)
-		nanosleep(&nap, NULL);
-	if (!child_ended(w)) {
-		kill(w->child, SIGKILL);
-		while (waitpid(w->child, &w->child_status, 0) < 0 && errno == EINTR)
-			;
-		w->child = 0;
-	}
+	child_end(w->child, &w->child_status);
+	w->child = 0;
 	if (WIFSIGNALED(w->child_status))
 		w->child_status = 0;
 }

@@ -42,7 +42,7 @@ int watch_open(struct watch *w, const struct command *self, const struct command
 	       const struct watch_options *options);
 int watch_replay(struct watch *w, const struct command *self, const char *path, double speed,
 		 const struct watch_options *options);
-/* The final cut; then a -- CMD that still runs is ended: SIGTERM, after 3 s SIGKILL. First error met as exit code. */
+/* The final cut; then a -- CMD that still runs is ended, with its descendants (child.h). First error met as exit code. */
 int watch_stop(struct watch *w);
 /* After watch_stop or instead of it; twice does no harm. Tells where the log of -- CMD is. */
 void watch_close(struct watch *w);
