@@ -58,6 +58,12 @@ static void stack_lines(const struct live_finding *f, FILE *out)
 			safe(f->stack[i].text).text);
 }
 
+/* What a source or a thread is found at is the place itself. */
+static bool is_spawned(const struct live_finding *f)
+{
+	return strcmp(f->subject_kind, "source") && strcmp(f->subject_kind, "thread");
+}
+
 static int full_text(const struct live_finding *f, FILE *out)
 {
 	bool in_source = !strcmp(f->subject_kind, "source");
@@ -66,7 +72,8 @@ static int full_text(const struct live_finding *f, FILE *out)
 	subject_line(f, out);
 	fprintf(out, "\n  %-9s %s\n", "cause", safe(f->cause).text);
 	if (f->location[0])
-		fprintf(out, "  %-9s %s\n", in_source ? "at" : "spawned", safe(f->location).text);
+		fprintf(out, "  %-9s %s\n", is_spawned(f) ? "spawned" : "at",
+			safe(f->location).text);
 	if (!in_source)
 		fprintf(out, "  %-9s %s after watching began, %s%s\n", "since",
 			duration((double)f->first_ns / 1e9).text,
@@ -99,7 +106,10 @@ static int brief_text(const struct live_finding *f, FILE *out)
 	fprintf(out, "what   %s %s ", report_severity(f->severity), safe(f->id).text);
 	subject_line(f, out);
 	fprintf(out, ": %s\n", safe(f->cause).text);
-	fprintf(out, "where  %s%s%s\n", safe(where(f)).text, f->location[0] ? ", spawned at " : "",
+	fprintf(out, "where  %s%s%s\n", safe(where(f)).text,
+		!f->location[0] ? ""
+		: is_spawned(f) ? ", spawned at "
+				: ", at ",
 		safe(f->location).text);
 	fprintf(out, "since  %s%s, harm %.0f task-ms\n", duration(since(f)).text,
 		f->resolved ? " (resolved)" : "", f->harm_task_ms);

@@ -209,12 +209,17 @@ struct weft_ev_frame {
 	char file[192];
 };
 
-/* CANCELLER: of the thread that cancels the task, by the drop of its handle or else; it polls another, or none. */
+/*
+ * CANCELLER: of the thread that cancels the task, by the drop of its handle or else; it polls another, or none. WAITING: of a thread that
+ * polls nothing that is known (no task, no lane), in a process none of whose threads has run for open_ns and which only a wake can
+ * move; poll_seq 1: that may come from outside, as there are sockets or a child.
+ */
 enum weft_stack_why {
 	WEFT_STACK_BLOCKED = 1,
 	WEFT_STACK_ON_CPU,
 	WEFT_STACK_ASKED,
-	WEFT_STACK_CANCELLER
+	WEFT_STACK_CANCELLER,
+	WEFT_STACK_WAITING
 };
 
 /* Payload: this, then `frames` frame ids (u32), kernel frames first, leaf first, padded to 8. */

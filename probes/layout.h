@@ -214,7 +214,7 @@ struct weft_tick_clock {
 struct weft_raw_fork {
 	struct weft_ev ev;
 	__u32 child;
-	__u32 pad;
+	__u32 root; /* as in weft_raw_exec: the child's next program is followed */
 };
 struct weft_raw_exec {
 	struct weft_ev ev;

@@ -47,7 +47,8 @@ static void on_fork(struct session *s, struct process *p, const struct weft_ev *
 	if (!p || p->state != PROCESS_LIVE)
 		return;
 	session_emit(s, event(p, WEFT_EV_PROCESS_FORK, ev->time_ns), &e, sizeof(e));
-	say_fork(s, p, (pid_t)r->child, watched);
+	if (!r->root) /* most forks of a command exec at once, and are followed then */
+		say_fork(s, p, (pid_t)r->child, watched);
 }
 
 static void set_exit(struct process *p, int status, uint64_t time_ns)

@@ -18,7 +18,7 @@
 
 #define SOURCES_MAX 8u
 
-enum source_id { SOURCE_WEFT, SOURCE_TOKIO, SOURCE_SCHED };
+enum source_id { SOURCE_WEFT, SOURCE_TOKIO, SOURCE_LIBTEST, SOURCE_SCHED };
 
 struct process;
 

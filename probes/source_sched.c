@@ -356,6 +356,15 @@ int source_sched_stack(struct session *s, uint32_t tid, const struct weft_raw_st
 	return state ? stack_capture_thread(state->capture, tid, ret) : -ENOTSUP;
 }
 
+int source_sched_waiting(struct session *s, struct process *p, uint32_t tid, uint64_t quiet_ns,
+			 bool company)
+{
+	struct sched_state *state = of(s);
+	const struct weft_ev_stack head = { .open_ns = quiet_ns, .poll_seq = company };
+
+	return state ? sched_stacks_waiting(state, p, tid, &head) : -ENOTSUP;
+}
+
 void source_sched_pause(struct session *s)
 {
 	struct sched_state *state = of(s);

@@ -3,6 +3,7 @@
 #ifndef WEFT_SOURCE_SCHED_H
 #define WEFT_SOURCE_SCHED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +16,12 @@ struct weft_raw_stack;
 
 /* Registers and stack of any thread, now, without a stop. Valid until the next call of a source. 0 or negative errno. */
 int source_sched_stack(struct session *s, uint32_t tid, const struct weft_raw_stack **ret);
+
+struct process;
+
+/* Tells the stack of a thread that waits outside of polls (WEFT_STACK_WAITING). 0 or negative errno. */
+int source_sched_waiting(struct session *s, struct process *p, uint32_t tid, uint64_t quiet_ns,
+			 bool company);
 
 /* Number of programs that a process has executed, as EXEC records carry it. 0 = not known. */
 uint64_t source_sched_exec_id(struct session *s, pid_t pid);

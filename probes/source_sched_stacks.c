@@ -214,6 +214,25 @@ void sched_stacks_caller(struct sched_state *state, struct process *p,
 	submit(state, &job, &raw->stack);
 }
 
+int sched_stacks_waiting(struct sched_state *state, struct process *p, uint32_t tid,
+			 const struct weft_ev_stack *head)
+{
+	const struct weft_slot slot = { .tid = tid, .lane = UINT32_MAX };
+	const struct weft_raw_stack *raw;
+	struct unwind_job job;
+	int err = spend(state, &state->captures, CAPTURES_PER_SECOND)
+			  ? stack_capture_thread(state->capture, tid, &raw)
+			  : -EBUSY;
+
+	if (err || !raw->state)
+		return err ? err : -EAGAIN;
+	job = job_of(p, &slot, raw, WEFT_STACK_WAITING);
+	job.head.open_ns = head->open_ns;
+	job.head.poll_seq = head->poll_seq;
+	submit(state, &job, raw);
+	return 0;
+}
+
 void sched_stacks_sample(struct sched_state *state, struct process *p,
 			 const struct weft_raw_sample *raw)
 {

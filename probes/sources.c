@@ -5,11 +5,12 @@
  */
 #include "probes/source.h"
 
-extern const struct source source_weft, source_tokio, source_sched;
+extern const struct source source_weft, source_tokio, source_libtest, source_sched;
 
 const struct source *const sources[] = {
 	[SOURCE_WEFT] = &source_weft,
 	[SOURCE_TOKIO] = &source_tokio,
+	[SOURCE_LIBTEST] = &source_libtest,
 	[SOURCE_SCHED] = &source_sched,
 	NULL,
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "probes/base/cleanup.h"
@@ -107,4 +108,60 @@ void thread_stat_look(pid_t pid, uint32_t tid, bool still, struct weft_ev_lane_s
 	e->off_cpu = 2;
 	if (read_file(pid, tid, "syscall", text) && sscanf(text, "%d", &nr) == 1)
 		e->syscall = nr;
+}
+
+/* Number, then six arguments. */
+bool thread_stat_is_endless(const char *text)
+{
+	unsigned long long a[6];
+	int nr;
+
+	if (sscanf(text, "%d %llx %llx %llx %llx %llx %llx", &nr, &a[0], &a[1], &a[2], &a[3], &a[4],
+		   &a[5]) != 7)
+		return false;
+	switch (nr) {
+	case SYS_futex: /* FUTEX_WAIT, FUTEX_WAIT_BITSET */
+		return ((a[1] & 0x7f) == 0 || (a[1] & 0x7f) == 9) && !a[3];
+#ifdef SYS_epoll_wait
+	case SYS_epoll_wait:
+#endif
+	case SYS_epoll_pwait:
+		return (int)a[3] < 0;
+	case SYS_epoll_pwait2:
+		return !a[3];
+#ifdef SYS_poll
+	case SYS_poll:
+		return (int)a[2] < 0;
+#endif
+	case SYS_ppoll:
+		return !a[2];
+	default:
+		return false;
+	}
+}
+
+bool thread_stat_waits_for_wake(pid_t pid, uint32_t tid)
+{
+	char text[512], *state;
+
+	if (!read_file(pid, tid, "stat", text))
+		return false;
+	state = strrchr(text, ')');
+	return state && state[1] && state[2] == 'S' && read_file(pid, tid, "syscall", text) &&
+	       thread_stat_is_endless(text);
+}
+
+bool thread_stat_has_children(pid_t pid)
+{
+	char path[64 + 256];
+	auto_closedir DIR *dir = NULL;
+	char text[512];
+	struct dirent *e;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)))
+		if (read_file(pid, (uint32_t)strtoul(e->d_name, NULL, 10), "children", text))
+			return true;
+	return false;
 }

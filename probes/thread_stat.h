@@ -25,4 +25,10 @@ bool thread_stat_read_slices(int fd, uint64_t *ret_cpu_ns, uint64_t *ret_runq_ns
  */
 void thread_stat_look(pid_t pid, uint32_t tid, bool still, struct weft_ev_lane_sample *e);
 
+/* It sleeps in a wait for a wake, or for a file, without a limit of time. A thread that is stopped does not. */
+bool thread_stat_waits_for_wake(pid_t pid, uint32_t tid);
+/* The same by the text of /proc/PID/task/TID/syscall. */
+bool thread_stat_is_endless(const char *syscall);
+bool thread_stat_has_children(pid_t pid);
+
 #endif

@@ -45,7 +45,7 @@ extern const struct detector busy_loop_detector, blocking_call_detector, task_le
 	not_send_detector, not_unpin_detector, missing_feature_detector, long_poll_detector,
 	lost_waker_detector, worker_imbalance_detector, queue_backlog_detector,
 	cpu_starved_detector, wait_cycle_detector, timer_late_detector, detached_panic_detector,
-	large_future_detector, worker_count_detector;
+	large_future_detector, worker_count_detector, hanging_test_detector;
 extern const struct detector *const detect_registry[]; /* registry.c; ends with NULL */
 
 /* ---- raising ---- */

@@ -184,6 +184,7 @@ static bool apply_stack(struct stack_store *s, const struct record *r)
 				   .poll_seq = e->poll_seq,
 				   .open_ns = e->open_ns,
 				   .process = r->process,
+				   .tid = r->tid,
 				   .lane = e->lane,
 				   .why = e->why,
 				   .syscall = e->syscall,

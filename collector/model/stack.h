@@ -6,14 +6,14 @@
 #include "collector/live.h"
 #include "collector/record.h"
 
-#define MODEL_STACK_FRAMES 48u
+#define MODEL_STACK_FRAMES 96u
 #define MODEL_STACKS       256u /* the most recent ones are kept */
 
 struct model_stack {
 	uint64_t number; /* grows by one with each; 0 = none */
 	uint64_t t_ns, task, poll_seq, open_ns;
 	uint64_t args[3];
-	uint32_t process, lane, why; /* enum weft_stack_why */
+	uint32_t process, tid, lane, why; /* enum weft_stack_why */
 	int32_t syscall;
 	uint32_t nframes, kernel;
 	uint32_t frame[MODEL_STACK_FRAMES]; /* ids, leaf first */

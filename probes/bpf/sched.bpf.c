@@ -260,7 +260,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 		return 0;
 	fill_life(&r->ev, sizeof(*r), WEFT_RAW_FORK, from);
 	r->child = to;
-	r->pad = 0;
+	r->root = root ? *root : WEFT_TREE_FORK;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }

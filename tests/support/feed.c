@@ -292,6 +292,28 @@ void feed_stack_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq, i
 	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
 }
 
+void feed_stack_waiting(struct feed *f, uint64_t t, uint64_t quiet_ns, bool company,
+			const char *const *user)
+{
+	struct {
+		struct weft_ev_stack head;
+		uint32_t id[16];
+	} e = { .head = { .lane = UINT32_MAX,
+			  .why = WEFT_STACK_WAITING,
+			  .open_ns = quiet_ns,
+			  .poll_seq = company,
+			  .syscall = 202,
+			  .complete = 1 } };
+	uint32_t *n = &e.head.frames;
+
+	frames(f, t);
+	for (; *user && *n < 16; user++, ++*n) {
+		e.id[*n] = 500 + *n;
+		frame(f, t, e.id[*n], 2, *user, "src/lib.rs", 10 + *n);
+	}
+	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
+}
+
 /* ---- samples ---- */
 
 void feed_rss(struct feed *f, uint64_t t, uint64_t bytes)

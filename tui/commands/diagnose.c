@@ -307,6 +307,7 @@ const struct command diagnose_command = {
 		"output of CMD goes to a file, whose name is told at the end.",
 	.examples = "weft diagnose -n orders-svc\n"
 		    "weft diagnose -p 4711 --only blocking-call --set blocking.warn_ms=20\n"
+		    "weft diagnose --duration 20 -- cargo test\n"
 		    "weft diagnose run.db --format json --fail-on crit\n"
 		    "weft diagnose -n orders-svc --format json > known.json\n"
 		    "weft diagnose -n orders-svc --baseline known.json\n"

@@ -268,6 +268,81 @@ static void nothing_is_said_without_a_walk(void **state)
 	assert_string_equal(feed_verdict(f, "never-runs"), "not-checked");
 }
 
+/* ---- tests that hang ---- */
+
+#define HARNESS "test::__rust_begin_short_backtrace::<fn()>"
+
+static const char *const in_root[] = { "syscall",
+				       "std::sys::pal::unix::futex::futex_wait",
+				       "tokio::runtime::park::Inner::park",
+				       "svc::hangs::on_mail",
+				       "svc::hangs::on_mail::{{closure}}",
+				       "core::ops::function::FnOnce::call_once",
+				       "<fn() -> T as core::ops::function::FnOnce<()>>::call_once",
+				       HARNESS,
+				       NULL };
+
+static void a_test_hangs(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	feed_stack_waiting(f, 5 * S, 4 * S, false, in_root);
+	feed_tick_to(f, 6 * S);
+	assert_null(feed_finding(f, "never-runs"));
+	feed_stack_waiting(f, 7 * S, 6 * S, false, in_root);
+	feed_tick_to(f, 7 * S + STEP);
+	row = verdict_found(f, "never-runs", LIVE_CRIT, "hangs::on_mail");
+	assert_string_equal(row->subject_kind, "thread");
+	assert_string_equal(row->location, "src/lib.rs:14");
+	assert_non_null(strstr(row->evidence[1].text, "nobody wakes it"));
+}
+
+static void a_test_locks_in_a_task(void **state)
+{
+	static const char *const stack[] = { "std::sync::poison::mutex::Mutex<T>::lock",
+					     "svc::hangs::locks::{{closure}}::{{closure}}",
+					     "tokio::runtime::task::raw::poll",
+					     "svc::hangs::locks",
+					     "svc::hangs::locks::{closure#0}",
+					     HARNESS,
+					     NULL };
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	feed_stack_waiting(f, 7 * S, 6 * S, false, stack);
+	feed_tick_to(f, 7 * S + STEP);
+	row = verdict_found(f, "never-runs", LIVE_CRIT, "hangs::locks");
+	assert_non_null(strstr(row->evidence[1].text,
+			       "svc::hangs::locks::{{closure}}::{{closure}} (src/lib.rs:11)"));
+}
+
+/* It may be a service elsewhere that takes its time. */
+static void a_test_with_sockets_has_longer(void **state)
+{
+	struct feed *f = *state;
+
+	feed_stack_waiting(f, 19 * S, 18 * S, true, in_root);
+	feed_tick_to(f, 19 * S + STEP);
+	assert_null(feed_finding(f, "never-runs"));
+	feed_stack_waiting(f, 23 * S, 22 * S, true, in_root);
+	feed_tick_to(f, 23 * S + STEP);
+	verdict_found(f, "never-runs", LIVE_CRIT, "hangs::on_mail");
+}
+
+/* The main thread of libtest, and threads of the runtime. */
+static void no_thread_of_a_test_is_accused(void **state)
+{
+	static const char *const stack[] = { "syscall",
+					     "std::sys::backtrace::__rust_begin_short_backtrace",
+					     "svc::main", NULL };
+	struct feed *f = *state;
+
+	feed_stack_waiting(f, 60 * S, 59 * S, false, stack);
+	feed_tick_to(f, 60 * S + STEP);
+	assert_null(feed_finding(f, "never-runs"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +360,10 @@ int main(void)
 		VERDICT_TEST(it_is_watched_for_a_second),
 		VERDICT_TEST(the_process_is_stopped),
 		VERDICT_TEST(nothing_is_said_without_a_walk),
+		VERDICT_TEST(a_test_hangs),
+		VERDICT_TEST(a_test_locks_in_a_task),
+		VERDICT_TEST(a_test_with_sockets_has_longer),
+		VERDICT_TEST(no_thread_of_a_test_is_accused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
