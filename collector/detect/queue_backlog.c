@@ -50,6 +50,15 @@ static void raise_runtime(struct detect_run *run, const struct model_process *p,
 	detect_advice(f, "%s", advice_text(ADVICE_QUEUE, (enum weft_runtime_kind)rt->info.kind));
 }
 
+/* At light the queue of a current-thread runtime is not read; but the last walk has met many that were runnable. */
+static void suspect(struct detect_run *run, const struct model_process *p,
+		    const struct model_runtime *rt, uint32_t workers)
+{
+	if (!model_sees_polls(run->model, p->index) &&
+	    (double)rt->ready >= run->value[TASKS] * workers)
+		detect_want_closer(run, p->index);
+}
+
 static void look(struct detect_run *run, const struct model_process *p,
 		 const struct model_runtime *rt)
 {
@@ -66,6 +75,8 @@ static void look(struct detect_run *run, const struct model_process *p,
 	holds = known && !detect_is_held_up(run, p->index) && load.busy >= run->value[BUSY] &&
 		load.runnable < 0.2 && (double)load.queued >= run->value[TASKS] * load.workers &&
 		delay_ms >= run->value[DELAY_MS];
+	if (known && load.busy >= run->value[BUSY])
+		suspect(run, p, rt, load.workers);
 	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
 	if (!k)
 		return;

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker-count: more workers than CPUs that the process may use, and they do harm: they take the CPUs from each other, or use a
- * quota up together. More workers that idle are no fault.
+ * quota up together. More workers that idle are no fault. Neighbours that have some of the CPUs excuse a few workers too many, no crowd.
  */
 #include <stdio.h>
 
 #include "collector/detect/advice.h"
 #include "collector/detect/load.h"
 
-enum { FACTOR, WAIT, OWN, SECONDS };
+enum { FACTOR, WAIT, OWN, CROWD, SECONDS };
 
 static const struct detector_option options[] = {
 	[FACTOR] = { "workers.factor", 1.5, "", "workers for each CPU, more than this" },
 	[WAIT] = { "workers.wait", 0.3, "", "share of their time that they wait for a CPU" },
 	[OWN] = { "workers.own", 0.7, "",
 		  "share of the CPUs that the process itself uses, or its quota stops it" },
+	[CROWD] = { "workers.crowd", 4, "",
+		    "workers that want a CPU for each of them: half of that share is enough" },
 	[SECONDS] = { "workers.s", 4, "s", "full seconds in a row" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -53,6 +55,16 @@ static void raise_runtime(struct detect_run *run, const struct model_process *p,
 	detect_advice(f, "%s", advice_text(ADVICE_WORKERS, (enum weft_runtime_kind)rt->info.kind));
 }
 
+/* It is the process itself that its workers wait for. */
+static bool is_own_fault(const struct detect_run *run, const struct model_process *p,
+			 const struct detect_load *load)
+{
+	double share = process_own_share(p), want = (load->busy + load->runnable) * load->workers;
+	bool crowd = want >= run->value[CROWD] * process_cpus(p);
+
+	return share >= run->value[OWN] * (crowd ? 0.5 : 1) || process_throttled(p) >= 0.1;
+}
+
 static void look(struct detect_run *run, const struct model_process *p,
 		 const struct model_runtime *rt)
 {
@@ -62,8 +74,7 @@ static void look(struct detect_run *run, const struct model_process *p,
 	double cpus = process_cpus(p);
 	bool holds = cpus > 0 && detect_load_of(run, p, rt, false, &load) &&
 		     load.workers > run->value[FACTOR] * cpus && load.workers >= cpus + 1 &&
-		     load.runnable >= run->value[WAIT] &&
-		     (process_own_share(p) >= run->value[OWN] || process_throttled(p) >= 0.1);
+		     load.runnable >= run->value[WAIT] && is_own_fault(run, p, &load);
 
 	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
 	if (!k)

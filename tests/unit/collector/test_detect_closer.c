@@ -120,6 +120,40 @@ static void a_poll_that_waits_for_a_cpu(void **state)
 	assert_int_equal(wanted, 0);
 }
 
+/* A walk meets so many tasks, or none of them, runnable, while the worker computes. */
+static void crowd_waits(struct feed *f, uint64_t state, uint64_t cpu)
+{
+	struct feed_sample habit = { .cpu = cpu, .busy = cpu, .polls = 20, .park = STEP - cpu };
+	struct weft_ev_snapshot_task task[60];
+
+	for (uint32_t i = 0; i < 60; i++)
+		task[i] = (struct weft_ev_snapshot_task){ .task = 100 + i,
+							  .site = 1,
+							  .state = state,
+							  .runtime = 1,
+							  .wake_age_ns = UINT64_MAX,
+							  .age_ns = MS };
+	set_level(f, WEFT_LEVEL_LIGHT, 1);
+	feed_walk(f, T0 - MS, task, 60);
+	run(f, &habit);
+}
+
+static void many_wait_while_the_workers_are_busy(void **state)
+{
+	crowd_waits(*state, WEFT_T_NOTIFIED, 49 * MS);
+	assert_in_range(wanted, 1, 4);
+}
+
+static void nobody_waits_or_there_is_time(void **state)
+{
+	crowd_waits(*state, 0, 49 * MS);
+	assert_int_equal(wanted, 0);
+	verdict_teardown(state);
+	verdict_setup(state);
+	crowd_waits(*state, WEFT_T_NOTIFIED, 10 * MS);
+	assert_int_equal(wanted, 0);
+}
+
 static void a_level_that_was_asked_for_stays(void **state)
 {
 	set_level(*state, WEFT_LEVEL_LIGHT, 0);
@@ -143,6 +177,8 @@ int main(void)
 		VERDICT_TEST(a_poll_that_blocks),
 		VERDICT_TEST(polls_as_they_should_be),
 		VERDICT_TEST(a_poll_that_waits_for_a_cpu),
+		VERDICT_TEST(many_wait_while_the_workers_are_busy),
+		VERDICT_TEST(nobody_waits_or_there_is_time),
 		VERDICT_TEST(a_level_that_was_asked_for_stays),
 		VERDICT_TEST(nothing_more_is_to_be_seen),
 	};

@@ -248,6 +248,33 @@ static void two_workers_on_half_a_cpu_of_quota(void **state)
 	verdict_found(f, "worker-count", LIVE_WARN, "");
 }
 
+/* `n` workers on one CPU of which neighbours have the other half. */
+static void beside_neighbours(struct feed *f, uint32_t n)
+{
+	const struct habit part = { .cpu = 25 * MS / n, .runq = STEP - 25 * MS / n, .polls = 100 };
+
+	for (uint32_t lane = 2; lane < n; lane++)
+		feed_worker(f, lane, lane);
+	for (uint64_t t = T0; t < T0 + 7 * S; t += STEP) {
+		for (uint32_t lane = 0; lane < n; lane++)
+			work(f, t + lane * US, lane, &part);
+		machine_second(f, t + 20 * US, &(struct machine){ .cpus = 1, .own = 25 * MS });
+	}
+}
+
+static void a_crowd_of_workers_beside_neighbours(void **state)
+{
+	struct feed *f = *state;
+
+	beside_neighbours(f, 8);
+	verdict_found(f, "worker-count", LIVE_WARN, "");
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	beside_neighbours(f, 3); /* they would wait as well if there were one */
+	assert_null(feed_finding(f, "worker-count"));
+}
+
 /* More workers than CPUs that hardly do anything harm nobody; as many as CPUs that wait for others are not too many. */
 static void it_does_no_harm(void **state)
 {
@@ -310,6 +337,7 @@ int main(void)
 		VERDICT_TEST(some_waits),
 		VERDICT_TEST(two_workers_on_one_cpu),
 		VERDICT_TEST(two_workers_on_half_a_cpu_of_quota),
+		VERDICT_TEST(a_crowd_of_workers_beside_neighbours),
 		VERDICT_TEST(it_does_no_harm),
 		VERDICT_TEST(little_is_known),
 	};
