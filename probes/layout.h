@@ -40,7 +40,8 @@ struct weft_raw_steal {
 	struct weft_ev ev;
 	__u32 from, to; /* lanes */
 };
-#define WEFT_SPAWN_PROBES 0xfffffu /* numbers of probes that fit into a cookie: below it */
+#define WEFT_TYPE_MARK(site) ((site) % 127u + 1) /* fits into a cookie, tells most types apart */
+#define WEFT_SPAWN_PROBES    0xfffffu /* numbers of probes that fit into a cookie: below it */
 struct weft_raw_spawn {
 	struct weft_ev ev;
 	__u64 parent;
@@ -125,10 +126,10 @@ struct weft_row {
 	__u64 task, poll_start, poll_seq;
 	__u32 tid; /* 0 = free */
 	__u32 follow;
-	__u32 depth; /* polls open now; those beyond WEFT_POLL_DEPTH are only counted */
-	__u32 scope; /* enum weft_row_scope */
-	__u32 roles; /* enum weft_row_role, as seen */
-	__u32 pad;
+	__u32 depth;    /* polls open now; those beyond WEFT_POLL_DEPTH are only counted */
+	__u32 scope;    /* enum weft_row_scope */
+	__u32 roles;    /* enum weft_row_role, as seen */
+	__u32 building; /* async-task: mark of the type of which a task is being built, 0 = of none */
 	__u64 hits, polls, busy_ns, poll_max_ns, wakes, self_wakes, parks, park_ns, park_start;
 	__u64 unpaired; /* ends without a begin: the poll was open when the probes came */
 	__u64 odd_type, odd_state;
@@ -197,8 +198,11 @@ struct weft_task {
 	__u32 ready_lane; /* of the worker that made it runnable, + 1; 0 = none or not known */
 	__u32 dropped;    /* async-task: told that the drop of its handle cancels it */
 	__u32 panicked;   /* in its last poll; that may have caught it */
-	__u32 pad;
-	__u64 clock; /* the runtime's, of its timers */
+	__u32 closed;     /* async-task: its last poll began after it was cancelled */
+	__u32 waking; /* async-task: number of its last poll that was told to have woken it, unseen */
+	__u32 ready_poll; /* its polls so far when it was made runnable */
+	__u64 open_ns;    /* its last poll began, 0 = and was seen to end */
+	__u64 clock;      /* the runtime's, of its timers */
 	struct weft_timer {
 		__u64 entry, tick;
 	} timer[WEFT_TASK_TIMERS];

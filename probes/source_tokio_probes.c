@@ -108,6 +108,8 @@ static bool choose(const struct tokio_process *w, const struct rust_probe *at, s
 		return choose_poll(w, at, ret);
 	case RUST_SPAWN:
 		ret->prog = k->progs.tokio_spawn;
+		if (at->family == RUST_ASYNC_TASK)
+			ret->what = WEFT_TYPE_MARK(tokio_site(at->type));
 		return at->type < w->plan->n_types && !w->plan->types[at->type].blocking &&
 		       at - w->plan->probes < WEFT_SPAWN_PROBES;
 	case RUST_WAKE:

@@ -5,7 +5,7 @@
  */
 #include "probes/bpf/async_timer.bpf.h"
 #include "probes/bpf/tokio_late.bpf.h"
-#include "probes/bpf/tokio_task.bpf.h"
+#include "probes/bpf/tokio_unseen.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -107,37 +107,17 @@ static __always_inline void tell_slow(const struct hit *x, const struct weft_ope
 		tell_task(x, &h, site, 0);
 }
 
-/*
- * wake_by_ref may be built into a small future's poll, where no probe sees it. What is queued again after its poll, and was
- * not seen to be woken, has woken itself: anyone else goes by the waker's functions.
- */
-static __always_inline void unseen_wake(const struct hit *x, const struct weft_open_poll *p,
-					struct weft_task *t)
-{
-	__u64 state;
-
-	if (p->flags & WEFT_OPEN_WOKEN || (t && is_ready(x, t)) ||
-	    !read_state(x, p->header, &state) ||
-	    (state & (STATE_NOTIFIED | STATE_RUNNING | STATE_CANCELLED)) != STATE_NOTIFIED)
-		return;
-	x->row->wakes++;
-	x->row->self_wakes++;
-	if (t)
-		make_ready(x, t);
-	emit3(x, WEFT_K_TASK_WAKE, p->task, (p->task & WEFT_ID_MASK) | (__u64)WEFT_W_TASK << 48);
-}
-
 static __always_inline void close_poll(const struct hit *x, struct weft_open_poll *p)
 {
 	bool light = x->rust->level <= WEFT_LEVEL_LIGHT;
 	struct weft_task *t = light ? 0 : still_there(x, p);
-	__u64 result;
+	__u64 result, state;
 
 	if (light || t)
 		look_at_end(x, p);
 	result = result_of(p);
-	if (result == WEFT_R_PENDING && (x->async_task ? !light : !!t))
-		unseen_wake(x, p, t);
+	if (result == WEFT_R_PENDING && t && read_state(x, p->header, &state))
+		unseen_wake(x, p, t, state);
 	if (x->async_task && result == WEFT_R_CANCELLED)
 		look_at_handle(x, p);
 	if (result == WEFT_R_ERROR && !(p->state & STATE_HANDLE)) /* nobody will hear of it */
@@ -150,7 +130,10 @@ static __always_inline void close_poll(const struct hit *x, struct weft_open_pol
 	if (result != WEFT_R_PENDING)
 		end_task(x, p->header, p->task, reason_of(result));
 	else if (t && is_ready(x, t) && t->ready_ns < x->now)
-		make_ready(x, t); /* woken in its own poll: runnable from the end of that */
+		make_ready(x, t,
+			   p->number); /* woken in its own poll: runnable from the end of that */
+	if (t)
+		t->open_ns = 0;
 }
 
 /* A poll that is only counted. */
@@ -257,9 +240,13 @@ int tokio_poll_begin(struct pt_regs *ctx)
 		t = task_at(&x, x.header, &h);
 	if (t) {
 		meet(&x, t, &h, !x.async_task);
+		if (x.async_task)
+			unseen_before(&x, t, h.state);
+		take_ready(&x, t, p);
+		t->open_ns = x.now;
 		p->number = ++t->polls;
 		t->panicked = 0;
-		take_ready(&x, t, p);
+		t->closed = !!(h.state & STATE_CANCELLED);
 	}
 	p->start_ns = x.now;
 	x.row->park_on = 0;
@@ -435,12 +422,14 @@ int tokio_wake(struct pt_regs *ctx)
 	x.row->wakes++;
 	x.row->self_wakes += x.row->task == h.id;
 	woken_inside(&x);
+	if (is_built(&x, h.vtable))
+		x.row->building = 0;
 	leave_trail(&x, &h);
 	t = h.state & STATE_COMPLETE ? 0 : task_at(&x, x.header, &h);
 	if (t) {
 		meet(&x, t, &h, !x.async_task);
 		if (!is_ready(&x, t) && !(h.state & STATE_NOTIFIED))
-			make_ready(&x, t);
+			make_ready(&x, t, t->polls);
 	}
 	by = waker_kind(x.row);
 	if (t && !x.row->task && x.row->scope && look_at_timers_of(&x, t))
@@ -449,35 +438,44 @@ int tokio_wake(struct pt_regs *ctx)
 	return 0;
 }
 
-/* A task is being built. The cookie's address is the number of the probe : 20 | place of a return address, in words : 20 << 20. */
+/* A task is being built. The cookie's address: number of the probe : 20 | place of a return address, in words : 20 << 20. */
 SEC("uprobe")
 int tokio_spawn(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct hit x;
 
-	if (enter(ctx, cookie, &x))
-		tell_spawn(&x, x.address & WEFT_SPAWN_PROBES,
-			   caller_of(ctx, cookie >> 8, x.address >> 20));
+	if (!enter(ctx, cookie, &x))
+		return 0;
+	x.row->building = x.what;
+	tell_spawn(&x, x.address & WEFT_SPAWN_PROBES, caller_of(ctx, cookie >> 8, x.address >> 20));
 	return 0;
 }
 
 SEC("uprobe")
 int tokio_schedule(struct pt_regs *ctx)
 {
+	struct weft_open_poll *p;
 	struct weft_task *t;
 	struct hit x;
 	struct head h;
 
-	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !read_head(&x, x.header, &h))
+	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x))
+		return 0;
+	p = x.row->depth ? open_at(x.row, x.row->depth - 1) : 0;
+	if (x.row->building)
+		look_at_birth(&x, p ? p->header : 0);
+	if (!read_head(&x, x.header, &h))
 		return 0;
 	leave_trail(&x, &h);
 	t = task_at(&x, x.header, &h);
 	if (!t)
 		return 0;
 	meet(&x, t, &h, 1);
+	if (x.async_task && p && p->header == x.header) /* before a thief can have it */
+		unseen_wake(&x, p, t, h.state);
 	if (!is_ready(&x, t))
-		make_ready(&x, t);
+		make_ready(&x, t, t->polls);
 	if (x.async_task && h.state & STATE_CANCELLED && !t->dropped) {
 		t->aborter = x.row->task & WEFT_ID_MASK;
 		tell_stack(&x, ctx, &h, WEFT_STACK_CANCELLER);

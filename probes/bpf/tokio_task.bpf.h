@@ -41,17 +41,21 @@ static __always_inline void meet(const struct hit *x, struct weft_task *t, const
 		t->told = tell_task(x, h, site, newborn);
 }
 
-/* What a worker makes runnable goes into its own queue. */
-static __always_inline void make_ready(const struct hit *x, struct weft_task *t)
+/*
+ * What a worker makes runnable goes into its own queue. `poll`: the last one it was seen in; where a thief began the next one meanwhile,
+ * nobody takes what is written here.
+ */
+static __always_inline void make_ready(const struct hit *x, struct weft_task *t, __u32 poll)
 {
 	t->ready_ns = x->now;
+	t->ready_poll = poll;
 	t->ready_lane = x->row->roles & WEFT_ROW_WORKER ? x->row->lane + 1 : 0;
 }
 
 /* Made runnable, as far as the programs have seen it: not before a time in which no wake was seen. */
 static __always_inline bool is_ready(const struct hit *x, const struct weft_task *t)
 {
-	return t->ready_ns > x->rust->since_ns;
+	return t->ready_ns > x->rust->since_ns && t->ready_poll == t->polls;
 }
 
 static __always_inline void take_ready(const struct hit *x, struct weft_task *t,

@@ -3,6 +3,7 @@
 # flavours; it survives attaching and detaching under load, panics included, and its code is left as it was.
 # timeout: 400
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/rust_cycles.sh"
 need_root
 need "$WEFT" strip
 program=$(scripts/rust_workload.sh tokio) || skip "cargo cannot build the Rust workload: no cargo, or no network"
@@ -64,36 +65,6 @@ seen_whole() {
 }
 polled() { [ "$(sql "$1" "SELECT count(*) FROM events WHERE kind = 'task-poll'")" -gt "$2" ]; }
 
-# text_of PID FILE: the code of its program as it is in memory
-text_of() {
-	local line from to
-	line=$(awk -v exe="$(realpath "/proc/$1/exe")" '$2 ~ /x/ && $NF == exe { print $1; exit }' "/proc/$1/maps")
-	from=$((16#${line%-*})) to=$((16#${line#*-}))
-	dd if="/proc/$1/mem" bs=4096 skip=$((from / 4096)) count=$(((to - from) / 4096)) of="$2" status=none
-	[ -s "$2" ]
-}
-
-# attached_often NAME CYCLES ARGS...
-attached_often() {
-	local name=$1 cycles=$2 pid i
-	shift 2
-	begin "$name" "$@"
-	pid=$PID
-	text_of "$pid" "$TMP_E2E/before"
-	kill -USR1 "$pid"
-	for ((i = 0; i < cycles; i++)); do
-		"$WEFT" record --force -p "$pid" --duration 0.2 --level normal -o "$TMP_E2E/cycle.db" > "$TMP_E2E/cycle.out" 2>&1 ||
-			fail "cycle $i: $(cat "$TMP_E2E/cycle.out")"
-		running "$pid" || fail "the workload died in cycle $i"
-	done
-	accounting_is_exact "$TMP_E2E/cycle.db"
-	text_of "$pid" "$TMP_E2E/after"
-	cmp "$TMP_E2E/before" "$TMP_E2E/after" || fail "its code is not as it was"
-	stop "$pid"
-	equal "exit code after $cycles times attached" "$STATUS" 0
-	holds "it panicked on" "$(truth "$name" panicked) > 0"
-}
-
 # seen_from_start NAME ARGS...: a command that Weft starts
 seen_from_start() {
 	local name=$1
@@ -120,6 +91,6 @@ holds "tasks move between two workers" "$(count steal) > 0"
 seen_from_start started all
 seen_whole ct 2 --current-thread sound
 equal "tasks that move where there is one worker" "$(count steal)" 0
-attached_often mt.often "${CYCLES:-10}" all
-attached_often ct.often "${CYCLES:-5}" --current-thread sound
+attached_often mt.often "${CYCLES:-10}" "$program" all
+attached_often ct.often "${CYCLES:-5}" "$program" --current-thread sound
 panics_stripped
