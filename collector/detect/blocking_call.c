@@ -22,7 +22,7 @@ static const struct detector_option options[] = {
 		       "shorter blocks count when others were delayed" },
 	[SHORT_TIMES] = { "blocking.short_times", 3, "times", "so many of them within 10 s: warn" },
 	[FAULT_FACTOR] = { "blocking.fault_factor", 5, "",
-			   "blocks without a system call (page faults) need so many times more" },
+			   "page faults, and calls for memory, need so many times more" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -317,17 +317,19 @@ static bool is_excused(const struct detect_run *run, const struct model_lane *l,
 
 /* ---- raising ---- */
 
+/* Of that poll; else of the task's last block, unless it was in another call than this one. */
 static const struct model_stack *blocker_stack(const struct detect_run *run, uint64_t task,
-					       uint64_t seq)
+					       uint64_t seq, int32_t syscall)
 {
 	const struct stack_store *s = model_stacks(run->model);
 	const struct model_stack *k = stack_store_last(s, task, WEFT_STACK_BLOCKED, seq);
 
 	if (!k)
 		k = stack_store_last(s, task, WEFT_STACK_ASKED, seq);
-	if (!k)
-		k = stack_store_last(s, task, WEFT_STACK_BLOCKED, LIVE_UNKNOWN);
-	return k;
+	if (k)
+		return k;
+	k = stack_store_last(s, task, WEFT_STACK_BLOCKED, LIVE_UNKNOWN);
+	return k && syscall >= 0 && k->syscall != syscall ? NULL : k;
 }
 
 /* open_blocked_ns: of a poll that still lasts, 0 = none does. */
@@ -335,7 +337,7 @@ static void raise_place(struct detect_run *run, const struct place *p, uint64_t 
 			uint64_t open_harm_ns)
 {
 	struct model_task *t = model_task(run->model, p->worst_task);
-	const struct model_stack *k = blocker_stack(run, p->worst_task, p->worst_seq);
+	const struct model_stack *k = blocker_stack(run, p->worst_task, p->worst_seq, p->syscall);
 	int32_t syscall = p->syscall < 0 && k ? k->syscall : p->syscall;
 	uint64_t harm = p->harm_ns + open_harm_ns;
 	struct detect_subject subject;
@@ -386,10 +388,13 @@ static void raise_place(struct detect_run *run, const struct place *p, uint64_t 
 				  detect_runtime_kind(run->model, p->process, MODEL_NONE)));
 }
 
+/* Calls for memory wait for the lock of the address space, as page faults do: for other threads' faults, and for whoever reads /proc. */
+#define MEMORY "mmap munmap mprotect mremap madvise brk"
+
 static double threshold_ns(const struct detect_run *run, int option, int32_t syscall,
 			   const struct model_stack *k)
 {
-	bool fault = syscall < 0 && !(k && k->syscall >= 0);
+	bool fault = (syscall < 0 && !(k && k->syscall >= 0)) || is_call(syscall, MEMORY);
 
 	return run->value[option] * 1e6 * (fault ? run->value[FAULT_FACTOR] : 1);
 }

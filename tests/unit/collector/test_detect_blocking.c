@@ -410,6 +410,32 @@ static void nobody_knows_the_lock(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+/* It waits for the lock of the address space: for the faults of others, or for our own look at it. */
+static void memory_is_asked_for(void **state)
+{
+	struct feed *f = *state;
+
+	blocks(f, T0 + 2 * S, 30, false, 10, NULL, NULL);
+	blocks(f, T0 + 4 * S, 30, false, 11, NULL, NULL);
+	verdict_nothing(f);
+	blocks(f, T0 + 6 * S, 90, false, 10, NULL, NULL);
+	verdict_found(f, "blocking-call", LIVE_WARN, "query");
+}
+
+/* The block that is found has no stack; one of another call, met before, would lie about it. */
+static void a_stack_of_another_call(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	blocks(f, T0 + 2 * S, 70, false, 288, NAMES("synchronize_rcu_normal", "expand_files"),
+	       NAMES("svc::serve"));
+	blocks(f, T0 + 4 * S, 70, false, 0, NULL, NULL);
+	row = verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+	assert_int_equal(row->stack_n, 0);
+	assert_string_equal(row->cause, "read inside a poll");
+}
+
 /* std's accept in a poll, 4 ms each time: no table grows so often. Nor are ten such blocks a trouble. */
 static void accepts_one_after_the_other(void **state)
 {
@@ -483,6 +509,8 @@ int main(void)
 		VERDICT_TEST(the_table_of_files_grows),
 		VERDICT_TEST(nobody_knows_the_lock),
 		VERDICT_TEST(a_name_is_looked_up),
+		VERDICT_TEST(memory_is_asked_for),
+		VERDICT_TEST(a_stack_of_another_call),
 		VERDICT_TEST(accepts_one_after_the_other),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),
 	};
