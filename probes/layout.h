@@ -26,6 +26,7 @@ enum weft_raw_kind {
 	WEFT_RAW_TASK,  /* Rust: a task is seen for the first time */
 	WEFT_RAW_SPAWN, /* Rust: a task of this type is being built */
 	WEFT_RAW_STEAL, /* Rust: a task is polled by another worker than made it runnable */
+	WEFT_RAW_KEPT,  /* Rust: a task of Tokio's is done, and somebody has its handle */
 	WEFT_RAW_CALLER, /* Rust: a weft_raw_sample of who does something to `task`; state: enum weft_stack_why */
 };
 
@@ -35,6 +36,11 @@ struct weft_raw_task {
 	__u64 owner; /* the runtime's (or LocalSet's) own number in the task's header; 0 = not known */
 	__u32 site;
 	__u32 newborn; /* it may be: seen where new tasks are seen first */
+};
+struct weft_raw_kept {
+	struct weft_ev ev;
+	__u64 task, header;
+	__u32 site, pad;
 };
 struct weft_raw_steal {
 	struct weft_ev ev;

@@ -341,6 +341,7 @@ void source_tokio_detach(void *ctx, struct process *p)
 	tokio_stop(w);
 	tokio_end_lanes(w, true);
 	tokio_births_done(&w->births);
+	tokio_kept_done(&w->kept);
 	tokio_queues_done(w);
 	w->census = tokio_census_free(w->census);
 	w->executors = tokio_executors_free(w->executors);

@@ -261,6 +261,7 @@ static void walk(struct tokio_process *w)
 	walk_from_threads(&r);
 	settle_roots(&r);
 	r.tasks += tokio_executors_walk(w, &r.torn);
+	r.tasks += tokio_kept_walk(w);
 	c->tasks = r.tasks;
 	tell_walk(w, WEFT_EV_SNAPSHOT_END, &r);
 	c->asked = c->chains = false;

@@ -89,6 +89,16 @@ struct tokio_births {
 	uint32_t first, n, room; /* room: a power of two, or 0 */
 };
 
+/* Done, and somebody has, or had at the end, the handle. */
+struct tokio_kept_task {
+	uint64_t header, task, since_ns;
+	uint32_t site;
+};
+struct tokio_kept {
+	struct tokio_kept_task *task;
+	uint32_t n, room;
+};
+
 /* Hits that polls would have had at normal. */
 struct tokio_load {
 	double poll_hits, normal_ns; /* of one, as last seen there; of all so far */
@@ -104,6 +114,7 @@ struct tokio_process {
 	struct attach_group group[TOKIO_SETS];
 	struct tokio_counts gone; /* of rows that are free again */
 	struct tokio_births births;
+	struct tokio_kept kept;
 	uint32_t *place_site; /* of the plan's spawn places, by index */
 	bool *unborn;         /* by type: spawns of it are not seen, or not all */
 	uint64_t id_seen;     /* the largest so far */
@@ -243,6 +254,13 @@ void tokio_census_ask(struct tokio_process *w,
 		      bool chains); /* chains: somebody waits for a walk of that kind */
 void tokio_census_step(struct tokio_process *w); /* walks when one is due or asked for */
 struct tokio_census *tokio_census_free(struct tokio_census *c);
+
+/* ---- source_tokio_kept.c: tasks that are done, and whose handle is held ---- */
+
+void tokio_kept_add(struct tokio_process *w, const struct weft_raw_kept *raw);
+/* Part of a walk; returns how many were told. Forgets those whose handle has gone. */
+uint32_t tokio_kept_walk(struct tokio_process *w);
+void tokio_kept_done(struct tokio_kept *k);
 
 /* ---- source_tokio_executors.c: the part of a walk that is about async-std and smol ---- */
 

@@ -232,6 +232,8 @@ static void deliver(struct tokio_process *w, const struct weft_ev *ev, size_t by
 
 	if (ev->kind == WEFT_RAW_TASK && bytes >= sizeof(struct weft_raw_task)) {
 		deliver_task(w, (const struct weft_raw_task *)(const void *)ev, w->last_lane);
+	} else if (ev->kind == WEFT_RAW_KEPT && bytes >= sizeof(struct weft_raw_kept)) {
+		tokio_kept_add(w, (const struct weft_raw_kept *)(const void *)ev);
 	} else if (ev->kind == WEFT_RAW_STEAL && bytes >= sizeof(struct weft_raw_steal)) {
 		deliver_steal(w, (const struct weft_raw_steal *)(const void *)ev);
 	} else if (ev->kind == WEFT_RAW_SPAWN && bytes >= sizeof(struct weft_raw_spawn)) {
@@ -247,7 +249,7 @@ static void deliver(struct tokio_process *w, const struct weft_ev *ev, size_t by
 bool tokio_record(struct tokio_process *w, const struct weft_ev *ev, size_t bytes)
 {
 	bool raw = ev->kind == WEFT_RAW_TASK || ev->kind == WEFT_RAW_SPAWN ||
-		   ev->kind == WEFT_RAW_STEAL;
+		   ev->kind == WEFT_RAW_STEAL || ev->kind == WEFT_RAW_KEPT;
 
 	if (!raw && ev->kind >= WEFT_ROW_KINDS)
 		return false;

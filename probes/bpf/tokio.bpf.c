@@ -127,6 +127,8 @@ static __always_inline void close_poll(const struct hit *x, struct weft_open_pol
 	emit_poll(x, p, result);
 	if (light)
 		return;
+	if (result != WEFT_R_PENDING && !x->async_task && p->state & STATE_HANDLE)
+		tell_kept(x, p);
 	if (result != WEFT_R_PENDING)
 		end_task(x, p->header, p->task, reason_of(result));
 	else if (t && is_ready(x, t) && t->ready_ns < x->now)

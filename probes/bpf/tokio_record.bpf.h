@@ -125,6 +125,22 @@ static __always_inline bool tell_task(const struct hit *x, const struct head *h,
 	return 1;
 }
 
+/* Not counted; its memory stays until the handle goes. One that finds no room is not told. */
+static __always_inline void tell_kept(const struct hit *x, const struct weft_open_poll *p)
+{
+	__u32 site = site_of(x, p->vtable);
+	struct weft_raw_kept *r = site != ~0u ? bpf_ringbuf_reserve(&ring, sizeof(*r), 0) : 0;
+
+	if (!r)
+		return;
+	fill_ev(&r->ev, x, sizeof(*r), WEFT_RAW_KEPT);
+	r->task = p->task;
+	r->header = p->header;
+	r->site = site;
+	r->pad = 0;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
 /* Counted by the session, which knows the workers' numbers; one that finds no room is not told. */
 static __always_inline void tell_steal(const struct hit *x, __u32 from)
 {
