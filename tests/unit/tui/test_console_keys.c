@@ -159,6 +159,9 @@ static void test_details(void **state)
 	has("advice  std::thread::sleep blocks the worker");
 	has("100us   1ms");
 	has("before the attach, >3m12s ago");
+	has("labels  trace_id=4bf9");
+	has("user=ann");
+	has_not("\033[2J");
 	has("stack   std::thread::sleep < db::retry (db.rs:41)");
 	run("key:End; snap");
 	has("by task     ingest::pump");
