@@ -30,6 +30,7 @@ static const struct detector_option options[] = {
 #define RECENT     16u
 #define RECENT_NS  10000000000ull
 #define SETTLE_NS  100000000ull
+#define STACK_NS   250000000ull   /* a stack that was asked for comes sooner, if at all */
 #define RUNTIME_NS 1000000000ull  /* a lock of the runtime that is held for so long is a fault */
 #define STARVED_NS 10000000000ull /* the same in a process that lacks CPUs */
 
@@ -38,6 +39,7 @@ struct place {
 	uint32_t process, type;
 	bool used, raised;
 	uint64_t last_ns, first_ns;
+	uint64_t in_place_ns;  /* it was last met in block_in_place, 0 = never */
 	uint64_t when[RECENT]; /* ends of blocks with victims, [count % RECENT] */
 	uint64_t count, times, total_ns, worst_ns, worst_task, worst_seq;
 	uint64_t harm_ns, victims, worst_wait_ns;
@@ -285,6 +287,20 @@ static bool may_be_table_growing(const struct detect_run *run, uint32_t process,
 	return ++s->files[process] <= GROWTHS;
 }
 
+/* In block_in_place nobody waits behind it. Where no stack tells, what the same type was in lately does. */
+static bool is_in_place(const struct detect_run *run, const struct model_lane *l, uint32_t type,
+			const struct model_stack *k)
+{
+	struct place *p;
+
+	if (k && !detect_is_in_place(run, k))
+		return false;
+	p = place_of(run->state, l->process, type);
+	if (k)
+		p->in_place_ns = p->last_ns = run->now_ns;
+	return p->in_place_ns && p->in_place_ns + RECENT_NS > run->now_ns;
+}
+
 /*
  * Nothing that the task does, or could do differently. In a process that lacks CPUs that goes for locks of the program and of the
  * kernel, too, that may be held for no time at all: who holds it has lost his CPU, and so is late. Whose lock it was is
@@ -444,7 +460,7 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	bool enough;
 
 	if (!t || blocked < threshold_ns(run, SHORT_MS, poll->syscall, k) ||
-	    is_excused(run, l, poll, poll->blocked_ns, k))
+	    is_in_place(run, l, t->type, k) || is_excused(run, l, poll, poll->blocked_ns, k))
 		return;
 	if (poll->sampled && poll->syscall < 0 && !k)
 		return; /* samples alone, with neither call nor stack, are no proof */
@@ -484,7 +500,11 @@ static void lasting(struct detect_run *run, const struct model_lane *l)
 	k = stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, o->seq);
 	if (!k)
 		detect_want(run, l, SESSION_WANT_STACK);
-	if (is_excused(run, l, NULL, o->blocked_ns, k))
+	if (is_in_place(run, l, t->type, k) || is_excused(run, l, NULL, o->blocked_ns, k))
+		return;
+	/* Only a stack tells of block_in_place. */
+	if (!k && o->blocked_ns < STACK_NS &&
+	    detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO)
 		return;
 	/* Neither call nor stack is no proof; a futex may be the runtime's. The record of the whole poll will tell. */
 	if (!k && (o->syscall < 0 || (is_call(o->syscall, "futex") && o->blocked_ns < RUNTIME_NS)))

@@ -256,6 +256,20 @@ double detect_poll_cpu(const struct detect_run *run, const struct model_lane *l,
 	return in_poll > 0 ? (double)(p->busy_ns) * (double)parts.busy / in_poll : 0;
 }
 
+bool detect_is_in_place(const struct detect_run *run, const struct model_stack *k)
+{
+	for (uint32_t i = k ? k->kernel : 0; k && i < k->nframes; i++) {
+		const struct model_frame *f =
+			stack_store_frame(model_stacks(run->model), k->frame[i]);
+
+		if (f && f->origin == FRAME_RUNTIME && strstr(f->func, "block_in_place"))
+			return true;
+		if (f && (strstr(f->func, "runtime::task::") || !strcmp(f->func, "weft_task_poll")))
+			return false;
+	}
+	return false;
+}
+
 void detect_each_runtime(struct detect_run *run,
 			 void (*fn)(struct detect_run *run, const struct model_process *p,
 				    const struct model_runtime *rt))

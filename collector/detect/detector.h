@@ -140,6 +140,8 @@ bool detect_poll_is_split(const struct detect_run *run, const struct model_lane 
 /* CPU time of a poll that has ended: by the kernel, by samples, else in the measure of its lane in the last second. */
 double detect_poll_cpu(const struct detect_run *run, const struct model_lane *l,
 		       const struct lane_poll *p);
+/* The stack is inside a block_in_place of Tokio's or libweft's: another thread has taken over what the worker had to do. */
+bool detect_is_in_place(const struct detect_run *run, const struct model_stack *k);
 /* Ask where one task waits; the answer is model_task_await(). */
 void detect_want_await(struct detect_run *run, uint32_t process, uint64_t task);
 /* Calls fn for each runtime of each process that is watched and alive. */

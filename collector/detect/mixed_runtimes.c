@@ -165,7 +165,7 @@ static void judge(struct detect_run *run, const struct model_lane *l, uint64_t t
 		return;
 	t = model_task(run->model, task);
 	k = t ? stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, seq) : NULL;
-	f = k ? block_on_of(run, k) : NULL;
+	f = k && !detect_is_in_place(run, k) ? block_on_of(run, k) : NULL;
 	if (!f)
 		return;
 	s->blocked += ended;

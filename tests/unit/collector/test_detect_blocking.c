@@ -436,6 +436,34 @@ static void a_stack_of_another_call(void **state)
 	assert_string_equal(row->cause, "read inside a poll");
 }
 
+/* Another thread has taken over what the worker had to do; the next block of the same task has no stack. */
+static void in_place(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	blocks(f, T0 + 2 * S, 70, false, 230, NAMES("do_nanosleep"),
+	       NAMES("std::thread::sleep", "svc::handle::{{closure}}",
+		     "tokio::runtime::scheduler::multi_thread::worker::block_in_place",
+		     "svc::handle", "tokio::runtime::task::raw::poll"));
+	blocks(f, T0 + 4 * S, 70, false, 230, NULL, NULL);
+	verdict_nothing(f);
+	blocks(f, T0 + 20 * S, 70, false, 230, NULL, NULL);
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
+/* A task that was polled inside another's block_in_place blocks the thread of its own runtime. */
+static void a_task_below_it(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	blocks(f, T0 + 2 * S, 70, false, 230, NAMES("do_nanosleep"),
+	       NAMES("std::thread::sleep", "svc::handle", "tokio::runtime::task::raw::poll",
+		     "tokio::runtime::scheduler::multi_thread::worker::block_in_place"));
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
 /* std's accept in a poll, 4 ms each time: no table grows so often. Nor are ten such blocks a trouble. */
 static void accepts_one_after_the_other(void **state)
 {
@@ -511,6 +539,8 @@ int main(void)
 		VERDICT_TEST(a_name_is_looked_up),
 		VERDICT_TEST(memory_is_asked_for),
 		VERDICT_TEST(a_stack_of_another_call),
+		VERDICT_TEST(in_place),
+		VERDICT_TEST(a_task_below_it),
 		VERDICT_TEST(accepts_one_after_the_other),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),
 	};

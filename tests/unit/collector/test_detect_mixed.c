@@ -308,6 +308,20 @@ static void a_lock_that_parks(void **state)
 	assert_null(nested(f));
 }
 
+/* As our own advice has it. */
+static void a_block_on_in_place(void **state)
+{
+	static const char *const user[] = {
+		"tokio::runtime::handle::Handle::block_on",
+		"tokio::runtime::scheduler::multi_thread::worker::block_in_place", "svc::handler",
+		TASK_POLL, NULL
+	};
+	struct feed *f = *state;
+
+	blocked_in(f, &calm, user);
+	assert_null(nested(f));
+}
+
 /* Every thread has one at its bottom; a std lock is none. */
 static void the_threads_own_block_on(void **state)
 {
@@ -340,6 +354,7 @@ int main(void)
 		VERDICT_TEST(a_block_on_without_its_frame),
 		VERDICT_TEST(the_other_drives_nothing),
 		VERDICT_TEST(a_lock_that_parks),
+		VERDICT_TEST(a_block_on_in_place),
 		VERDICT_TEST(the_threads_own_block_on),
 	};
 

@@ -87,6 +87,24 @@ fn pool() {
     }
 }
 
+/// Blocks its thread, and another one takes over what the worker had to do. Every other time it runs a future of its own there.
+fn in_place() {
+    for _ in 0..2 {
+        tokio::spawn(async {
+            for i in 0u64.. {
+                tokio::task::block_in_place(|| {
+                    if i % 2 == 0 {
+                        std::thread::sleep(ms(80));
+                    } else {
+                        tokio::runtime::Handle::current().block_on(sleep(ms(80)));
+                    }
+                });
+                sleep(ms(40)).await;
+            }
+        });
+    }
+}
+
 fn sleepers() {
     for _ in 0..1000 {
         tokio::spawn(sleep(Duration::from_secs(3600)));
@@ -222,10 +240,11 @@ pub fn slow_start(rt: &Runtime, seconds: f64) {
     });
 }
 
-const ALL: [(&str, fn()); 13] = [
+const ALL: [(&str, fn()); 14] = [
     ("bursts", bursts),
     ("files", files),
     ("hedged", hedged),
+    ("in_place", in_place),
     ("locks", locks),
     ("log", log),
     ("pipeline", pipeline),
