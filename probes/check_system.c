@@ -13,6 +13,7 @@
 #endif
 
 #include "probes/base/cleanup.h"
+#include "probes/kernel_features.h"
 #include "probes/symbols/kallsyms.h"
 
 bool check_read_line(const char *path, char *ret, size_t size)
@@ -88,7 +89,6 @@ bool check_container(const struct check_facts *f, char *ret_detail, size_t size)
 	return first;
 }
 
-/* The first pid namespace has a fixed inode: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
 bool check_pid_namespace(const struct check_facts *f, char *ret_detail, size_t size)
 {
 	char link[64];
@@ -97,7 +97,7 @@ bool check_pid_namespace(const struct check_facts *f, char *ret_detail, size_t s
 	(void)f;
 	link[n > 0 ? n : 0] = '\0';
 	snprintf(ret_detail, size, "%s", link);
-	return strcmp(link, "pid:[4026531836]") == 0;
+	return kernel_features_first_pids();
 }
 
 static bool has_invariant_tsc(void)

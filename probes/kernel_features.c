@@ -275,3 +275,13 @@ int kernel_features_probe(const char *mask, struct kernel_features *ret)
 	*ret = f;
 	return 0;
 }
+
+/* The first pid namespace has a fixed inode: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
+bool kernel_features_first_pids(void)
+{
+	char link[64];
+	ssize_t n = readlink("/proc/self/ns/pid", link, sizeof(link) - 1);
+
+	link[n > 0 ? n : 0] = '\0';
+	return n <= 0 || strcmp(link, "pid:[4026531836]") == 0;
+}

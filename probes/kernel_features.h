@@ -35,4 +35,7 @@ struct kernel_features {
  */
 int kernel_features_probe(const char *mask, struct kernel_features *ret);
 
+/* Whether this process numbers processes and threads as BPF programs do: not in a container's own pid namespace. */
+bool kernel_features_first_pids(void);
+
 #endif

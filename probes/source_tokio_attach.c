@@ -15,6 +15,7 @@
 #include "probes/attach.h"
 #include "probes/base/cleanup.h"
 #include "probes/clock_pair.h"
+#include "probes/kernel_features.h"
 #include "probes/source_sched.h"
 #include "probes/source_tokio_internal.h"
 #include "probes/symbols/proc_maps.h"
@@ -271,6 +272,13 @@ static int fail(struct tokio_process *w, int err)
 			pid);
 	case -ESRCH:
 		return session_fail(s, err, "cannot trace process %d: it has ended", pid);
+	case -EXDEV:
+		return session_fail(
+			s, err,
+			"cannot trace process %d: weft runs in a pid namespace of its own, where the kernel's "
+			"events of a Rust service can't be told apart; run weft on the host, or in a container "
+			"with the host's pids (--pid=host)",
+			pid);
 	default:
 		return session_fail(s, err, "cannot trace process %d: %s while placing probes", pid,
 				    strerror(-err));
@@ -306,7 +314,7 @@ int source_tokio_attach(void *ctx, struct process *p, int exe_fd)
 	p->of_source[SOURCE_TOKIO] = w;
 	err = exe_fd >= 0 ? try_file(w, dup(exe_fd)) : find_file(w);
 	if (!err)
-		err = begin(w, exe_fd >= 0);
+		err = kernel_features_first_pids() ? begin(w, exe_fd >= 0) : fail(w, -EXDEV);
 	else if (err != -ENOENT && err != -ENOEXEC)
 		err = fail(w, err);
 	else

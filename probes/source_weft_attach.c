@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "probes/kernel_features.h"
 #include "probes/base/cleanup.h"
 #include "probes/source_sched.h"
 #include "probes/source_weft_internal.h"
@@ -263,6 +264,11 @@ int weft_open_mapping(struct weft_process *w, bool base)
 		session_cannot_see(
 			w->p->session, w->p->index, "fast reading of the trace mapping",
 			"the mapping is not sealed, the process could cut it; it is read by system calls");
+	if (!kernel_features_first_pids())
+		session_cannot_see(
+			w->p->session, w->p->index,
+			"what the kernel tells of it, and bursts of events",
+			"weft runs in a pid namespace of its own: run it on the host, or in a container with --pid=host");
 	return 0;
 }
 

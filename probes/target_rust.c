@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "probes/base/capability.h"
+#include "probes/kernel_features.h"
 #include "probes/rust/plan.h"
 #include "probes/target.h"
 #include "probes/target_files.h"
@@ -130,5 +131,7 @@ int target_detect_rust(const struct target *t, struct session_process *ret)
 		last = map;
 		found |= detect_in(t, map, ret);
 	}
+	if (found && !kernel_features_first_pids())
+		target_cannot_see(ret, "events", "weft runs in a pid namespace of its own");
 	return found;
 }

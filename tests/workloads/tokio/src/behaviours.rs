@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, Notify};
 use tokio::time::{interval, sleep};
 
+use crate::forks;
 use crate::spawn::spawn;
 use crate::timing;
 use crate::truth::{kinds, Kind, JOBS_ASKED, JOBS_RUN};
@@ -351,7 +352,9 @@ const ALL: &[(&str, Start)] = &[
     ("storm", || drop(spawn(&STORM, Storm))),
     ("never_runs", never_runs),
     ("stuck", || drop(spawn(&STUCK, stuck()))),
-    // Not among `all`: the program's own runtime has to be alone, or to have one worker.
+    // Not among `all`.
+    ("forks", forks::forks),
+    // The program's own runtime has to be alone, or to have one worker.
     ("deadlines", timing::deadlines),
     ("held", timing::held),
     ("queues", timing::queues),

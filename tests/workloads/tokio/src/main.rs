@@ -9,6 +9,7 @@
 //! Prints "ready PID" once it listens for signals, the port beside it in the load modes (0 = any).
 
 mod behaviours;
+mod forks;
 mod service;
 mod sick;
 mod spawn;
