@@ -428,6 +428,8 @@ int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, weft_task_
 	struct weft_task *task;
 	int rc;
 
+	if (!rt)
+		return -EINVAL;
 	if (weft_thread.cx) {
 		weft_misuse(WEFT_M_NESTED_BLOCK_ON, weft_thread.cx->task);
 		return -EDEADLK;

@@ -65,7 +65,7 @@ WEFT_API int weft_spawn_at(struct weft_runtime *rt, struct weft_site *site,
 
 /*
  * Runs fn over *frame on the calling thread until it ends, and gives its result; *frame holds the
- * final frame then. -EDEADLK inside a task or another block_on, -ESHUTDOWN after shutdown.
+ * final frame then. -EDEADLK inside a task or another block_on, -ESHUTDOWN after shutdown, -EINVAL without an rt.
  *
  * A child made by fork() has no threads but its own, so none of its parent's runtimes work there. It may start one
  * of its own and block on that, also where the fork was in a task: it counts as outside of the task then, uses no cx of

@@ -95,6 +95,14 @@ static void source_init(struct weft_source *source, struct weft_runtime *rt, int
 	__atomic_store_n(&source->slot[WEFT_DIR_WRITE], 0, __ATOMIC_RELAXED);
 }
 
+/* A task that is at it when the shutdown comes has done nothing wrong; whoever comes after it has. */
+static int refused(const struct weft_runtime *rt)
+{
+	if (__atomic_load_n(&rt->state, __ATOMIC_ACQUIRE) == WEFT_RT_STOPPED)
+		weft_misuse(WEFT_M_AFTER_SHUTDOWN, weft_thread.cx ? weft_thread.cx->task : NULL);
+	return -ESHUTDOWN;
+}
+
 static int open_kind(struct weft_runtime *rt, int fd, enum weft_source_kind kind, uint32_t events,
 		     uintptr_t *ret_handle)
 {
@@ -102,12 +110,14 @@ static int open_kind(struct weft_runtime *rt, int fd, enum weft_source_kind kind
 	uintptr_t handle;
 	int rc;
 
+	if (!rt)
+		return -EINVAL;
 	if (!rt->io) {
 		weft_misuse(WEFT_M_IO_OFF, weft_thread.cx ? weft_thread.cx->task : NULL);
 		return -ENOTSUP;
 	}
 	if (!weft_runtime_running(rt))
-		return -ESHUTDOWN;
+		return refused(rt);
 	source = source_alloc();
 	if (!source)
 		return -ENOMEM;

@@ -99,6 +99,43 @@ static void test_parts_left_out(void **state)
 	weft_runtime_free(bare);
 }
 
+static unsigned after_shutdown(void)
+{
+	return events_count(WEFT_K_MISUSE, events_code, WEFT_M_AFTER_SHUTDOWN);
+}
+
+static void test_sockets_after_shutdown(void **state)
+{
+	struct weft_config config = { .size = sizeof(config),
+				      .workers = 1,
+				      .flavour = flavours_of(state) };
+	struct weft_listener *listener;
+	struct weft_runtime *other;
+	struct weft_stream *pair[2];
+
+	assert_int_equal(weft_runtime_new(&config, &other), 0);
+	assert_int_equal(weft_runtime_shutdown(other, 5000 * MS), 0);
+	before = after_shutdown();
+	assert_int_equal(weft_tcp_listen(other, "127.0.0.1", 0, &listener), -ESHUTDOWN);
+	assert_int_equal(weft_stream_pair(other, pair), -ESHUTDOWN);
+	assert_int_equal(after_shutdown(), before + 2);
+	weft_runtime_free(other);
+}
+
+static void test_no_runtime(void **state)
+{
+	struct user f = { .misuse = NULL };
+	struct weft_listener *listener;
+	struct weft_stream *pair[2];
+
+	(void)state;
+	assert_int_equal(weft_spawn(NULL, user, f), -EINVAL);
+	assert_int_equal(weft_block_on(NULL, user, &f), -EINVAL);
+	assert_int_equal(weft_runtime_run(NULL), -EINVAL);
+	assert_int_equal(weft_tcp_listen(NULL, "127.0.0.1", 0, &listener), -EINVAL);
+	assert_int_equal(weft_stream_pair(NULL, pair), -EINVAL);
+}
+
 static int nested(struct weft_cx *cx, struct user *f)
 {
 	struct user inner = { .misuse = time_off };
@@ -220,9 +257,9 @@ static void test_double_await(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_parts_left_out), T(test_nested_block_on), T(test_frame_moved),
-		T(test_not_held),       T(test_freed_in_use),    T(test_blocking_in_task),
-		T(test_double_await),
+		T(test_parts_left_out), T(test_nested_block_on),        T(test_frame_moved),
+		T(test_not_held),       T(test_freed_in_use),           T(test_blocking_in_task),
+		T(test_double_await),   T(test_sockets_after_shutdown), T(test_no_runtime),
 	};
 
 	return flavours_run("runtime/misuse", tests, sizeof(tests) / sizeof(tests[0]));
