@@ -47,6 +47,7 @@ struct busy_storms {
 	struct busy_pair pair[BUSY_PAIRS];
 	struct busy_past past[BUSY_LANES];
 	uint32_t npast;
+	uint64_t suspect_ns; /* looked at last */
 };
 
 struct busy_charge {
@@ -60,6 +61,7 @@ struct busy_charge {
 struct live_finding *busy_loop_raise(struct detect_run *run, const struct model_task *t,
 				     const struct busy_charge *c);
 /* Once a second. */
-void busy_storm_tick(struct detect_run *run);
+void busy_storm_tick(struct detect_run *run);    /* once a second */
+void busy_storm_suspect(struct detect_run *run); /* at each tick */
 
 #endif

@@ -296,6 +296,7 @@ static void tick(struct detect_run *run)
 
 	detect_each_worker(run, spin);
 	detect_each_long_poll(run, &s->cursor, 0, crunch);
+	busy_storm_suspect(run);
 	if (!run->new_second)
 		return;
 	busy_storm_tick(run);

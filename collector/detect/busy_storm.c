@@ -243,8 +243,10 @@ static void scan_tasks(struct detect_run *run)
 }
 
 /* Polls of a worker in a second, as a service hardly has them that works in each. */
-#define CROWD    10000.0
+#define CROWD    30000.0
+#define HASTY    0.5 /* of the mean poll below which it looks and goes: a small request takes longer */
 #define LEAST_NS 200000000ull /* of sight */
+#define LOOK_NS  200000000ull
 
 /* ---- storms at `light`: what the lanes add up, and the task that samples meet there ---- */
 
@@ -307,17 +309,25 @@ static void light_raise(struct detect_run *run, const struct model_lane *l,
 }
 
 /* Single wakes are not seen at light, so a pair that wakes each other can't be: so many polls that do nothing are what it leaves there. */
-static void light_suspect(struct detect_run *run, const struct model_lane *l,
-			  const struct busy_past *old)
+static void light_suspect(struct detect_run *run, const struct model_lane *l)
 {
-	uint64_t from = old->at_ns ? old->at_ns : l->first_ns;
-	uint64_t polls = l->polls - (old->at_ns ? old->polls : l->first_polls);
-	double rate = (double)polls * 1e9 / (double)(run->now_ns - from);
+	const struct busy_past *old =
+		model_sees_polls(run->model, l->process) ? NULL : past_of(run->state, l);
+	uint64_t from, polls;
 	struct lane_parts parts;
+	double rate;
 
-	if (run->now_ns < from + LEAST_NS || rate < CROWD || !lane_shares(l, run->now_ns, &parts) ||
+	if (!old)
+		return;
+	from = old->at_ns ? old->at_ns : l->first_ns;
+	if (run->now_ns < from + LEAST_NS || !lane_shares(l, run->now_ns, &parts))
+		return;
+	polls = l->polls - (old->at_ns ? old->polls : l->first_polls);
+	rate = (double)polls * 1e9 / (double)(run->now_ns - from);
+	if (rate < CROWD ||
 	    (double)(parts.busy + parts.own) < run->value[STORM_SHARE] * (double)parts.span ||
-	    (double)parts.busy / (double)parts.span * 1e9 >= run->value[STORM_POLL_US] * 1e3 * rate)
+	    (double)parts.busy / (double)parts.span * 1e9 >=
+		    HASTY * run->value[STORM_POLL_US] * 1e3 * rate)
 		return;
 	detect_want_closer(run, l->process);
 }
@@ -339,7 +349,6 @@ static void light_storm(struct detect_run *run, const struct model_lane *l)
 	past->polls = l->polls;
 	past->wakes = l->wakes;
 	past->self_wakes = l->self_wakes;
-	light_suspect(run, l, &old);
 	if (!old.polls || !polls || !lane_shares(l, run->now_ns, &parts) ||
 	    (double)wakes < run->value[STORM_WAKES] ||
 	    (double)(l->self_wakes - old.self_wakes) < run->value[STORM_SELF] * (double)wakes ||
@@ -353,6 +362,16 @@ static void light_storm(struct detect_run *run, const struct model_lane *l)
 	}
 	if (++past->seconds >= run->value[STORM_S])
 		light_raise(run, l, &old, &parts);
+}
+
+void busy_storm_suspect(struct detect_run *run)
+{
+	struct busy_storms *s = run->state;
+
+	if (run->now_ns < s->suspect_ns + LOOK_NS)
+		return;
+	s->suspect_ns = run->now_ns;
+	detect_each_worker(run, light_suspect);
 }
 
 void busy_storm_tick(struct detect_run *run)

@@ -32,7 +32,7 @@ struct place {
 };
 
 struct state {
-	struct detect_cursor *cursor;
+	struct detect_cursor *cursor, *suspects;
 	struct place place[PLACES];
 };
 
@@ -122,8 +122,10 @@ static bool is_known(const struct detect_run *run, const struct model_lane *l,
 
 /* At light most polls are not seen: what one of them did, others may do, and each is seen for some seconds. */
 static void suspect(struct detect_run *run, const struct model_lane *l,
-		    const struct lane_poll *poll, double cpu)
+		    const struct lane_poll *poll)
 {
+	double cpu = detect_poll_cpu(run, l, poll);
+
 	if (cpu >= run->value[WARN_MS] * 1e6 && (double)poll->runnable_ns < cpu &&
 	    !model_sees_polls(run->model, l->process) &&
 	    !detect_disturbed(run, l->process, poll->start_ns))
@@ -138,7 +140,6 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	uint64_t harm = poll->harm_ns > poll->behind_ns ? poll->harm_ns : poll->behind_ns;
 	struct place *p;
 
-	suspect(run, l, poll, cpu);
 	/* Blocked for longer: a blocking call. Without a CPU for longer: the machine's fault. */
 	if (!type || !harm || !is_known(run, l, poll) ||
 	    (double)(poll->blocked_ns + poll->runnable_ns) > cpu || !is_long(run, type, cpu) ||
@@ -163,6 +164,7 @@ static void tick(struct detect_run *run)
 {
 	struct state *s = run->state;
 
+	detect_each_long_poll(run, &s->suspects, 0, suspect);
 	detect_each_long_poll(run, &s->cursor, SETTLE_NS, ended);
 }
 
@@ -171,6 +173,7 @@ static void done(void *state)
 	struct state *s = state;
 
 	detect_cursor_free(s->cursor);
+	detect_cursor_free(s->suspects);
 }
 
 const struct detector long_poll_detector = {

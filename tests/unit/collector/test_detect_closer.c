@@ -78,7 +78,7 @@ static void many_polls_that_do_nothing(void **state)
 static void many_polls_that_work(void **state)
 {
 	const struct feed_sample works = {
-		.cpu = 49 * MS, .busy = 40 * MS, .polls = 2500, .park = MS
+		.cpu = 49 * MS, .busy = 20 * MS, .polls = 2500, .park = MS
 	};
 	const struct feed_sample idles = {
 		.cpu = 2 * MS, .busy = MS, .polls = 400, .park = 48 * MS
