@@ -301,6 +301,16 @@ static bool is_in_place(const struct detect_run *run, const struct model_lane *l
 	return p->in_place_ns && p->in_place_ns + RECENT_NS > run->now_ns;
 }
 
+/* Some blocks of a type of Tokio's that no stack has told of yet: it may be block_in_place. */
+#define UNTOLD 3u
+static bool is_untold(const struct detect_run *run, const struct model_lane *l,
+		      const struct model_task *t, const struct place *p)
+{
+	return p->times < UNTOLD &&
+	       detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO &&
+	       !stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, LIVE_UNKNOWN);
+}
+
 /*
  * Nothing that the task does, or could do differently. In a process that lacks CPUs that goes for locks of the program and of the
  * kernel, too, that may be held for no time at all: who holds it has lost his CPU, and so is late. Whose lock it was is
@@ -480,6 +490,8 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 		p->when[p->count++ % RECENT] = poll->end_ns;
 	enough = blocked >= threshold_ns(run, WARN_MS, poll->syscall, k);
 	if (!enough && (double)recent_blocks(p, run->now_ns) < run->value[SHORT_TIMES])
+		return;
+	if (is_untold(run, l, t, p))
 		return;
 	worsen(p, run, blocked, threshold_ns(run, CRIT_MS, poll->syscall, k));
 	raise_place(run, p, 0, 0);

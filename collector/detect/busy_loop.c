@@ -44,8 +44,12 @@ static const struct detector_option options[] = {
 #define SPINS     16u
 #define SPINS_NS  10000000000ull
 
+#define SAMPLE_NS 250000000ull /* CPU time, in which a sample that was asked for comes, if at all */
+#define ASKED_NS  1000000000ull /* the same where polls are shorter */
+#define FRESH_NS  10000000000ull
+
 struct cruncher {
-	uint64_t task, last_bucket;
+	uint64_t task, last_bucket, asked_ns;
 	uint64_t cpu_ns[BUCKETS], first_ns;
 	uint32_t polls, spins;
 	uint64_t spun_ns[SPINS]; /* [spins % SPINS] ends of the polls as long as a spin */
@@ -143,6 +147,33 @@ static uint64_t open_cpu(const struct lane_open *o, uint64_t now_ns, float *ret_
 	return o->sample_ns - o->seen_ns < now_ns ? o->sample_ns - o->seen_ns : 0;
 }
 
+/*
+ * What computes in block_in_place keeps no worker. Only samples tell, most of the fresh ones; *ret_known = there are some. seq: of
+ * that poll, LIVE_UNKNOWN = of any.
+ */
+static bool is_in_place(const struct detect_run *run, const struct model_task *t, uint64_t seq,
+			bool *ret_known)
+{
+	const struct stack_store *s = model_stacks(run->model);
+	uint32_t in_place = 0, all = 0;
+
+	for (const struct model_stack *k = stack_store_next(s, 0); k;
+	     k = stack_store_next(s, k->number)) {
+		if (k->task != t->id || k->why != WEFT_STACK_ON_CPU ||
+		    (seq != LIVE_UNKNOWN && k->poll_seq != seq) || k->t_ns + FRESH_NS < run->now_ns)
+			continue;
+		all++;
+		in_place += detect_is_in_place(run, k);
+	}
+	*ret_known = all;
+	return all && in_place * 2 >= all;
+}
+
+static bool may_be_in_place(const struct detect_run *run, const struct model_lane *l)
+{
+	return detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO;
+}
+
 static void spin(struct detect_run *run, const struct model_lane *l)
 {
 	const struct lane_open *o = &l->open;
@@ -152,12 +183,18 @@ static void spin(struct detect_run *run, const struct model_lane *l)
 	struct live_finding *f;
 	double share;
 	char text[24];
+	bool known;
 
 	if (!t || (double)cpu < run->value[SPIN_MS] * 1e6 ||
 	    (double)cpu < run->value[SPIN_SHARE] * (double)(cpu + o->blocked_ns))
 		return;
-	if (!stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_ON_CPU, o->seq))
+	if (is_in_place(run, t, o->seq, &known))
+		return;
+	if (!known)
 		detect_want(run, l, SESSION_WANT_SAMPLES);
+	if (!known && may_be_in_place(run, l) &&
+	    (double)cpu < run->value[SPIN_MS] * 1e6 + SAMPLE_NS)
+		return;
 	share = 100.0 * (double)cpu / (double)(cpu + o->blocked_ns);
 	c.severity = (double)cpu >= run->value[SPIN_CRIT_MS] * 1e6 ? LIVE_CRIT : LIVE_WARN;
 	c.first_ns = o->start_ns == LIVE_UNKNOWN ? o->seen_ns : o->start_ns;
@@ -270,6 +307,19 @@ static double crunch_share(const struct detect_run *run, struct cruncher *c,
 	return (double)sum / 2e9;
 }
 
+/* One of the polls, or all of them as far as samples tell; where none does yet, the next ones shall be sampled first. */
+static bool crunches_in_place(struct detect_run *run, const struct model_lane *l,
+			      const struct model_task *t, struct cruncher *c)
+{
+	bool known, in_place = is_in_place(run, t, LIVE_UNKNOWN, &known);
+
+	if (known || !may_be_in_place(run, l))
+		return in_place;
+	detect_want(run, l, SESSION_WANT_SAMPLES);
+	c->asked_ns = c->asked_ns ? c->asked_ns : run->now_ns;
+	return run->now_ns < c->asked_ns + ASKED_NS;
+}
+
 static void crunch(struct detect_run *run, const struct model_lane *l, const struct lane_poll *p)
 {
 	struct model_task *t = model_task(run->model, p->task);
@@ -282,6 +332,8 @@ static void crunch(struct detect_run *run, const struct model_lane *l, const str
 	c = cruncher_of(run->state, p->task, p->end_ns / BUCKET_NS);
 	n = spins(run, l, c, p);
 	share = crunch_share(run, c, p, cpu);
+	if ((share > 0 || n) && crunches_in_place(run, l, t, c))
+		return;
 	if (share > 0)
 		crunch_raise(run, t, c, share);
 	else if (n)

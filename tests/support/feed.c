@@ -267,17 +267,14 @@ void feed_stack_of_runtime(struct feed *f, uint64_t t, uint64_t task, uint64_t s
 	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
 }
 
-void feed_stack_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq, int syscall,
-		      const char *const *kernel, const char *const *user)
+static void stack_named(struct feed *f, uint64_t t, const struct weft_ev_stack *head,
+			const char *const *kernel, const char *const *user)
 {
 	struct {
 		struct weft_ev_stack head;
 		uint32_t id[16];
-	} e = { .head = { .task = task,
-			  .poll_seq = seq,
-			  .why = WEFT_STACK_BLOCKED,
-			  .syscall = syscall,
-			  .complete = 1 } };
+	} e = { .head = *head };
+	uint64_t seq = head->poll_seq;
 	uint32_t *n = &e.head.frames;
 
 	frames(f, t);
@@ -290,6 +287,30 @@ void feed_stack_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq, i
 		frame(f, t, e.id[*n], 2, *user, "", 0);
 	}
 	feed_event(f, t, WEFT_EV_STACK, &e, sizeof(e));
+}
+
+void feed_stack_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq, int syscall,
+		      const char *const *kernel, const char *const *user)
+{
+	struct weft_ev_stack head = { .task = task,
+				      .poll_seq = seq,
+				      .why = WEFT_STACK_BLOCKED,
+				      .syscall = syscall,
+				      .complete = 1 };
+
+	stack_named(f, t, &head, kernel, user);
+}
+
+void feed_sample_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq,
+		       const char *const *user)
+{
+	struct weft_ev_stack head = { .task = task,
+				      .poll_seq = seq,
+				      .why = WEFT_STACK_ON_CPU,
+				      .syscall = -1,
+				      .complete = 1 };
+
+	stack_named(f, t, &head, (const char *const[]){ NULL }, user);
 }
 
 void feed_stack_waiting(struct feed *f, uint64_t t, uint64_t quiet_ns, bool company,

@@ -65,6 +65,9 @@ void feed_stack_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq, i
 /* A thread outside of polls, in a process that has been still for quiet_ns; line 10 and up of src/lib.rs. */
 void feed_stack_waiting(struct feed *f, uint64_t t, uint64_t quiet_ns, bool company,
 			const char *const *user);
+/* On the CPU on lane 0, in these functions. */
+void feed_sample_named(struct feed *f, uint64_t t, uint64_t task, uint64_t seq,
+		       const char *const *user);
 void feed_rss(struct feed *f, uint64_t t, uint64_t bytes);
 void feed_gauge(struct feed *f, uint64_t t, uint64_t timers, uint32_t fds);
 void feed_walk(struct feed *f, uint64_t t, const struct weft_ev_snapshot_task *tasks, uint32_t n);

@@ -452,6 +452,19 @@ static void in_place(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+/* Nobody knows yet whether it is in place; three of them are a block. */
+static void blocks_of_tokio_without_a_stack(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	blocks(f, T0 + 2 * S, 70, false, 230, NULL, NULL);
+	blocks(f, T0 + 4 * S, 70, false, 230, NULL, NULL);
+	verdict_nothing(f);
+	blocks(f, T0 + 6 * S, 70, false, 230, NULL, NULL);
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
 /* A task that was polled inside another's block_in_place blocks the thread of its own runtime. */
 static void a_task_below_it(void **state)
 {
@@ -540,6 +553,7 @@ int main(void)
 		VERDICT_TEST(memory_is_asked_for),
 		VERDICT_TEST(a_stack_of_another_call),
 		VERDICT_TEST(in_place),
+		VERDICT_TEST(blocks_of_tokio_without_a_stack),
 		VERDICT_TEST(a_task_below_it),
 		VERDICT_TEST(accepts_one_after_the_other),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),

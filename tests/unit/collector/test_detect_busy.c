@@ -14,6 +14,48 @@
 
 /* ---- spin ---- */
 
+static const char *const here[] = { "svc::crunch", "svc::query", "tokio::runtime::task::raw::poll",
+				    NULL },
+			 *const in_place[] = {
+				 "svc::crunch",
+				 "tokio::runtime::scheduler::multi_thread::worker::block_in_place",
+				 "svc::query", "tokio::runtime::task::raw::poll", NULL
+			 };
+
+/* One poll of Tokio that computes for so long; `where`: the stack of its samples, NULL = none comes. */
+static void computes(struct feed *f, uint64_t for_ns, const char *const *where)
+{
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	verdict_calm(f, T0, 0);
+	for (uint64_t t = T0 + STEP; t <= T0 + for_ns; t += STEP) {
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){
+				    .cpu = STEP, .task = 7, .open_ns = t - T0 - MS, .seq = 3 });
+		if (where)
+			feed_sample_named(f, t + MS, 7, 3, where);
+	}
+	feed_tick_to(f, T0 + for_ns + STEP);
+}
+
+static void spin_on_tokio(void **state)
+{
+	computes(*state, 300 * MS, here);
+	verdict_found(*state, "busy-loop", LIVE_WARN, "query");
+}
+
+static void spin_that_no_sample_shows(void **state)
+{
+	computes(*state, 600 * MS, NULL);
+	verdict_found(*state, "busy-loop", LIVE_WARN, "query");
+}
+
+/* Another thread has taken over what the worker had to do. */
+static void computing_in_place(void **state)
+{
+	computes(*state, 3 * S, in_place);
+	verdict_nothing(*state);
+}
+
 static void spin_is_found_while_it_lasts(void **state)
 {
 	struct feed *f = *state;
@@ -120,6 +162,35 @@ static void crunch_through_long_polls(void **state)
 		feed_poll(f, t + 40 * MS, 0, 7, 40 * MS);
 	}
 	verdict_found(f, "busy-loop", LIVE_WARN, "query");
+}
+
+/* Polls of 80 ms, of a task of Tokio that is sampled in these functions once. */
+static void crunches(struct feed *f, const char *const *where)
+{
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	for (uint64_t i = 0; i < 60; i++) {
+		uint64_t t = T0 + i * 100 * MS;
+
+		verdict_calm(f, t, 1);
+		feed_poll(f, t + 80 * MS, 0, 7, 80 * MS);
+		feed_sample(f, t + 81 * MS, 0,
+			    &(struct feed_sample){ .cpu = 80 * MS, .polls = 1, .busy = 80 * MS });
+		if (i == 5)
+			feed_sample_named(f, t + 82 * MS, 7, 3, where);
+	}
+	feed_tick_to(f, T0 + 7 * S);
+}
+
+static void crunch_on_tokio(void **state)
+{
+	crunches(*state, here);
+	assert_non_null(feed_finding(*state, "busy-loop"));
+}
+
+static void crunch_in_place(void **state)
+{
+	crunches(*state, in_place);
+	assert_null(feed_finding(*state, "busy-loop"));
 }
 
 static void long_polls_now_and_then(void **state)
@@ -298,6 +369,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(spin_is_found_while_it_lasts),
+		VERDICT_TEST(spin_on_tokio),
+		VERDICT_TEST(spin_that_no_sample_shows),
+		VERDICT_TEST(computing_in_place),
+		VERDICT_TEST(crunch_on_tokio),
+		VERDICT_TEST(crunch_in_place),
 		VERDICT_TEST(spin_from_before_the_attach),
 		VERDICT_TEST(spin_on_a_machine_that_others_overload),
 		VERDICT_TEST(starved_is_not_busy),

@@ -87,14 +87,16 @@ fn pool() {
     }
 }
 
-/// Blocks its thread, and another one takes over what the worker had to do. Every other time it runs a future of its own there.
+/// Blocks its thread, and another one takes over what the worker had to do. It sleeps there, computes, or runs a future of its own.
 fn in_place() {
     for _ in 0..2 {
         tokio::spawn(async {
             for i in 0u64.. {
                 tokio::task::block_in_place(|| {
-                    if i % 2 == 0 {
+                    if i % 3 == 0 {
                         std::thread::sleep(ms(80));
+                    } else if i % 3 == 1 {
+                        burn(ms(300));
                     } else {
                         tokio::runtime::Handle::current().block_on(sleep(ms(80)));
                     }
