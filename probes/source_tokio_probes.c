@@ -41,32 +41,71 @@ static bool is_worker(const struct rust_type *type)
 /* The poll function that a place is in serves async tasks, or some; else it serves jobs. */
 enum served { SERVES_NOBODY, SERVES_JOBS, SERVES_TASKS };
 
-static enum served served_at(const struct rust_plan *plan, uint64_t address)
+/* By address; merged ones once. A program may have thousands of types, and its probes are placed again and again. */
+struct polls {
+	struct poll_function {
+		uint64_t address;
+		enum served served;
+	} * of;
+	uint32_t n;
+};
+
+static int compare_poll(const void *a, const void *b)
 {
-	enum served served = SERVES_NOBODY;
-	uint64_t poll = 0;
+	const struct poll_function *x = a, *y = b;
 
-	for (uint32_t i = 0; i < plan->n_types; i++) {
-		const struct rust_type *t = &plan->types[i];
-		enum served by = is_worker(t)  ? SERVES_NOBODY
-				 : t->blocking ? SERVES_JOBS
-					       : SERVES_TASKS;
-
-		if (t->poll > address || t->poll < poll)
-			continue;
-		if (t->poll > poll || by > served)
-			served = by;
-		poll = t->poll;
-	}
-	return served;
+	return x->address < y->address ? -1 : x->address > y->address;
 }
 
-static bool choose_poll(const struct tokio_process *w, const struct rust_probe *at,
-			struct choice *ret)
+static int polls_init(struct polls *polls, const struct rust_plan *plan)
+{
+	uint32_t n = 0;
+
+	polls->of = calloc(plan->n_types + 1, sizeof(*polls->of));
+	if (!polls->of)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plan->n_types; i++) {
+		const struct rust_type *t = &plan->types[i];
+
+		polls->of[i].address = t->poll;
+		polls->of[i].served = is_worker(t)  ? SERVES_NOBODY
+				      : t->blocking ? SERVES_JOBS
+						    : SERVES_TASKS;
+	}
+	qsort(polls->of, plan->n_types, sizeof(*polls->of), compare_poll);
+	for (uint32_t i = 0; i < plan->n_types; i++) {
+		struct poll_function *last = n ? &polls->of[n - 1] : NULL;
+
+		if (!last || last->address != polls->of[i].address)
+			polls->of[n++] = polls->of[i];
+		else if (polls->of[i].served > last->served)
+			last->served = polls->of[i].served;
+	}
+	polls->n = n;
+	return 0;
+}
+
+static enum served served_at(const struct polls *polls, uint64_t address)
+{
+	uint32_t low = 0, high = polls->n;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (polls->of[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? polls->of[low - 1].served : SERVES_NOBODY;
+}
+
+static bool choose_poll(const struct tokio_process *w, const struct polls *polls,
+			const struct rust_probe *at, struct choice *ret)
 {
 	struct tokio_bpf *k = w->state->skel;
 	bool job, begin = at->kind == RUST_POLL_BEGIN;
-	enum served served = begin ? served_at(w->plan, at->address) : SERVES_NOBODY;
+	enum served served = begin ? served_at(polls, at->address) : SERVES_NOBODY;
 
 	job = begin ? served == SERVES_JOBS : at->poller == RUST_BY_BLOCKING_POOL;
 	ret->set = job ? TOKIO_MORE : TOKIO_POLLS;
@@ -97,7 +136,8 @@ static bool choose_timer(const struct tokio_process *w, const struct rust_probe 
 }
 
 /* False: nothing here has a use for it. */
-static bool choose(const struct tokio_process *w, const struct rust_probe *at, struct choice *ret)
+static bool choose(const struct tokio_process *w, const struct polls *polls,
+		   const struct rust_probe *at, struct choice *ret)
 {
 	struct tokio_bpf *k = w->state->skel;
 
@@ -105,7 +145,7 @@ static bool choose(const struct tokio_process *w, const struct rust_probe *at, s
 	switch (at->kind) {
 	case RUST_POLL_BEGIN:
 	case RUST_POLL_END:
-		return choose_poll(w, at, ret);
+		return choose_poll(w, polls, at, ret);
 	case RUST_SPAWN:
 		ret->prog = k->progs.tokio_spawn;
 		if (at->family == RUST_ASYNC_TASK)
@@ -187,7 +227,8 @@ static bool is_rare(uint8_t kind)
 	return kind == RUST_ABORT || kind == RUST_PANIC || kind == RUST_SHUTDOWN;
 }
 
-static int place_program(struct tokio_process *w, enum tokio_set set, struct bpf_program *prog)
+static int place_program(struct tokio_process *w, const struct polls *polls, enum tokio_set set,
+			 struct bpf_program *prog)
 {
 	uint32_t n = 0;
 	auto_free uint64_t *places = calloc(2ull * w->plan->n_probes + 1, sizeof(*places));
@@ -199,7 +240,7 @@ static int place_program(struct tokio_process *w, enum tokio_set set, struct bpf
 		const struct rust_probe *at = &w->plan->probes[i];
 		struct choice c;
 
-		if (!is_known(w->plan, at->family) || !choose(w, at, &c) || c.set != set ||
+		if (!is_known(w->plan, at->family) || !choose(w, polls, at, &c) || c.set != set ||
 		    c.prog != prog || !(at->emulated || is_rare(at->kind)))
 			continue;
 		places[n] = at->offset;
@@ -215,14 +256,19 @@ int tokio_place(struct tokio_process *w, enum tokio_set set)
 {
 	struct bpf_program *const begin = w->state->skel->progs.tokio_poll_begin,
 				  *const end = w->state->skel->progs.tokio_poll_end, *prog;
-	int err = place_program(w, set, end);
+	struct polls polls;
+	int err = polls_init(&polls, w->plan);
 
-	err = err ? err : place_program(w, set, begin);
+	if (err)
+		return err;
+	err = place_program(w, &polls, set, end);
+	err = err ? err : place_program(w, &polls, set, begin);
 	bpf_object__for_each_program(prog, w->state->skel->obj)
 	{
 		if (!err && set != TOKIO_POLLS)
-			err = place_program(w, set, prog);
+			err = place_program(w, &polls, set, prog);
 	}
+	free(polls.of);
 	if (err)
 		attach_group_close(&w->group[set]);
 	return err;
