@@ -22,6 +22,7 @@
 #define TELL_MAX    16u           /* stacks in one look */
 #define QUIET_NS    2000000000ull /* no thread has run for so long */
 #define AGAIN_NS    2000000000ull
+#define BUSY_NS     5000000ull /* CPU time of the process in a second: its threads need no look */
 #define FILES       64u
 #define LIBRARIES   16u
 #define FILE_MOST   (1ll << 30)
@@ -48,7 +49,7 @@ struct seen_thread {
 struct libtest_process {
 	bool known, is_one;
 	bool alone; /* nothing else is known of the process */
-	uint64_t quiet_ns, told_ns;
+	uint64_t quiet_ns, told_ns, cpu_ns;
 	uint32_t n;
 	struct seen_thread thread[THREADS_MAX];
 };
@@ -258,7 +259,15 @@ static void tell(const struct libtest_process *t, struct process *p)
 		told += !source_sched_waiting(p->session, p, t->thread[i].tid, quiet, company);
 }
 
-/* A busy program costs no more than this comparison; what it is is asked when it first stands still. */
+static bool is_busy(struct libtest_process *t, const struct process *p)
+{
+	uint64_t before = t->cpu_ns;
+
+	t->cpu_ns = p->cpu_ns;
+	return p->cpu_ns - before >= BUSY_NS;
+}
+
+/* A busy program costs no more than a comparison; what it is is asked when it first stands still. */
 static void libtest_second(void *ctx, struct process *p)
 {
 	struct libtest_process *t = of(p);
@@ -268,7 +277,7 @@ static void libtest_second(void *ctx, struct process *p)
 		t = begin(p);
 	if (!t || (t->known && !t->is_one))
 		return;
-	if (!was_quiet(t, p)) {
+	if (is_busy(t, p) || !was_quiet(t, p)) {
 		t->quiet_ns = now;
 		return;
 	}
