@@ -399,7 +399,7 @@ bench: $(bench_bin) $(program) $(examples) $(workloads) ## measure; prints a tab
 bench-runtimes: $(rival_bin) $(load) $(program) ## Weft's flavours beside Tokio, async-std, smol and a bare loop; needs cargo; BENCH=--quick
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft WEFT_BENCH_TIMEOUT=$${WEFT_BENCH_TIMEOUT:-3600} scripts/bench.sh $(BENCH) runtimes
 
-bench-rust: $(load) $(program) ## what tracing costs a Tokio service, beside tokio-console's subscriber; needs root and cargo; BENCH=--quick
+bench-rust: $(load) $(BUILD)/bench/attach $(program) ## what tracing costs a Tokio service, beside tokio-console's subscriber; needs root and cargo; BENCH=--quick
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft WEFT_BENCH_TIMEOUT=$${WEFT_BENCH_TIMEOUT:-1800} scripts/bench.sh $(BENCH) rust
 
 fuzz: ## run the fuzz targets, WEFT_FUZZ_SECONDS each (30)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What tracing costs an unmodified Rust service (rust/: hyper on Tokio, LTO, stripped): CPU time per request untraced, at
 # light, normal and full, beside the same service with tokio-console's subscriber compiled in. All take turns within a
-# round, each over connections that stay; ratios are taken by round. Attaching and detaching with 5,000 task types as well.
+# round, each over connections that stay; ratios are taken by round. Before that, how long attaching to and detaching from a program
+# with 5,000 task types takes (types/, some minutes of compiling, once).
 #   rust.sh [--quick]       needs root and cargo; `make bench-rust`
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -78,6 +79,27 @@ share() {
 	{ d[NR] = ($1 - $2) } END { m = median(d, NR); printf "%s %.3g %%\n", name, m * 10000 / 1e6 * 100 }'
 }
 
+# A new session each time; at light, as every watch begins, and at normal, where spawns have their probes, too.
+many_types() {
+	local level
+	[ "${1-}" != --quick ] || { echo "--quick: nothing is attached to 5,000 task types, which take minutes to compile"; return 0; }
+	CARGO_TARGET_DIR=$(realpath -m "$BUILD/cargo/bench_types") cargo build --quiet --release --locked --manifest-path tests/bench/types/Cargo.toml >&2
+	"$BUILD/cargo/bench_types/release/many-types" > "$work/types.out" &
+	pids+=("$!")
+	wait_for grep -q '^ready' "$work/types.out" || { echo "the program with 5,000 task types does not start" >&2; exit 1; }
+	for ((r = 0; r < rounds; r++)); do
+		for level in light normal; do "$BUILD/bench/attach" "${pids[-1]}" $level >> "$work/types.$level"; done
+	done
+	for level in light normal; do
+		awk -v suffix="$([ $level = light ] || echo ".$level")" "$median"'
+		{ attach[NR] = $1; detach[NR] = $2; cpu[NR] = $3 }
+		END { printf "attach.5000_ms%s %.0f ms\ndetach.5000_ms%s %.0f ms\nattach.5000_cpu_ms%s %.0f ms\n",
+			suffix, median(attach, NR), suffix, median(detach, NR), suffix, median(cpu, NR) }' "$work/types.$level"
+	done
+	kill "${pids[-1]}"
+}
+
+many_types "$@"
 start plain "$(built plain)"
 RUSTFLAGS="--cfg tokio_unstable" start console "$(RUSTFLAGS="--cfg tokio_unstable" built console --features console)"
 connect full plain 0
