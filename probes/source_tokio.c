@@ -36,6 +36,7 @@ static void tokio_settle(void *ctx, struct process *p)
 
 	if (!w)
 		return;
+	tokio_end_lanes(w, false);
 	if (p->state == PROCESS_LIVE && !w->looked_for_open) {
 		w->looked_for_open = true;
 		tokio_find_open(w);
@@ -98,7 +99,7 @@ static void tokio_second(void *ctx, struct process *p)
 	(void)ctx;
 	if (!w)
 		return;
-	tokio_end_lanes(w, false);
+	tokio_lanes_leave(w);
 	tokio_self_test(w);
 	tokio_tell_counts(w, 0);
 	say_light(w);

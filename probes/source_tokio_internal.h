@@ -27,6 +27,7 @@ struct tokio_lane {
 	struct tokio_unseen unseen;
 	uint64_t list;  /* number of its runtime's list of tasks, as its row said last */
 	bool counted;   /* as a worker of its runtime */
+	bool left;      /* its thread has ended; records of it may still be in the ring */
 	uint32_t depth; /* tasks in its own queue at the last look */
 };
 
@@ -133,6 +134,7 @@ struct tokio_process {
 	struct tokio_load load;
 	uint64_t light_ns; /* since when it is at light, 0 = it is not */
 	bool said_light, said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
+	bool lanes_left; /* some have `left` */
 };
 
 static inline struct tokio_process *tokio_of(const struct process *p)
@@ -164,8 +166,9 @@ void tokio_stop(struct tokio_process *w); /* takes all probes out: no hit comes 
 /* ---- source_tokio_lanes.c: threads ---- */
 
 void tokio_tell_lanes(struct tokio_state *state); /* those that are new or have changed */
-void tokio_end_lanes(struct tokio_process *w,
-		     bool all); /* of threads that have ended; all: of every thread */
+void tokio_lanes_leave(struct tokio_process *w);  /* looks which threads have ended */
+/* Of those threads, once the ring was read beyond their end; all: of every thread. */
+void tokio_end_lanes(struct tokio_process *w, bool all);
 void tokio_lanes_quiet(struct tokio_process *w); /* what the scheduler's programs count is final */
 bool tokio_lane_of(struct tokio_process *w, uint32_t tid, uint32_t *ret_lane);
 void tokio_sample_lanes(struct tokio_process *w, uint16_t flags);

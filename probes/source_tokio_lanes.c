@@ -236,14 +236,27 @@ void tokio_lanes_quiet(struct tokio_process *w)
 			w->state->session->rows[i].quiet = 1;
 }
 
-void tokio_end_lanes(struct tokio_process *w, bool all)
+void tokio_lanes_leave(struct tokio_process *w)
 {
 	uint64_t cpu, runq;
 
 	for (uint32_t i = 0; i < w->state->lanes_used; i++) {
+		struct tokio_lane *t = &w->state->lane[i];
+
+		if (t->owner == w->p && !thread_stat_read(t->schedstat, &cpu, &runq))
+			t->left = w->lanes_left = true;
+	}
+}
+
+void tokio_end_lanes(struct tokio_process *w, bool all)
+{
+	if (!all && !w->lanes_left)
+		return;
+	w->lanes_left = false;
+	for (uint32_t i = 0; i < w->state->lanes_used; i++) {
 		const struct tokio_lane *t = &w->state->lane[i];
 
-		if (t->owner == w->p && (all || !thread_stat_read(t->schedstat, &cpu, &runq)))
+		if (t->owner == w->p && (all || t->left))
 			end_lane(w, i, !all);
 	}
 	if (all)

@@ -3,8 +3,10 @@
 
 # text_of PID FILE: the code of its program as it is in memory
 text_of() {
-	local line from to
-	line=$(awk -v exe="$(realpath "/proc/$1/exe")" '$2 ~ /x/ && $NF == exe { print $1; exit }' "/proc/$1/maps")
+	local line from to exe
+	exe=$(readlink "/proc/$1/exe")
+	line=$(awk -v exe="${exe% (deleted)}" '$2 ~ /x/ && $6 == exe { print $1; exit }' "/proc/$1/maps")
+	[ -n "$line" ]
 	from=$((16#${line%-*})) to=$((16#${line#*-}))
 	dd if="/proc/$1/mem" bs=4096 skip=$((from / 4096)) count=$(((to - from) / 4096)) of="$2" status=none
 	[ -s "$2" ]

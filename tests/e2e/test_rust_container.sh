@@ -2,7 +2,7 @@
 # A Rust service where weft's own view of files and pids does not hold: in a container (mounts and pids of its own, its program nowhere
 # else), with its program deleted or replaced while it runs, with children that it forks while watched; and weft itself in
 # a pid namespace, which says that it can't.
-# timeout: 120
+# timeout: 240
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT" unshare chroot

@@ -10,6 +10,8 @@
 
 #include "tests/unit/probes/fake_tokio.h"
 
+extern const struct source source_tokio;
+
 #define OWNER_A 5u
 #define OWNER_B 6u
 
@@ -44,12 +46,48 @@ static void no_number_twice(void **state)
 	work(f, 1, OWNER_A, true);
 	work(f, 2, OWNER_A, true);
 	assert_int_equal(f->lane[2].worker, 2);
+	tokio_lanes_leave(&f->w);
 	tokio_end_lanes(&f->w, false);
 	assert_int_equal(f->lane[0].role, WEFT_LANE_DEAD);
 	work(f, 3, OWNER_A, true);
 	assert_int_equal(f->lane[3].worker, 0);
 	work(f, 4, OWNER_A, true);
 	assert_int_equal(f->lane[4].worker, 3);
+	fake_tokio_free(f);
+}
+
+/* Its last records are read later: between the look and the end of the ring it is still known. */
+static void a_thread_is_known_until_its_records_are_read(void **state)
+{
+	struct fake_tokio *f = fake_tokio_new();
+	uint32_t lane = 99, gone;
+
+	(void)state;
+	work(f, 0, OWNER_A, false);
+	work(f, 1, OWNER_A, true);
+	gone = f->rows[0].tid;
+	tokio_lanes_leave(&f->w);
+	assert_true(tokio_lane_of(&f->w, gone, &lane));
+	assert_int_equal(lane, 0);
+	tokio_end_lanes(&f->w, false);
+	assert_false(tokio_lane_of(&f->w, gone, &lane));
+	assert_true(tokio_lane_of(&f->w, f->rows[1].tid, &lane));
+	fake_tokio_free(f);
+}
+
+/* The second ends no thread, the settled ring does. */
+static void the_ring_is_read_before_a_thread_ends(void **state)
+{
+	struct fake_tokio *f = fake_tokio_new();
+	uint32_t lane;
+
+	(void)state;
+	work(f, 0, OWNER_A, false);
+	source_tokio.second(&f->state, &f->process);
+	assert_true(tokio_lane_of(&f->w, f->rows[0].tid, &lane));
+	f->w.looked_for_open = true;
+	source_tokio.settle(&f->state, &f->process);
+	assert_int_equal(f->lane[0].role, WEFT_LANE_DEAD);
 	fake_tokio_free(f);
 }
 
@@ -189,6 +227,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_number_twice),
+		cmocka_unit_test(a_thread_is_known_until_its_records_are_read),
+		cmocka_unit_test(the_ring_is_read_before_a_thread_ends),
 		cmocka_unit_test(no_row_is_left),
 		cmocka_unit_test(a_first_poll_tells_by_its_task),
 		cmocka_unit_test(a_first_poll_drives_no_idle_runtime),
