@@ -175,18 +175,18 @@ fn fsync(healthy: bool) {
     spawn(&SAVER, saver(Arc::new(file), healthy)); // gallery: fsync
 }
 
-extern "C" {
-    fn __res_init() -> i32;
-    fn __res_state() -> *mut u8;
-}
-
-/// glibc's struct __res_state: retrans, retry, options, nscount, nsaddr_list. Each thread has its own.
-const RETRANS: usize = 0;
-const RETRY: usize = 4;
-const NSCOUNT: usize = 16;
-const NSADDR: usize = 20;
-
+/// The resolver of this thread is to ask a server at this port.
+#[cfg(target_env = "gnu")]
 fn ask_port(port: u16) {
+    extern "C" {
+        fn __res_init() -> i32;
+        fn __res_state() -> *mut u8;
+    }
+    // glibc's struct __res_state: retrans, retry, options, nscount, nsaddr_list. Each thread has its own.
+    const RETRANS: usize = 0;
+    const RETRY: usize = 4;
+    const NSCOUNT: usize = 16;
+    const NSADDR: usize = 20;
     // SAFETY: the numbers that resolv.h has, of this thread's own resolver.
     unsafe {
         __res_init();
@@ -200,6 +200,10 @@ fn ask_port(port: u16) {
         server.add(4).cast::<[u8; 4]>().write_unaligned([127, 0, 0, 1]);
     }
 }
+
+/// musl's has no such state: it asks whom resolv.conf names.
+#[cfg(not(target_env = "gnu"))]
+fn ask_port(_: u16) {}
 
 fn look_up(port: u16) {
     ask_port(port);
