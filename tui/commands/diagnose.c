@@ -304,7 +304,8 @@ const struct command diagnose_command = {
 		"checked and what could not be seen. Exit code 0: all that was asked for was checked and\n"
 		"is clean; 1: findings; 2: error; 3: nothing found, but not everything could be checked.\n"
 		"Findings of a baseline are told, and change nothing of that. With --format json and -- CMD the\n"
-		"output of CMD goes to a file, whose name is told at the end.",
+		"output of CMD goes to a file, whose name is told at the end. The time counts from the start of\n"
+		"CMD: build first (cargo test --no-run). When it is over, what CMD has started is ended, too.",
 	.examples = "weft diagnose -n orders-svc\n"
 		    "weft diagnose -p 4711 --only blocking-call --set blocking.warn_ms=20\n"
 		    "weft diagnose --duration 20 -- cargo test\n"
