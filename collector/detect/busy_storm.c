@@ -325,7 +325,8 @@ static void light_suspect(struct detect_run *run, const struct model_lane *l)
 	polls = l->polls - (old->at_ns ? old->polls : l->first_polls);
 	rate = (double)polls * 1e9 / (double)(run->now_ns - from);
 	if (rate < CROWD ||
-	    (double)(parts.busy + parts.own) < run->value[STORM_SHARE] * (double)parts.span ||
+	    (double)(parts.busy + parts.own + parts.runnable) <
+		    run->value[STORM_SHARE] * (double)parts.span ||
 	    (double)parts.busy / (double)parts.span * 1e9 >=
 		    HASTY * run->value[STORM_POLL_US] * 1e3 * rate)
 		return;

@@ -74,6 +74,18 @@ static void many_polls_that_do_nothing(void **state)
 	assert_in_range(wanted, 1, 4); /* asked for again, but not at each tick */
 }
 
+/* The same, where others have most of the CPU. */
+static void many_polls_on_a_busy_machine(void **state)
+{
+	const struct feed_sample few = {
+		.cpu = 8 * MS, .busy = 4 * MS, .polls = 2000, .runq = 40 * MS, .park = 2 * MS
+	};
+
+	set_level(*state, WEFT_LEVEL_LIGHT, 1);
+	run(*state, &few);
+	assert_in_range(wanted, 1, 4);
+}
+
 /* A saturated service: each of its polls works. */
 static void many_polls_that_work(void **state)
 {
@@ -172,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(many_polls_that_do_nothing),
+		VERDICT_TEST(many_polls_on_a_busy_machine),
 		VERDICT_TEST(many_polls_that_work),
 		VERDICT_TEST(a_poll_that_computes),
 		VERDICT_TEST(a_poll_that_blocks),
