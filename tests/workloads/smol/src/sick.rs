@@ -38,7 +38,7 @@ fn cured() -> bool {
 /// Others that have something to do meanwhile.
 fn beats() {
     for n in 0..4 {
-        start_task(&BEAT, async move {
+        start_task(&BEAT, async move { // gallery: queued
             loop {
                 sleep(ms(3 + n)).await;
             }
@@ -422,6 +422,19 @@ async fn crunch() { // gallery: long
     }
 }
 
+/// Always runnable and never for long: who is woken waits behind all of them.
+fn queued() {
+    for _ in 0..if cured() { 2 } else { 30 } {
+        start_task(&CRUNCH, async {
+            loop {
+                compute(ms(1));
+                yield_now().await;
+            }
+        });
+    }
+    beats();
+}
+
 async fn crash(fail: bool) { // gallery: crash
     sleep(ms(2)).await;
     assert!(!fail, "as planned");
@@ -478,6 +491,7 @@ const ALL: &[(&str, Start)] = &[
         beats();
         start_task(&CRUNCH, crunch())
     }),
+    ("queued", queued),
     ("large", || start_task(&SPAWNER, async {
         loop {
             spawn(&LARGE, large(cured())).await;
