@@ -134,8 +134,8 @@ static __always_inline void close_poll(const struct hit *x, struct weft_open_pol
 	else if (t && is_ready(x, t) && t->ready_ns < x->now)
 		make_ready(x, t,
 			   p->number); /* woken in its own poll: runnable from the end of that */
-	if (t)
-		t->open_ns = 0;
+	if (t) /* unless a thief has begun the next one since it was looked up */
+		__sync_val_compare_and_swap(&t->open_ns, p->start_ns, 0);
 }
 
 /* A poll that is only counted. */

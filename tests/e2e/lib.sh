@@ -42,7 +42,7 @@ cleanup() {
 	done 2> /dev/null
 	for hook in ${cleanup_hooks[@]+"${cleanup_hooks[@]}"}; do eval "$hook"; done
 	# WEFT_KEEP=FOLDER: what a failing test wrote is kept there.
-	[ $rc -eq 0 ] || [ $rc -eq 77 ] || [ -z "${WEFT_KEEP-}" ] || cp -r "$TMP_E2E" "$WEFT_KEEP/$(basename "$0" .sh).$$"
+	[ $rc -eq 0 ] || [ $rc -eq 77 ] || [ -z "${WEFT_KEEP-}" ] || { mkdir -p "$WEFT_KEEP" && cp -r "$TMP_E2E" "$WEFT_KEEP/$(basename "$0" .sh).$$"; }
 	[ -z "${own_tmp-}" ] || rm -rf "$TMP_E2E"
 	exit $rc
 }
