@@ -68,7 +68,7 @@ seen_whole async_std async-std
 # crowd NAME BEHAVIOUR...: many tasks of one type come and go; a place in memory has a new one while the poll that ended the last
 # one there is still open. Workers take tasks from each other that wake themselves, built into their polls.
 crowd() {
-	local name=$1 program pid recorder after i behaviours=()
+	local name=$1 program pid recorder after few i behaviours=()
 	shift
 	for ((i = 0; i < 80; i++)); do behaviours+=("$@"); done
 	program=$(scripts/rust_workload.sh "$name")
@@ -85,15 +85,18 @@ crowd() {
 	equal "exit code of weft record" "$STATUS" 0
 	equal "lost in the crowd" "$(sql "$DB" 'SELECT total(lost) > 0 FROM accounting')" 0
 	# Its executor goes on while the program counts: so many polls came after.
-	after=$(($(count task-poll) - $(count task-end "reason = 'cancelled'") - $(truth "$name.crowd" polls)))
+	# The run that only drops a cancelled future is no poll to it; one cancelled inside its poll has none.
+	after=$(($(count task-poll "result <> 'cancelled'") - $(truth "$name.crowd" polls)))
 	holds "polls in the crowd of $name after its count: $after" "$after BETWEEN -3 AND 500"
 	[ $after -gt 0 ] || after=0
+	# Wakes built into polls, and ends in memory that is in use again, are inferred: 4 of 50,000 were wrong.
+	few=$(($(truth "$name.crowd" self_wakes) / 5000))
 	holds "spawns in the crowd of $name: $(count task-spawn)" \
 		"$(count task-spawn) - $(truth "$name.crowd" spawned) BETWEEN -2 AND 2 * $after + 4" # the dropper spawns two in a poll
 	holds "completions in the crowd of $name: $(count task-end "reason = 'done'")" \
-		"$(count task-end "reason = 'done'") - $(truth "$name.crowd" completed) BETWEEN -3 AND $after + 3"
+		"$(count task-end "reason = 'done'") - $(truth "$name.crowd" completed) BETWEEN -3 - $few AND $after + 3 + $few"
 	holds "wakes of itself in the crowd of $name: $(count task-wake 'waker = task')" \
-		"$(count task-wake 'waker = task') - $(truth "$name.crowd" self_wakes) BETWEEN -3 AND $after + 3"
+		"$(count task-wake 'waker = task') - $(truth "$name.crowd" self_wakes) BETWEEN -3 - $few AND $after + 3 + $few"
 }
 crowd smol dropper joiner hand_written
 crowd async_std dropper joiner hand_written
