@@ -24,7 +24,6 @@
 #define AGAIN_NS    2000000000ull
 #define BUSY_NS     5000000ull /* CPU time of the process in a second: its threads need no look */
 #define FILES       64u
-#define LIBRARIES   16u
 #define FILE_MOST   (1ll << 30)
 #define PIECE       (1u << 20)
 
@@ -75,19 +74,6 @@ static bool names_libtest(int fd)
 	return false;
 }
 
-static bool has_runtime(int fd)
-{
-	struct rust_library library[LIBRARIES];
-	uint32_t n = 0;
-
-	if (rust_plan_glance(fd, library, LIBRARIES, &n))
-		return false;
-	for (uint32_t i = 0; i < n; i++)
-		if (library[i].family)
-			return true;
-	return false;
-}
-
 static bool is_other(const struct libtest_state *state, const struct file *file)
 {
 	for (uint32_t i = 0; i < FILES && i < state->others; i++)
@@ -112,7 +98,7 @@ static bool is_libtest(struct libtest_state *state, pid_t pid)
 				      (uint64_t)st.st_mtim.tv_nsec };
 	if (is_other(state, &file))
 		return false;
-	if (has_runtime(fd) && names_libtest(fd))
+	if (rust_plan_has_runtime(fd) && names_libtest(fd))
 		return true;
 	state->other[state->others++ % FILES] = file;
 	return false;

@@ -21,8 +21,7 @@
 #include "probes/symbols/proc_maps.h"
 #include "tokio.skel.h"
 
-#define VTABLE_ID  72 /* offset of the id's offset in a vtable, Tokio 1.23 up */
-#define LIBRARIES  16u
+#define VTABLE_ID  72      /* offset of the id's offset in a vtable, Tokio 1.23 up */
 #define MAX_FILES  512u    /* mapped files that are looked at */
 #define TASK_STEPS 524288u /* twice as many as there can be tasks */
 
@@ -96,19 +95,6 @@ void source_tokio_close(void *ctx)
 
 /* ---- the file ---- */
 
-static bool has_runtime(int fd)
-{
-	struct rust_library library[LIBRARIES];
-	uint32_t n = 0;
-
-	if (rust_plan_glance(fd, library, LIBRARIES, &n))
-		return false;
-	for (uint32_t i = 0; i < n; i++)
-		if (library[i].family)
-			return true;
-	return false;
-}
-
 static bool has_polls(const struct rust_plan *plan)
 {
 	bool begin[3] = { false }, end[3] = { false };
@@ -153,7 +139,7 @@ static int plan_of(struct tokio_process *w, int fd)
 
 	if (known && is_plain(w->state, &file))
 		return -ENOENT;
-	err = has_runtime(fd) ? rust_plan_new(fd, &w->plan) : -ENOENT;
+	err = rust_plan_has_runtime(fd) ? rust_plan_new(fd, &w->plan) : -ENOENT;
 	if (err == -ENOENT && known)
 		w->state->plain[w->state->plains++ % TOKIO_PLAIN_FILES] = file;
 	return err;

@@ -59,16 +59,20 @@ static __always_inline __u64 when_of(const struct pt_regs *ctx)
 	return s < WHEN_S && ns < SECOND_NS ? s * SECOND_NS + ns : 0;
 }
 
+/* Whose timer it is, NULL = nobody's that is known. */
+static __always_inline struct weft_task *enter_timer(const struct pt_regs *ctx, __u64 cookie,
+						     __u64 when, struct hit *x)
+{
+	return when && enter(ctx, cookie, x) ? polled_task(x) : 0;
+}
+
 SEC("uprobe")
 int async_timer_arm(struct pt_regs *ctx)
 {
-	__u64 when = when_of(ctx);
-	struct weft_task *t;
 	struct hit x;
+	__u64 when = when_of(ctx);
+	struct weft_task *t = enter_timer(ctx, bpf_get_attach_cookie(ctx), when, &x);
 
-	if (!when || !enter(ctx, bpf_get_attach_cookie(ctx), &x))
-		return 0;
-	t = polled_task(&x);
 	if (!t)
 		return 0;
 	t->clock = ctx->di;
@@ -81,13 +85,10 @@ int async_timer_arm(struct pt_regs *ctx)
 SEC("uprobe")
 int async_timer_drop(struct pt_regs *ctx)
 {
-	__u64 when = when_of(ctx);
-	struct weft_task *t;
 	struct hit x;
+	__u64 when = when_of(ctx);
+	struct weft_task *t = enter_timer(ctx, bpf_get_attach_cookie(ctx), when, &x);
 
-	if (!when || !enter(ctx, bpf_get_attach_cookie(ctx), &x))
-		return 0;
-	t = polled_task(&x);
 	if (!t)
 		return 0;
 	for (__u32 i = 0; i < WEFT_TASK_TIMERS; i++) {

@@ -11,6 +11,7 @@
 #include "probes/symbols/elf_file.h"
 
 #define MAX_TOKEN   64
+#define LIBRARIES   16u
 #define PIECE       (4u << 20)
 #define OVERLAP     128
 #define APART       0x1000 /* more than headers */
@@ -169,4 +170,17 @@ int rust_plan_glance(int fd, struct rust_library *ret, uint32_t max, uint32_t *r
 	}
 	*ret_n = found;
 	return found > 0 ? 0 : -ENOENT;
+}
+
+bool rust_plan_has_runtime(int fd)
+{
+	struct rust_library library[LIBRARIES];
+	uint32_t n = 0;
+
+	if (rust_plan_glance(fd, library, LIBRARIES, &n))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (library[i].family)
+			return true;
+	return false;
 }

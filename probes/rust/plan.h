@@ -129,6 +129,8 @@ struct rust_plan *rust_plan_free(struct rust_plan *plan); /* takes NULL, returns
 
 /* In a few ms and from a part of the file: may there be a runtime, which, which version. Same results. */
 int rust_plan_glance(int fd, struct rust_library *ret, uint32_t max, uint32_t *ret_n);
+/* The same look: is one of them a runtime? False where the file can't be read as one. */
+bool rust_plan_has_runtime(int fd);
 
 const struct rust_type *rust_plan_type(const struct rust_plan *plan,
 				       uint64_t vtable); /* NULL = unknown */
