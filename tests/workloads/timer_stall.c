@@ -14,6 +14,7 @@ struct part {
 	struct workload *w;
 	struct weft_sleep pause;
 	struct weft_job job;
+	uint64_t period_ns;
 };
 
 static int doze(void *arg)
@@ -27,7 +28,7 @@ static weft_poll_t ticker(struct weft_cx *cx, struct part *f)
 {
 	weft_async_begin(f);
 	do {
-		weft_await(f, weft_sleep(cx, &f->pause, 20 * MS));
+		weft_await(f, weft_sleep(cx, &f->pause, f->period_ns));
 	} while (f->rc == 0 && workload_on(f->w));
 	weft_async_end(f, f->rc);
 }
@@ -76,10 +77,10 @@ static void *drive(void *rt)
 
 static int undriven(struct workload *w, struct weft_runtime *rt)
 {
-	struct part first = { .w = w };
+	/* Its timer is not to come at the end of the turn: fired, it would be armed no more. */
+	struct part first = { .w = w }, slow = { .w = w, .period_ns = 250 * MS };
 	pthread_t thread;
-	int rc =
-		weft_spawn(rt, ticker, ((struct part){ .w = w }), .name = "ticker", .detach = true);
+	int rc = weft_spawn(rt, ticker, slow, .name = "ticker", .detach = true);
 
 	if (rc == 0)
 		weft_block_on(rt, turn, &first);
@@ -95,8 +96,8 @@ static int held(struct workload *w)
 	int rc = 0;
 
 	for (int i = 0; i < 4 && rc == 0; i++)
-		rc = weft_spawn(w->rt, ticker, ((struct part){ .w = w }), .name = "ticker",
-				.detach = true);
+		rc = weft_spawn(w->rt, ticker, ((struct part){ .w = w, .period_ns = 20 * MS }),
+				.name = "ticker", .detach = true);
 	if (rc == 0)
 		rc = workload_spawn(w, keeper, ((struct part){ .w = w }), .name = "keeper");
 	workload_ready(w, "keeper", NULL);
