@@ -237,37 +237,44 @@ no_finding() {
 # pair ID PROGRAM VARIANT SECONDS [DIAGNOSE_ARGS...]: both (options for them: PAIR_ARGS=(...)) twins run and are watched side by side, or with
 # PAIR_IN_TURN=1 (where they would take each other's CPUs) one after the other. The sick one has just this finding, the healthy one has
 # none. PAIR_EXIT: exit code for the sick one (1). WEFT_BREAK=1 makes the sick one healthy: then the test must fail.
+# Reports: $TMP_E2E/diagnose.VARIANT.sick.out and .well.out.
 pair() {
-	local id=$1 program=$2 variant=$3 seconds=$4 args sick well sick_pid well_pid
-	shift 4
-	args=(--seconds $((seconds + 30)) ${PAIR_ARGS[@]+"${PAIR_ARGS[@]}"})
-	[ "$variant" = - ] || args+=(--variant "$variant")
-	workload "$program.sick" "$program" "${args[@]}" ${WEFT_BREAK:+--healthy}
-	sick=$PID
-	if [ -z "${PAIR_IN_TURN-}" ]; then
-		workload "$program.well" "$program" "${args[@]}" --healthy
-		well=$PID
-		start diagnose.well "$WEFT" diagnose -p "$well" --duration "$seconds" --format json "$@"
-		well_pid=$PID
-	fi
-	start diagnose.sick "$WEFT" diagnose -p "$sick" --duration "$seconds" --format json "$@"
-	sick_pid=$PID
-	join "$sick_pid" $((seconds + 20))
-	[ "$STATUS" -ne 2 ] || fail "weft diagnose: $(cat "$TMP_E2E/diagnose.sick.err")"
-	only_finding "$TMP_E2E/diagnose.sick.out" "$id" "$(about "$program.sick" task)" "$(about "$program.sick" at)"
+	pair_begin "$@"
+	pair_end "$3"
+}
+# The two halves of it: pairs that need little CPU are begun all, then ended one by one.
+declare -A pairs=() twin_pid=() watcher_pid=()
+pair_begin() {
+	pairs[$3]="$*"
+	twin_begin sick "$@"
+	[ -n "${PAIR_IN_TURN-}" ] || twin_begin well "$@"
+}
+# twin_begin sick|well ID PROGRAM VARIANT SECONDS [DIAGNOSE_ARGS...]
+twin_begin() {
+	local key=$4.$1 program=$3 seconds=$5 args=(--seconds $(($5 + 30)) ${PAIR_ARGS[@]+"${PAIR_ARGS[@]}"})
+	[ "$4" = - ] || args+=(--variant "$4")
+	[ "$1" = sick ] && [ -z "${WEFT_BREAK-}" ] || args+=(--healthy)
+	shift 5
+	workload "$key" "$program" "${args[@]}"
+	twin_pid[$key]=$PID
+	start "diagnose.$key" "$WEFT" diagnose -p "$PID" --duration "$seconds" --format json "$@"
+	watcher_pid[$key]=$PID
+}
+pair_end() {
+	local variant=$1 id program seconds
+	# shellcheck disable=SC2086
+	set -- ${pairs[$1]}
+	id=$1 program=$2 seconds=$4
+	join "${watcher_pid[$variant.sick]}" $((seconds + 20))
+	[ "$STATUS" -ne 2 ] || fail "weft diagnose on $program $variant: $(cat "$TMP_E2E/diagnose.$variant.sick.err")"
+	only_finding "$TMP_E2E/diagnose.$variant.sick.out" "$id" "$(about "$variant.sick" task)" "$(about "$variant.sick" at)"
 	equal "exit code on the sick program" "$STATUS" "${PAIR_EXIT:-1}"
-	if [ -n "${PAIR_IN_TURN-}" ]; then
-		stop "$sick" TERM
-		workload "$program.well" "$program" "${args[@]}" --healthy
-		well=$PID
-		start diagnose.well "$WEFT" diagnose -p "$well" --duration "$seconds" --format json "$@"
-		well_pid=$PID
-	fi
-	join "$well_pid" $((seconds + 20))
-	no_finding "$TMP_E2E/diagnose.well.out"
+	stop "${twin_pid[$variant.sick]}"
+	[ -z "${PAIR_IN_TURN-}" ] || twin_begin well "$@"
+	join "${watcher_pid[$variant.well]}" $((seconds + 20))
+	no_finding "$TMP_E2E/diagnose.$variant.well.out"
 	equal "exit code on the healthy program" "$STATUS" 0
-	[ -n "${PAIR_IN_TURN-}" ] || stop "$sick" TERM
-	stop "$well" TERM
+	stop "${twin_pid[$variant.well]}"
 }
 # stack_has FILE ID TEXT: a frame of the finding's stack contains the text.
 stack_has() {

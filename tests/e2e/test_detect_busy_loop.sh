@@ -5,6 +5,6 @@
 need_root
 need "$WEFT"
 pair busy-loop busy_loop spin 8 --only busy-loop,blocking-call
-stack_has "$TMP_E2E/diagnose.sick.out" busy-loop workload_burn
-stack_has "$TMP_E2E/diagnose.sick.out" busy-loop busy_loop.c
+stack_has "$TMP_E2E/diagnose.spin.sick.out" busy-loop workload_burn
+stack_has "$TMP_E2E/diagnose.spin.sick.out" busy-loop busy_loop.c
 pair busy-loop busy_loop storm 8 --only busy-loop,blocking-call

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT"
-pair handle-dropped handle_dropped drop 5 --only handle-dropped
-pair handle-dropped handle_dropped abort 5 --only handle-dropped
-pair handle-dropped handle_dropped shutdown 8 --only handle-dropped --level normal
+pair_begin handle-dropped handle_dropped drop 5 --only handle-dropped
+pair_begin handle-dropped handle_dropped abort 5 --only handle-dropped
+pair_begin handle-dropped handle_dropped shutdown 8 --only handle-dropped --level normal
+for variant in drop abort shutdown; do pair_end $variant; done

@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT"
-pair not-unpin misuse moved 6 --only not-unpin,not-send,missing-feature,mixed-runtimes
-pair missing-feature misuse io 6 --only not-unpin,not-send,missing-feature,mixed-runtimes
-pair mixed-runtimes misuse nested 6 --only not-unpin,not-send,missing-feature,mixed-runtimes
+only=not-unpin,not-send,missing-feature,mixed-runtimes
+pair_begin not-unpin misuse moved 6 --only $only
+pair_begin missing-feature misuse io 6 --only $only
+pair_begin mixed-runtimes misuse nested 6 --only $only
+for variant in moved io nested; do pair_end $variant; done
