@@ -39,13 +39,14 @@ struct rust_insn {
 	uint16_t reads;  /* likewise; not told of calls */
 	uint8_t size, op;
 	uint8_t reg; /* written by LOAD, LEA, MOVE, CONST; of an indirect CALL or JUMP through a register */
-	uint8_t base;  /* of a memory operand; of MOVE: the source */
-	bool memory;   /* CALL, JUMP: the target is in memory */
-	bool indexed;  /* memory operand with an index register */
-	bool emulated; /* the kernel emulates it under a probe; else it is single-stepped */
-	bool refused;  /* the kernel refuses a probe, or must not get one */
-	bool leader;   /* something may jump here */
-	bool final;    /* a call of a function that never returns */
+	uint8_t base; /* of a memory operand; of MOVE: the source */
+	/* Bits: a large program has millions of these in memory. */
+	bool memory : 1;   /* CALL, JUMP: the target is in memory */
+	bool indexed : 1;  /* memory operand with an index register */
+	bool emulated : 1; /* the kernel emulates it under a probe; else it is single-stepped */
+	bool refused : 1;  /* the kernel refuses a probe, or must not get one */
+	bool leader : 1;   /* something may jump here */
+	bool final : 1;    /* a call of a function that never returns */
 };
 
 struct rust_code {
@@ -54,15 +55,18 @@ struct rust_code {
 	struct rust_insn *insn;
 };
 
-struct rust_decoder;
+struct rust_decoder; /* decoder.c */
 
 int rust_decoder_new(const struct rust_image *image, struct rust_decoder **ret);
 struct rust_decoder *rust_decoder_free(struct rust_decoder *d);
 
 /*
- * The function around `address`; kept until another one is asked for. NULL = none there, or it does not decode.
+ * The function around `address`, decoded once, as long as there is room to keep it; sure to be there until another one is
+ * asked for. NULL = none there, or it does not decode.
  */
 const struct rust_code *rust_decoder_at(struct rust_decoder *d, uint64_t address);
+/* The same for a function that is looked at while another one is in use: what rust_decoder_at() has given stays. */
+const struct rust_code *rust_decoder_beside(struct rust_decoder *d, uint64_t address);
 
 /* Index of the instruction that starts at, or (with `inside`) covers the address; SIZE_MAX = none. */
 size_t rust_code_index(const struct rust_code *code, uint64_t address, bool inside);

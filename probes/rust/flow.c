@@ -28,18 +28,17 @@ struct rust_flow {
 
 /* ---- functions that are called ---- */
 
-int rust_callees_init(struct rust_callees *c, const struct rust_image *image)
+int rust_callees_init(struct rust_callees *c, const struct rust_image *image,
+		      struct rust_decoder *decoder)
 {
-	int rc = rust_decoder_new(image, &c->decoder);
-
 	c->image = image;
+	c->decoder = decoder;
 	c->budget = BUDGET;
-	return rc < 0 ? rc : rust_targets_new(&c->known);
+	return rust_targets_new(&c->known);
 }
 
 void rust_callees_done(struct rust_callees *c)
 {
-	rust_decoder_free(c->decoder);
 	rust_targets_free(c->known);
 }
 
@@ -79,7 +78,7 @@ static bool is_whole(const struct rust_code *code)
 
 static unsigned look_at(struct rust_callees *c, uint64_t function)
 {
-	const struct rust_code *code = rust_decoder_at(c->decoder, function);
+	const struct rust_code *code = rust_decoder_beside(c->decoder, function);
 	unsigned found = code && is_whole(code) ? RUST_CALLEE_ENDS : 0;
 
 	for (size_t i = 0; code && i < code->n; i++) {

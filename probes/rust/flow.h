@@ -9,7 +9,7 @@
 /* What is shared by all functions that are looked at. */
 struct rust_callees {
 	const struct rust_image *image;
-	struct rust_decoder *decoder; /* of functions that are called */
+	struct rust_decoder *decoder; /* borrowed, of functions that are called, too */
 	struct rust_targets *known;   /* function -> enum rust_callee */
 	uint64_t budget; /* steps that may still be taken; then nothing is found any more */
 };
@@ -18,7 +18,8 @@ enum rust_callee {
 	RUST_CALLEE_COUNTS = 2 /* takes a number from a global counter */
 };
 
-int rust_callees_init(struct rust_callees *c, const struct rust_image *image);
+int rust_callees_init(struct rust_callees *c, const struct rust_image *image,
+		      struct rust_decoder *decoder);
 void rust_callees_done(struct rust_callees *c);
 unsigned rust_callees_of(struct rust_callees *c,
 			 const struct rust_insn *call); /* enum rust_callee, or'ed */

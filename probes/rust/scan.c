@@ -132,54 +132,112 @@ int rust_targets_add_slots(struct rust_targets *t, const struct rust_image *imag
 	return rc;
 }
 
-/* Words of 4 bytes that lie one after the other, and whether one of them may lead to a target. The compiler makes vectors of it. */
-#define CHUNK 64
-static bool may_refer(const uint8_t *at, uint32_t relative, uint32_t absolute, uint32_t span)
-{
-	uint32_t word[CHUNK / 4], any = 0;
-
-	memcpy(word, at, sizeof(word));
-	for (uint32_t i = 0; i < CHUNK / 4; i++)
-		any |= (uint32_t)(word[i] + relative + 4 * i <= span) |
-		       (uint32_t)(word[i] - absolute <= span);
-	return any;
-}
+/* Targets lie apart: texts before the code, functions in it, tables behind it. One range around all of them would take in all calls. */
+enum { BEFORE, INSIDE, BEHIND, SPANS };
+struct span {
+	uint64_t low, high;
+};
 
 struct scan {
 	const struct rust_image *image;
 	const struct rust_targets *t;
 	rust_scan_fn fn;
 	void *ctx;
+	bool operands;
 	const uint8_t *code;
 	uint64_t bytes;
+	size_t n;
+	struct span span[SPANS]; /* those that hold targets */
 };
+
+static void find_spans(struct scan *s)
+{
+	struct span all[SPANS];
+
+	for (size_t k = 0; k < SPANS; k++)
+		all[k] = (struct span){ UINT64_MAX, 0 };
+	for (size_t i = 0; i < s->t->room; i++) {
+		uint64_t address = s->t->entry[i].address;
+		struct span *in = &all[address < s->image->code                ? BEFORE
+				       : rust_image_is_code(s->image, address) ? INSIDE
+									       : BEHIND];
+
+		if (!address)
+			continue;
+		in->low = address < in->low ? address : in->low;
+		in->high = address > in->high ? address : in->high;
+	}
+	for (size_t k = 0; k < SPANS; k++)
+		if (all[k].low <= all[k].high)
+			s->span[s->n++] = all[k];
+}
+
+/* Words of 4 bytes that lie one after the other: may one of them lead to a target? The compiler makes vectors of it. */
+#define CHUNK 64
+static bool may_refer(const uint8_t *at, uint32_t relative, uint32_t span)
+{
+	uint32_t word[CHUNK / 4], any = 0;
+
+	memcpy(word, at, sizeof(word));
+	for (uint32_t i = 0; i < CHUNK / 4; i++)
+		any |= (uint32_t)(word[i] + relative + 4 * i <= span);
+	return any;
+}
+
+/* Is one of them a target's address? */
+static bool may_hold(const uint8_t *at, uint32_t low, uint32_t span)
+{
+	uint32_t word[CHUNK / 4], any = 0;
+
+	memcpy(word, at, sizeof(word));
+	for (uint32_t i = 0; i < CHUNK / 4; i++)
+		any |= (uint32_t)(word[i] - low <= span);
+	return any;
+}
+
+/* The byte before it says so: ModRM with mod 0, r/m 5. */
+static bool is_operand(const uint8_t *code, uint64_t i)
+{
+	return i > 0 && (code[i - 1] & 0xc7) == 0x05;
+}
 
 /* A reference at `i`: relative to the next instruction, or an absolute constant where the image has one address. */
 static int check_at(const struct scan *s, uint64_t i)
 {
+	bool relative = !s->operands || is_operand(s->code, i);
 	int32_t word;
 	uint32_t value;
 
+	if (!relative && !s->image->fixed)
+		return 0;
 	memcpy(&word, s->code + i, 4);
-	if (rust_targets_find(s->t, s->image->code + i + 4 + (uint64_t)(int64_t)word, &value) ||
+	if ((relative &&
+	     rust_targets_find(s->t, s->image->code + i + 4 + (uint64_t)(int64_t)word, &value)) ||
 	    (s->image->fixed && word > 0 && rust_targets_find(s->t, (uint32_t)word, &value)))
 		return s->fn(s->ctx, s->image->code + i, value);
 	return 0;
 }
 
+/* In which of the four phases a word of the chunk may refer to the span. */
+static void look_at(const struct scan *s, uint64_t at, const struct span *in, bool phase[4])
+{
+	uint32_t span = in->high - in->low > UINT32_MAX ? UINT32_MAX
+							: (uint32_t)(in->high - in->low);
+	uint32_t relative = (uint32_t)(s->image->code + at + 4 - in->low);
+
+	for (uint32_t p = 0; p < 4; p++)
+		phase[p] |= may_refer(s->code + at + p, relative + p, span);
+	for (uint32_t p = 0; s->image->fixed && p < 4; p++)
+		phase[p] |= may_hold(s->code + at + p, (uint32_t)in->low, span);
+}
+
 static int check_chunk(const struct scan *s, uint64_t at)
 {
-	uint32_t span = s->t->high - s->t->low > UINT32_MAX ? UINT32_MAX
-							    : (uint32_t)(s->t->high - s->t->low);
-	uint32_t absolute = s->image->fixed ? (uint32_t)s->t->low : 0;
-	uint32_t relative = (uint32_t)(s->image->code + at + 4 - s->t->low);
-	bool phase[4];
+	bool phase[4] = { false };
 	int rc = 0;
 
-	/* without absolute references the second comparison must not be the one that says yes */
-	for (uint32_t p = 0; p < 4; p++)
-		phase[p] = may_refer(s->code + at + p, relative + p,
-				     s->image->fixed ? absolute : 0u - relative - p, span);
+	for (size_t k = 0; k < s->n; k++)
+		look_at(s, at, &s->span[k], phase);
 	if (!phase[0] && !phase[1] && !phase[2] && !phase[3])
 		return 0;
 	for (uint64_t i = 0; i < CHUNK && rc >= 0; i++)
@@ -188,20 +246,35 @@ static int check_chunk(const struct scan *s, uint64_t at)
 	return rc;
 }
 
+static int scan(struct scan *s)
+{
+	uint64_t i = 0;
+	int rc = 0;
+
+	s->bytes = s->image->code_end - s->image->code;
+	s->code = rust_image_bytes(s->image, s->image->code, s->bytes);
+	if (!s->code || s->t->n == 0)
+		return 0;
+	find_spans(s);
+	for (; i + CHUNK + 3 <= s->bytes && rc >= 0; i += CHUNK)
+		rc = check_chunk(s, i);
+	for (; i + 4 <= s->bytes && rc >= 0; i++)
+		rc = check_at(s, i);
+	return rc < 0 ? rc : 0;
+}
+
 int rust_scan(const struct rust_image *image, const struct rust_targets *t, rust_scan_fn fn,
 	      void *ctx)
 {
 	struct scan s = { .image = image, .t = t, .fn = fn, .ctx = ctx };
-	uint64_t i = 0;
-	int rc = 0;
 
-	s.bytes = image->code_end - image->code;
-	s.code = rust_image_bytes(image, image->code, s.bytes);
-	if (!s.code || t->n == 0)
-		return 0;
-	for (; i + CHUNK + 3 <= s.bytes && rc >= 0; i += CHUNK)
-		rc = check_chunk(&s, i);
-	for (; i + 4 <= s.bytes && rc >= 0; i++)
-		rc = check_at(&s, i);
-	return rc < 0 ? rc : 0;
+	return scan(&s);
+}
+
+int rust_scan_operands(const struct rust_image *image, const struct rust_targets *t,
+		       rust_scan_fn fn, void *ctx)
+{
+	struct scan s = { .image = image, .t = t, .fn = fn, .ctx = ctx, .operands = true };
+
+	return scan(&s);
 }

@@ -21,5 +21,8 @@ bool rust_targets_find(const struct rust_targets *t, uint64_t address, uint32_t 
 typedef int (*rust_scan_fn)(void *ctx, uint64_t at, uint32_t value);
 int rust_scan(const struct rust_image *image, const struct rust_targets *t, rust_scan_fn fn,
 	      void *ctx);
+/* Without calls and jumps: only what stands where an instruction has its operand in memory, or an absolute constant. */
+int rust_scan_operands(const struct rust_image *image, const struct rust_targets *t,
+		       rust_scan_fn fn, void *ctx);
 
 #endif

@@ -361,7 +361,7 @@ void rust_spawn_places_add(struct rust_builder *b)
 {
 	struct climb c = { .b = b };
 
-	c.rc = rust_callees_init(&c.callees, b->image);
+	c.rc = rust_callees_init(&c.callees, b->image, b->decoder);
 	if (c.rc == 0)
 		c.rc = rust_checks_new(b, &c.callees, &c.checks);
 	if (c.rc == -ENOENT) /* not Tokio, or one that aborts at once */

@@ -82,7 +82,7 @@ static void find_taken(struct climb *c)
 		rc = rust_targets_add_slots(functions, c->b->image);
 	}
 	if (rc == 0)
-		rc = rust_scan(c->b->image, functions, on_reference, c);
+		rc = rust_scan_operands(c->b->image, functions, on_reference, c);
 	for (size_t i = 1; rc == 0 && i < c->n_climbed; i++)
 		if (c->climbed[i - 1].function == c->climbed[i].function)
 			c->taken[i] |= c->taken[i - 1];

@@ -128,7 +128,7 @@ static void open_file(struct fixture *f, const char *text, bool fixed)
 	*f = (struct fixture){ 0 };
 	assert_true(asm_image_open(&f->file, text, fixed));
 	assert_int_equal(rust_builder_init(&f->b, f->file.fd), 0);
-	assert_int_equal(rust_callees_init(&f->callees, f->b.image), 0);
+	assert_int_equal(rust_callees_init(&f->callees, f->b.image, f->b.decoder), 0);
 }
 
 static void close_file(struct fixture *f)

@@ -54,9 +54,8 @@ static int open_file(void **state)
 {
 	static struct fixture f;
 
-	if (!asm_image_open(&f.file, source, false) ||
-	    rust_callees_init(&f.callees, f.file.image) ||
-	    rust_decoder_new(f.file.image, &f.decoder))
+	if (!asm_image_open(&f.file, source, false) || rust_decoder_new(f.file.image, &f.decoder) ||
+	    rust_callees_init(&f.callees, f.file.image, f.decoder))
 		return -1;
 	*state = &f;
 	return 0;
@@ -67,8 +66,8 @@ static int close_file(void **state)
 	struct fixture *f = *state;
 
 	f->flow = rust_flow_free(f->flow);
-	rust_decoder_free(f->decoder);
 	rust_callees_done(&f->callees);
+	rust_decoder_free(f->decoder);
 	asm_image_close(&f->file);
 	return 0;
 }

@@ -104,14 +104,14 @@ struct fixture {
 static void open_file(struct fixture *f, bool fixed)
 {
 	assert_true(asm_image_open(&f->file, source, fixed));
-	assert_int_equal(rust_callees_init(&f->callees, f->file.image), 0);
 	assert_int_equal(rust_decoder_new(f->file.image, &f->decoder), 0);
+	assert_int_equal(rust_callees_init(&f->callees, f->file.image, f->decoder), 0);
 }
 
 static void close_file(struct fixture *f)
 {
-	rust_decoder_free(f->decoder);
 	rust_callees_done(&f->callees);
+	rust_decoder_free(f->decoder);
 	asm_image_close(&f->file);
 }
 
