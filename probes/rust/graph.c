@@ -189,10 +189,12 @@ size_t rust_graph_reach(const struct rust_graph *g, uint64_t function, unsigned 
 int rust_graph_calls(const struct rust_graph *g, const struct rust_targets *t, rust_call_fn fn,
 		     void *ctx)
 {
-	const uint8_t *code = rust_image_bytes(g->image, g->image->code, 1);
+	/* as list_edges() got it: segments may overlap */
+	const uint8_t *code =
+		rust_image_bytes(g->image, g->image->code, g->image->code_end - g->image->code);
 	int rc = 0;
 
-	for (size_t i = 0; i < g->n_edges && rc >= 0; i++) {
+	for (size_t i = 0; code && i < g->n_edges && rc >= 0; i++) {
 		const struct edge *e = &g->edge[i];
 		const uint8_t *at = code + e->at;
 		struct rust_call call = { .address = g->image->code + e->at };

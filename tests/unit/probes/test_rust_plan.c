@@ -487,6 +487,29 @@ static void test_damaged(void **state)
 	}
 }
 
+/* A segment that ends inside of the code, told before that of the code: the same address has two answers. */
+static void test_overlapping(void **state)
+{
+	static unsigned char buf[1 << 20] __attribute__((aligned(8)));
+	size_t n = load("pie", buf, sizeof(buf));
+	Elf64_Ehdr *ehdr = (Elf64_Ehdr *)buf;
+	Elf64_Phdr *phdr = (Elf64_Phdr *)(buf + ehdr->e_phoff), *first = NULL, *code = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i < ehdr->e_phnum; i++) {
+		if (phdr[i].p_type == PT_LOAD && !first)
+			first = &phdr[i];
+		if (phdr[i].p_type == PT_LOAD && phdr[i].p_flags & PF_X)
+			code = &phdr[i];
+	}
+	assert_non_null(code);
+	assert_true(first != code && first->p_vaddr == 0);
+	for (uint64_t inside = 1; inside < code->p_filesz; inside += 37) {
+		first->p_filesz = first->p_memsz = code->p_vaddr + inside;
+		analyse(buf, n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,7 +518,7 @@ int main(void)
 		cmocka_unit_test(test_timers),    cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_libraries), cmocka_unit_test(test_no_runtime),
 		cmocka_unit_test(test_shared),    cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_damaged),   cmocka_unit_test(test_overlapping),
 	};
 
 	return cmocka_run_group_tests(tests, build, cleanup);
