@@ -323,7 +323,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(fuzz_main) $(libs) $(lib_runtime)
 	$(call link,tests/fuzz/$*.c,$(LIBS_all) $(if $(fuzz_main),,-fsanitize=fuzzer))
 
 # The demo and the end-to-end tests want load too: part of `all`, needs no library of ours.
-$(load): $(call obj,$(patsubst %,tests/bench/%.c,load support/client support/histogram support/process))
+$(load): $(call obj,$(patsubst %,tests/bench/%.c,load support/client support/histogram support/process support/split))
 	$(call link,,-lm)
 
 # What `make bench-runtimes` runs beside the Rust peers: linked as a user's service is.

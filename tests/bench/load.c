@@ -11,7 +11,8 @@
  * --turns: for each line on stdin one more run over the same connections, its figures closed by a line "end"; what
  * differs between turns (a tracer, say) is then all that differs.
  *
- * user + sys comes from the process's CPU clock (ns); the split from /proc/PID/stat, sampled by the kernel's tick.
+ * user + sys comes from the process's CPU clock (ns); the split from samples of its own (support/split.h), or,
+ * where that is forbidden, from /proc/PID/stat, sampled by the kernel's tick.
  * The warm-up is in none of the figures. Exit: 0, 1 the service failed, 2 usage.
  */
 #include <errno.h>
@@ -24,6 +25,7 @@
 
 #include "tests/bench/support/client.h"
 #include "tests/bench/support/process.h"
+#include "tests/bench/support/split.h"
 
 #define SECONDS_MAX 600.0
 
@@ -154,14 +156,17 @@ static void report(const struct load *l, const struct client_result *r)
 		printf("asked_per_s %.0f\n", l->client.rate);
 }
 
+/* user: its part of the CPU time; negative: the kernel's ticks have to say. */
 static void report_process(const struct process_cpu *a, const struct process_cpu *b,
-			   const struct process_memory *memory, uint64_t requests)
+			   const struct process_memory *memory, double user, uint64_t requests)
 {
-	double n = requests ? (double)requests : 1;
+	double n = requests ? (double)requests : 1, cpu_us = (b->cpu_ns - a->cpu_ns) / 1e3 / n;
+	double user_us = user < 0 ? (b->user_s - a->user_s) * 1e6 / n : cpu_us * user;
 
-	printf("cpu_us_per_request %.4f\n", (b->cpu_ns - a->cpu_ns) / 1e3 / n);
-	printf("user_us_per_request %.4f\n", (b->user_s - a->user_s) * 1e6 / n);
-	printf("sys_us_per_request %.4f\n", (b->sys_s - a->sys_s) * 1e6 / n);
+	printf("cpu_us_per_request %.4f\n", cpu_us);
+	printf("user_us_per_request %.4f\n", user_us);
+	printf("sys_us_per_request %.4f\n",
+	       user < 0 ? (b->sys_s - a->sys_s) * 1e6 / n : cpu_us - user_us);
 	printf("anonymous_kib %.0f\nrss_kib %.0f\n", memory->anonymous / 1024, memory->rss / 1024);
 }
 
@@ -170,13 +175,18 @@ static int run(const struct load *l, struct client *c)
 	static struct client_result warm, result;
 	struct process_cpu before = { 0 }, after = { 0 };
 	struct process_memory memory = { 0 };
+	struct split *split = NULL;
+	double user;
 	int rc = l->warmup > 0 ? client_run(c, l->warmup, 0, &warm) : 0;
 
 	memset(&result, 0, sizeof(result));
 	if (rc == 0 && l->pid)
 		rc = process_cpu(l->pid, &before);
+	if (rc == 0 && l->pid)
+		split = split_start(l->pid);
 	if (rc == 0)
 		rc = client_run(c, l->seconds, l->requests, &result);
+	user = split_end(split);
 	if (rc == 0 && l->pid)
 		rc = process_cpu(l->pid, &after);
 	if (rc == 0 && l->pid)
@@ -184,7 +194,7 @@ static int run(const struct load *l, struct client *c)
 	if (!l->quiet && result.ns) {
 		report(l, &result);
 		if (l->pid && rc == 0)
-			report_process(&before, &after, &memory, result.requests);
+			report_process(&before, &after, &memory, user, result.requests);
 	}
 	return rc == 0 && result.bad ? -EPROTO : rc;
 }

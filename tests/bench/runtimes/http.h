@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The request handling of runtime/examples/http_echo.c, for the bare loop as well. */
+/*
+ * The request handling of runtime/examples/http_echo.c, for the bare loop as well. In plain loops and copies, the
+ * same ones as tests/bench/peers/shared/http.rs: between printf and Rust's fmt lies more than between the runtimes.
+ */
 #ifndef WEFT_BENCH_HTTP_H
 #define WEFT_BENCH_HTTP_H
 

@@ -36,9 +36,10 @@ function worst_row(name, unit, metric_a, metric_b,   i, a, b, worst, who) {
 
 function middle(op, full) { return med(our[1], op "." full ".cpu") != NONE || med(our[1], op "." full ".wall") != NONE ? full : counted(op) }
 
-function service_rows(mode,   w) {
+function service_rows(mode,   w, user) {
 	w = med(our[1], mode ".w" cpus ".per_s") != NONE ? cpus : 1
-	best_row("runtime." mode ".user_cpu", "us/request", mode ".w1.user_us_per_request", 1, "mean")
+	user = mode ".w1.user_us_per_request"
+	print_row("runtime." mode ".user_cpu", "us/request", best(ours " " rings, user, 1, "mean"), user, best(theirs, user, 1, "mean"), user, "mean")
 	best_row("runtime." mode ".cpu.epoll", "us/request", mode ".w1.cpu_us_per_request", 1)
 	print_row("runtime." mode ".cpu.uring", "us/request", best(rings, mode ".w1.cpu_us_per_request", 1), mode ".w1.cpu_us_per_request", best(theirs, mode ".w1.cpu_us_per_request", 1), mode ".w1.cpu_us_per_request")
 	print_row("runtime." mode ".of_limit", "us/request", best(ours, mode ".w1.cpu_us_per_request", 1), mode ".w1.cpu_us_per_request", "bare", mode ".w1.cpu_us_per_request")

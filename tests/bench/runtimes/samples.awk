@@ -31,7 +31,7 @@ function med(label, metric,   list, i, key) {
 	return median_of(list, count[key])
 }
 
-# For what the kernel samples by ticks: one round holds too few of them.
+# For what is sampled: one round holds few samples, most of all where only the ticks of the kernel are to be had.
 function mean(label, metric,   i, sum, key) {
 	key = label SUBSEP metric
 	if (!(key in count)) return NONE
