@@ -205,6 +205,7 @@ static bool drive(struct weft_runtime *rt, struct weft_task *root)
 	weft_thread = (struct weft_thread){ .rt = rt, .cx = &ct->cx, .worker = ct, .root = root };
 	__atomic_store_n(&rt->driver.holder, &weft_thread, __ATOMIC_RELAXED);
 	ended = run(ct, root);
+	weft_driver_flush(&rt->driver);
 	__atomic_store_n(&rt->driver.holder, NULL, __ATOMIC_RELAXED);
 	weft_thread = (struct weft_thread){ .rt = NULL };
 	weft_driver_give(&rt->driver);

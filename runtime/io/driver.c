@@ -49,6 +49,12 @@ void weft_driver_leave(struct weft_runtime *rt)
 		rt->driver.ops->leave(&rt->driver);
 }
 
+void weft_driver_flush(struct weft_driver *driver)
+{
+	if (driver->ops->flush)
+		driver->ops->flush(driver);
+}
+
 bool weft_driver_take(struct weft_driver *driver, int32_t worker)
 {
 	int32_t nobody = -1;

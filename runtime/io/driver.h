@@ -16,6 +16,7 @@
 #include "runtime/io/source.h"
 
 #define WEFT_DRIVER_DIRECT (-2)
+#define WEFT_DRIVER_LATER  (-3)
 
 struct iovec;
 struct weft_driver;
@@ -56,6 +57,18 @@ struct weft_driver_ops {
 	 * something was taken already, or it can't be told yet.
 	 */
 	int (*settle)(struct weft_driver *driver, struct weft_source *source, uintptr_t handle);
+	/*
+	 * Any thread, inside a source that has WEFT_SOURCE_AHEAD: what send would give, or
+	 * WEFT_DRIVER_LATER: the source gets an edge once the same call of the same task (its id) has
+	 * its result. One at a time; a call with other bytes gives the one before up, as recall()
+	 * does: it isn't made any more, or recall() says how much was written. WEFT_DRIVER_DIRECT:
+	 * ask the kernel.
+	 */
+	ssize_t (*send)(struct weft_driver *driver, struct weft_source *source, uintptr_t handle,
+			uint64_t task, const struct iovec *from);
+	ssize_t (*recall)(struct weft_driver *driver, struct weft_source *source, uint64_t task);
+	/* By the owner, who stops turning it: what waits for its next turn goes out. NULL: nothing does. */
+	void (*flush)(struct weft_driver *driver);
 	/* Any thread, before weft_source_close() of a foreign fd returns. NULL: nothing to do. */
 	void (*remove)(struct weft_driver *driver, int fd);
 	/*
@@ -97,6 +110,9 @@ void weft_driver_wake(struct weft_driver *driver);
 
 /* The calling thread, which may have turned it, stops working for the runtime. */
 void weft_driver_leave(struct weft_runtime *rt);
+
+/* The owner stops turning it for a while: what was written, and waits for a turn, goes out. */
+void weft_driver_flush(struct weft_driver *driver);
 
 /* Ownership. Acquire and release order one owner's turns before the next one's. */
 bool weft_driver_take(struct weft_driver *driver, int32_t worker);

@@ -3,10 +3,10 @@
 
 #include "runtime/executor/executor.h"
 
-weft_poll_t weft_operation_cancel(struct weft_cx *cx, const struct weft_operation *op)
+weft_poll_t weft_operation_cancel(struct weft_cx *cx, const struct weft_operation *op, ssize_t *ret)
 {
-	weft_source_cancel(cx, op->handle, op->dir);
-	return weft_cancelled(cx);
+	*ret = weft_source_cancel(cx, op->handle, op->dir);
+	return *ret > 0 ? WEFT_READY : weft_cancelled(cx);
 }
 
 weft_poll_t weft_operation_spent(struct weft_cx *cx, const struct weft_operation *op)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/types.h>
 
+#include "runtime/io/driver.h"
 #include "runtime/io/source.h"
 #include "runtime/task.h"
 
@@ -16,14 +17,18 @@ struct weft_operation {
 	uintptr_t handle;
 	enum weft_direction dir;
 	enum weft_wait on;
-	/* The system call on source->fd: what it returned, -1 with errno. */
+	/* The system call on source->fd: what it returned, -1 with errno; WEFT_DRIVER_LATER. */
 	ssize_t (*call)(const struct weft_source *source, const void *arg);
 	const void *arg;
 };
 
 #pragma GCC visibility push(hidden)
-/* The task was aborted: takes its registration back. */
-weft_poll_t weft_operation_cancel(struct weft_cx *cx, const struct weft_operation *op);
+/*
+ * The task was aborted: takes its registration back. WEFT_READY with *ret > 0: it had written that
+ * much by then.
+ */
+weft_poll_t weft_operation_cancel(struct weft_cx *cx, const struct weft_operation *op,
+				  ssize_t *ret);
 /* Budget spent: to the back of the queue, the operation is tried again at the next poll. */
 weft_poll_t weft_operation_spent(struct weft_cx *cx, const struct weft_operation *op);
 #pragma GCC visibility pop
@@ -42,12 +47,16 @@ static inline __attribute__((always_inline)) weft_poll_t weft_operation_try(
 			*ret = n;
 			return WEFT_READY;
 		}
-		if (errno == EINTR)
+		if (n == WEFT_DRIVER_LATER) {
+			if (weft_source_expect(cx, op->handle, op->dir, &rc))
+				return weft_pending(cx, op->on);
+		} else if (errno == EINTR) {
 			continue;
-		if (errno != EAGAIN)
+		} else if (errno != EAGAIN) {
 			return -errno;
-		if (weft_source_wait(cx, op->handle, op->dir, &rc))
+		} else if (weft_source_wait(cx, op->handle, op->dir, &rc)) {
 			return weft_pending(cx, op->on);
+		}
 		if (rc)
 			return rc;
 	}
@@ -75,7 +84,7 @@ static inline __attribute__((always_inline)) weft_poll_t weft_operation_run(
 	weft_poll_t rc;
 
 	if (__builtin_expect(cx->cancelled != 0, 0))
-		return weft_operation_cancel(cx, op);
+		return weft_operation_cancel(cx, op, ret);
 	if (!weft_budget_take(cx))
 		return weft_operation_spent(cx, op);
 	source = weft_source_enter(op->handle);

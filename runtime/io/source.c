@@ -228,7 +228,8 @@ static bool stay(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, 
 	return false;
 }
 
-bool weft_source_wait(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc)
+/* True: the slot holds the task. */
+static bool take_slot(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc)
 {
 	uintptr_t old = 0, self = (uintptr_t)cx->task, *slot = &weft_source_of(handle)->slot[dir];
 
@@ -239,10 +240,10 @@ bool weft_source_wait(struct weft_cx *cx, uintptr_t handle, enum weft_direction 
 	 */
 	if (__atomic_compare_exchange_n(slot, &old, self, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
-		return stay(cx, handle, dir, ret_rc);
+		return true;
 	weft_task_unref(cx->task);
 	if (old == self)
-		return stay(cx, handle, dir, ret_rc);
+		return true;
 	if (old == WEFT_SOURCE_READY) {
 		__atomic_compare_exchange_n(slot, &old, 0, false, __ATOMIC_ACQ_REL,
 					    __ATOMIC_RELAXED);
@@ -251,6 +252,22 @@ bool weft_source_wait(struct weft_cx *cx, uintptr_t handle, enum weft_direction 
 	}
 	weft_misuse(WEFT_M_DOUBLE_AWAIT, cx->task);
 	*ret_rc = -EBUSY;
+	return false;
+}
+
+bool weft_source_wait(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc)
+{
+	return take_slot(cx, handle, dir, ret_rc) && stay(cx, handle, dir, ret_rc);
+}
+
+bool weft_source_expect(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc)
+{
+	if (!take_slot(cx, handle, dir, ret_rc))
+		return false;
+	if (weft_source_is_current(weft_source_of(handle), handle))
+		return true;
+	weft_source_leave(cx, weft_source_of(handle), dir);
+	*ret_rc = -EBADF;
 	return false;
 }
 
@@ -264,14 +281,21 @@ void weft_source_leave(struct weft_cx *cx, struct weft_source *source, enum weft
 }
 
 /* Enters, because the task may be waiting for another descriptor in the same memory by now. */
-void weft_source_cancel(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir)
+ssize_t weft_source_cancel(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir)
 {
 	struct weft_source *source = weft_source_enter(handle);
+	struct weft_driver *driver;
+	ssize_t wrote = 0;
 
 	if (!source)
-		return;
+		return 0;
 	weft_source_leave(cx, source, dir);
+	driver = &source->rt->driver;
+	if (dir == WEFT_DIR_WRITE &&
+	    __atomic_load_n(&source->armed, __ATOMIC_RELAXED) & WEFT_SOURCE_AHEAD)
+		wrote = driver->ops->recall(driver, source, cx->task->head.id);
 	weft_source_exit(source);
+	return wrote;
 }
 
 static void close_direction(struct weft_source *source, enum weft_direction dir)

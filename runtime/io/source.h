@@ -40,6 +40,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct weft_cx;
 struct weft_runtime;
@@ -60,9 +61,12 @@ struct weft_source {
 	uint8_t ended;   /* peer's end seen (RDHUP, HUP, ERR): try before waiting */
 	uint8_t drained; /* the last read took all there was */
 	uint8_t kind;    /* enum weft_source_kind */
-	uint8_t starved; /* listener: its last accept found no descriptor free */
-	uint8_t lazy;    /* bit per direction: the driver is told when somebody waits. Atomic */
-	uint8_t armed;   /* WEFT_SOURCE_AHEAD, and the driver's own. Atomic */
+	union {
+		uint8_t starved; /* listener: its last accept found no descriptor free */
+		uint8_t sending; /* stream: the driver's, of the write it has yet to make. Atomic */
+	};
+	uint8_t lazy;  /* bit per direction: the driver is told when somebody waits. Atomic */
+	uint8_t armed; /* WEFT_SOURCE_AHEAD, and the driver's own. Atomic */
 };
 _Static_assert(sizeof(struct weft_source) == 40, "every idle connection pays for this");
 _Static_assert(sizeof(uintptr_t) == 8, "a handle has 48 bits of address");
@@ -106,10 +110,15 @@ void weft_source_end(struct weft_source *source);
  * (-EBADF), or another task waits there (-EBUSY and misuse): *ret_rc.
  */
 bool weft_source_wait(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc);
+/* The same for an edge that the driver has promised: it isn't asked for any. */
+bool weft_source_expect(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir, int *ret_rc);
 /* Inside: takes the task's registration back, if there is one. */
 void weft_source_leave(struct weft_cx *cx, struct weft_source *source, enum weft_direction dir);
-/* The same from outside, for an operation that was cancelled. A closed source has forgotten it. */
-void weft_source_cancel(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir);
+/*
+ * The same from outside, for an operation that was cancelled. Bytes that it had written by then all
+ * the same. A closed source has forgotten it.
+ */
+ssize_t weft_source_cancel(struct weft_cx *cx, uintptr_t handle, enum weft_direction dir);
 
 /*
  * The process is out of descriptors: from now on the source's readers are woken, once, when a

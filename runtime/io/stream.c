@@ -59,7 +59,7 @@ static inline __attribute__((always_inline)) weft_poll_t read_run(struct weft_cx
 	ssize_t n = 0;
 
 	if (__builtin_expect(cx->cancelled != 0, 0))
-		return weft_operation_cancel(cx, op);
+		return weft_operation_cancel(cx, op, &n);
 	source = weft_source_enter(op->handle);
 	if (__builtin_expect(!source, 0))
 		return -EBADF;
@@ -171,10 +171,31 @@ static ssize_t write_quietly(int fd, const struct parts *parts)
 	return n;
 }
 
+struct write {
+	struct iovec from;
+	uintptr_t handle;
+	uint64_t task;
+};
+
+/* What the driver makes of it, WEFT_DRIVER_DIRECT if it's the kernel's. */
+static ssize_t send_through(const struct weft_source *source, const struct write *write)
+{
+	struct weft_driver *driver = &source->rt->driver;
+
+	if (!(__atomic_load_n(&source->armed, __ATOMIC_RELAXED) & WEFT_SOURCE_AHEAD))
+		return WEFT_DRIVER_DIRECT;
+	return driver->ops->send(driver, (struct weft_source *)(uintptr_t)source, write->handle,
+				 write->task, &write->from);
+}
+
 static ssize_t write_call(const struct weft_source *source, const void *arg)
 {
-	const struct iovec *from = arg;
+	const struct write *write = arg;
+	const struct iovec *from = &write->from;
+	ssize_t n = send_through(source, write);
 
+	if (n != WEFT_DRIVER_DIRECT)
+		return n;
 	if (weft_source_kind(source) == WEFT_SOURCE_FILE)
 		return write_quietly(source->fd, &(const struct parts){ from, 1 });
 	return send(source->fd, from->iov_base, from->iov_len, MSG_NOSIGNAL);
@@ -183,9 +204,11 @@ static ssize_t write_call(const struct weft_source *source, const void *arg)
 weft_poll_t weft_stream_write(struct weft_cx *cx, struct weft_stream *stream, const void *buf,
 			      size_t n, size_t *ret)
 {
-	const struct iovec from = { (void *)(uintptr_t)buf, n };
-	const struct weft_operation op = { handle_of(stream), WEFT_DIR_WRITE, WEFT_WAIT_WRITE,
-					   write_call, &from };
+	const struct write write = { { (void *)(uintptr_t)buf, n },
+				     handle_of(stream),
+				     cx->task->head.id };
+	const struct weft_operation op = { write.handle, WEFT_DIR_WRITE, WEFT_WAIT_WRITE,
+					   write_call, &write };
 	ssize_t wrote = 0;
 	weft_poll_t rc = weft_operation_run(cx, &op, &wrote);
 

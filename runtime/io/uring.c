@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The driver on io_uring: the same edges as epoll gives, by poll requests that stay (multishot),
- * and for TCP what has come by the time somebody asks (uring_ahead.c). Requests are made and
- * cancelled in uring_request.c.
+ * for TCP what has come by the time somebody asks (uring_ahead.c), and writes that go out together
+ * (uring_send.c). Requests are made and cancelled in uring_request.c.
  *
  * Completions carry the source's handle, so late ones are known by their generation. They are read
  * by the owner of the driver only.
@@ -99,6 +99,7 @@ static int uring_open(struct weft_driver *driver, bool one_thread)
 	}
 	pthread_mutex_init(&uring->lock, NULL);
 	uring->ahead = weft_uring_ahead_open(&uring->ring);
+	uring->sends = one_thread ? weft_uring_sends_open() : NULL;
 	driver->state = uring;
 	return 0;
 }
@@ -123,6 +124,7 @@ static void uring_close(struct weft_driver *driver)
 	drop_completions(&uring->ring);
 	weft_uring_ahead_close(uring);
 	io_uring_queue_exit(&uring->ring);
+	weft_uring_sends_close(uring->sends);
 	pthread_mutex_destroy(&uring->lock);
 	weft_memory_free(uring->fresh);
 	weft_memory_free(uring->watched);
@@ -159,6 +161,7 @@ static int uring_turn(struct weft_driver *driver, uint64_t ns)
 		__atomic_store_n(&uring->waiting, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&uring->todo, __ATOMIC_SEQ_CST))
 		weft_uring_flush(uring);
+	weft_uring_sends_flush(driver);
 	n = io_uring_cq_ready(&uring->ring);
 	if (n == 0) {
 		if (ns)
@@ -180,6 +183,8 @@ static unsigned completed(struct weft_uring *uring, const struct io_uring_cqe *c
 
 	if (!handle)
 		return 0;
+	if (tag == WEFT_URING_SEND)
+		return weft_uring_send_completed(uring, cqe);
 	if (tag >= WEFT_URING_RECEIVE)
 		return weft_uring_ahead_completed(uring, handle, tag, cqe);
 	if (cqe->res > 0)
@@ -211,6 +216,9 @@ const struct weft_driver_ops weft_uring_ops = {
 	.receive = weft_uring_receive,
 	.accept = weft_uring_accept,
 	.settle = weft_uring_settle,
+	.send = weft_uring_send,
+	.recall = weft_uring_recall,
+	.flush = weft_uring_sends_flush,
 	.remove = weft_uring_remove,
 	.end = weft_uring_end,
 	.leave = weft_uring_leave,

@@ -18,7 +18,8 @@ enum weft_uring_tag {
 	WEFT_URING_POLL, /* for all that the source is for, or the read side of one that goes ahead */
 	WEFT_URING_POLL_OUT, /* the write side of one that goes ahead */
 	WEFT_URING_RECEIVE,
-	WEFT_URING_ACCEPT
+	WEFT_URING_ACCEPT,
+	WEFT_URING_SEND /* with a number and no handle */
 };
 #define WEFT_URING_TAGS 7u
 
@@ -32,6 +33,7 @@ enum {
 };
 
 struct weft_uring_ahead;
+struct weft_uring_sends;
 
 struct weft_uring {
 	struct io_uring ring;
@@ -43,6 +45,7 @@ struct weft_uring {
 	uint64_t *watched; /* bit per fd */
 	size_t words;
 	struct weft_uring_ahead *ahead; /* NULL: the kernel can't */
+	struct weft_uring_sends *sends; /* NULL: no memory */
 };
 
 #pragma GCC visibility push(hidden)
@@ -65,6 +68,10 @@ ssize_t weft_uring_receive(struct weft_driver *driver, struct weft_source *sourc
 			   const struct iovec *to, unsigned parts);
 ssize_t weft_uring_accept(struct weft_driver *driver, struct weft_source *source);
 int weft_uring_settle(struct weft_driver *driver, struct weft_source *source, uintptr_t handle);
+ssize_t weft_uring_send(struct weft_driver *driver, struct weft_source *source, uintptr_t handle,
+			uint64_t task, const struct iovec *from);
+ssize_t weft_uring_recall(struct weft_driver *driver, struct weft_source *source, uint64_t task);
+void weft_uring_sends_flush(struct weft_driver *driver);
 
 /* By the owner, before it waits: makes the requests of fresh[]. */
 void weft_uring_flush(struct weft_uring *uring);
@@ -85,6 +92,15 @@ unsigned weft_uring_ahead_completed(struct weft_uring *uring, uintptr_t handle, 
 				    const struct io_uring_cqe *cqe);
 /* The source ends: gives back what nobody took. */
 void weft_uring_ahead_forget(struct weft_uring *uring, int fd, bool listener);
+
+/* NULL: no memory. */
+struct weft_uring_sends *weft_uring_sends_open(void);
+/* The ring gives no completions any more. */
+void weft_uring_sends_close(struct weft_uring_sends *sends);
+/* By the owner. Events of sources. */
+unsigned weft_uring_send_completed(struct weft_uring *uring, const struct io_uring_cqe *cqe);
+/* Inside, or nobody is any more: the write the source is at is given up. */
+void weft_uring_send_forget(struct weft_driver *driver, struct weft_source *source);
 #pragma GCC visibility pop
 
 #endif

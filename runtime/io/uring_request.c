@@ -271,6 +271,8 @@ void weft_uring_end(struct weft_driver *driver, struct weft_source *source, uint
 	pthread_mutex_unlock(&uring->lock);
 	if (armed & WEFT_SOURCE_AHEAD)
 		weft_uring_ahead_forget(uring, source->fd, listener);
+	if (!listener)
+		weft_uring_send_forget(driver, source);
 }
 
 /* Linux 5.19; before, sockets that the end of the runtime closes are closed a tick later. */
