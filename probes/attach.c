@@ -6,8 +6,10 @@
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -160,6 +162,79 @@ void attach_close(struct attachment *a)
 {
 	while (a->links > 0)
 		close(a->fd[--a->links]);
+}
+
+struct attach_closing {
+	struct attach_closing *next;
+	pthread_t thread;
+	bool done;
+	struct attachment first, then;
+};
+
+static void *close_both(void *arg)
+{
+	struct attach_closing *c = arg;
+
+	attach_close(&c->first);
+	attach_close(&c->then);
+	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Of a program that changes levels for days only the last ones are kept. */
+static void reap(struct attach_closing **list, bool all)
+{
+	while (*list) {
+		struct attach_closing *c = *list;
+
+		if (!all && !__atomic_load_n(&c->done, __ATOMIC_ACQUIRE)) {
+			list = &c->next;
+			continue;
+		}
+		pthread_join(c->thread, NULL);
+		*list = c->next;
+		free(c);
+	}
+}
+
+static struct attachment take(struct attachment *a)
+{
+	struct attachment taken = { 0 };
+
+	if (a)
+		taken = *a;
+	if (a)
+		a->links = 0;
+	return taken;
+}
+
+void attach_close_begin(struct attach_closing **list, struct attachment *first,
+			struct attachment *then)
+{
+	struct attach_closing *c = calloc(1, sizeof(*c)), on_stack = { 0 }, *to = c ? c : &on_stack;
+	sigset_t every, before;
+	bool threaded;
+
+	reap(list, false);
+	to->first = take(first);
+	to->then = take(then);
+	sigfillset(&every); /* signals belong to the program's own threads */
+	pthread_sigmask(SIG_SETMASK, &every, &before);
+	threaded = c && (c->first.links || c->then.links) &&
+		   !pthread_create(&c->thread, NULL, close_both, c);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (threaded) {
+		c->next = *list;
+		*list = c;
+		return;
+	}
+	close_both(to);
+	free(c);
+}
+
+void attach_close_end(struct attach_closing **list)
+{
+	reap(list, true);
 }
 
 /* ---- what a hit costs ---- */

@@ -45,6 +45,15 @@ struct attachment {
 int attach_open(const struct attach_request *request, struct attachment *ret);
 void attach_close(struct attachment *a); /* takes a zeroed or a closed one */
 
+/*
+ * The kernel lets a link go when all CPUs have passed by: up to seconds on a busy machine. Takes the links over and closes
+ * them in a thread, `first` before `then`; any of both may be NULL. Without a thread it closes them itself.
+ */
+struct attach_closing; /* a list, NULL at first */
+void attach_close_begin(struct attach_closing **list, struct attachment *first,
+			struct attachment *then);
+void attach_close_end(struct attach_closing **list); /* waits for all of them */
+
 /* Any number of places without counters, one uprobe_multi link: its descriptor, or the kernel's errno, negative. */
 struct attach_many {
 	int prog_fd, file_fd;

@@ -25,6 +25,7 @@ struct weft_state {
 	struct session *session;
 	struct weft_bpf *skel;
 	bool perf; /* perf-based links */
+	struct attach_closing *closing;
 };
 
 /* ---- programs ---- */
@@ -77,6 +78,7 @@ void source_weft_close(void *ctx)
 {
 	struct weft_state *state = ctx;
 
+	attach_close_end(&state->closing);
 	weft_bpf__destroy(state->skel);
 	free(state);
 }
@@ -206,13 +208,18 @@ static int place_probes(struct weft_state *state, struct weft_process *w)
 
 void source_weft_detach(void *ctx, struct process *p)
 {
+	struct weft_state *state = ctx;
 	struct weft_process *w = weft_of(p);
 
-	(void)ctx;
 	if (!w)
 		return;
-	attach_close(&w->level_link); /* first: the runtime stops writing */
-	attach_close(&w->flush_link);
+	/* The level first: the runtime stops writing. */
+	if (p->dead) {
+		attach_close(&w->level_link);
+		attach_close(&w->flush_link);
+	} else { /* others are still watched meanwhile */
+		attach_close_begin(&state->closing, &w->level_link, &w->flush_link);
+	}
 	if (w->lanes)
 		weft_forget_lanes(w);
 	census_free(w->census);
@@ -377,7 +384,11 @@ int source_weft_level(void *ctx, struct process *p, enum weft_level level)
 	err = open_level(state, w, level, &fresh);
 	if (err)
 		return err == -ENOENT ? err : fail_attach(w, err);
-	attach_close(&w->level_link);
+	/* The highest one that is up counts: a rise need not wait for the old one to go, while nobody reads the ring. */
+	if (level > p->level)
+		attach_close_begin(&state->closing, &w->level_link, NULL);
+	else
+		attach_close(&w->level_link);
 	w->level_link = fresh;
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -75,12 +76,52 @@ static void test_close_takes_a_closed_one(void **state)
 	attach_close(&a);
 }
 
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* In a thread: each request's first ones before the others, all gone at the end. */
+static void test_closes_behind_our_back(void **state)
+{
+	struct attach_closing *list = NULL;
+	int fds[6][2];
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(pipe(fds[i]), 0);
+	for (int i = 0; i < 6; i += 2) {
+		struct attachment a = { .links = 1, .fd = { fds[i][1] } };
+		struct attachment b = { .links = 1, .fd = { fds[i + 1][1] } };
+
+		attach_close_begin(&list, &a, i ? &b : NULL);
+		assert_int_equal(a.links, 0);
+		assert_int_equal(b.links, i ? 0 : 1);
+	}
+	for (int i = 2; i < 6; i++) {
+		char c;
+
+		assert_int_equal(read(fds[i][0], &c, 1), 0); /* its other end was closed */
+		assert_false(is_open(fds[i & ~1][1]));
+	}
+	attach_close_end(&list);
+	assert_null(list);
+	assert_false(is_open(fds[0][1]));
+	assert_true(is_open(fds[1][1]));
+	close(fds[1][1]);
+	for (int i = 0; i < 6; i++)
+		close(fds[i][0]);
+	attach_close_begin(&list, NULL, NULL);
+	attach_close_end(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refuses_all_but_the_one_byte_nop),
 		cmocka_unit_test(test_one_bad_place_refuses_all),
 		cmocka_unit_test(test_close_takes_a_closed_one),
+		cmocka_unit_test(test_closes_behind_our_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
