@@ -38,6 +38,7 @@ static const struct {
 	{ WEFT_EV_AWAIT, sizeof(struct weft_ev_await) },
 	{ WEFT_EV_CPUS, sizeof(struct weft_ev_cpus) },
 	{ WEFT_EV_AWAITED, sizeof(struct weft_ev_awaited) },
+	{ WEFT_EV_RAISED, sizeof(struct weft_ev_raised) },
 };
 
 /* Last byte of each text field. */

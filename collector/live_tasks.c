@@ -81,14 +81,14 @@ static struct shares shares_of(const struct live *l, const struct model_task *t)
 
 static double polls_per_second(const struct live *l, const struct model_task *t)
 {
-	if (model_sees_polls(l->model, t->process))
+	if (model_sees_task(l->model, t))
 		return live_last_second(t, model_now(l->model)).polls;
 	return t->walk ? (double)t->census_rate : -1;
 }
 
 static uint64_t poll_p99(const struct live *l, const struct model_task *t)
 {
-	if (!model_sees_polls(l->model, t->process) || !t->polls)
+	if (!model_sees_task(l->model, t) || !t->polls)
 		return LIVE_UNKNOWN;
 	return t->hot ? hist_quantile(&t->hot->polls, 0.99, t->poll_max_ns) : t->poll_max_ns;
 }
@@ -111,7 +111,9 @@ static void fill_counts(const struct live *l, const struct model_task *t, struct
 {
 	bool seen = model_sees_polls(l->model, t->process);
 
-	row->polls = seen ? t->polls : t->walk ? t->census_polls : LIVE_UNKNOWN;
+	row->polls = model_sees_task(l->model, t) ? t->polls
+		     : t->walk                    ? t->census_polls
+						  : LIVE_UNKNOWN;
 	row->wakes = seen ? t->wakes : LIVE_UNKNOWN;
 	row->self_wakes = seen ? t->self_wakes : LIVE_UNKNOWN;
 	row->busy_ns = t->busy_ns;
@@ -166,8 +168,8 @@ void live_task_fill(struct live *l, const struct model_task *t, struct live_task
 	};
 	fill_counts(l, t, row);
 	fill_open(l, t, row);
-	if (!model_sees_polls(l->model, t->process) && !row->open_ns && s.busy <= 0 &&
-	    s.blocked <= 0 && !t->polls)
+	if (!model_sees_task(l->model, t) && !row->open_ns && s.busy <= 0 && s.blocked <= 0 &&
+	    !t->polls)
 		row->busy = -1;
 	snprintf(row->name, sizeof(row->name), "%.127s", model_task_name(l->model, t));
 	snprintf(row->location, sizeof(row->location), "%s", model_task_location(l->model, t));

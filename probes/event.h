@@ -72,7 +72,8 @@ enum weft_ev_flag {
 	X(AWAIT, 155, "await", "where one suspended task waits, and on what")                \
 	X(CPUS, 156, "cpus", "CPUs that a process may use, and how busy the machine is")     \
 	X(AWAITED, 157, "awaited",                                                           \
-	  "a task that another one waits for: to end, or to let a mutex go")
+	  "a task that another one waits for: to end, or to let a mutex go")                 \
+	X(RAISED, 158, "raised", "the type or task whose polls are all told at level light")
 
 enum weft_ev_kind {
 #define X(name, code, text, what) WEFT_EV_##name = code,
@@ -359,12 +360,19 @@ struct weft_ev_level {
 	__u32 automatic;
 	char why[112];
 };
+/* One for each site of the types that are raised. */
+struct weft_ev_raised {
+	__u64 task;  /* only this one of their tasks, 0 = all */
+	__u32 site;  /* ~0 = none */
+	__u32 first; /* 1: what was raised before is not any more */
+};
 struct weft_ev_cannot_see {
 	char what[64];
 	char why[192];
 };
 
 WEFT_ASSERT(ev, sizeof(struct weft_ev) == 24);
+WEFT_ASSERT(ev_raised, sizeof(struct weft_ev_raised) == 16);
 WEFT_ASSERT(ev_batch, sizeof(struct weft_ev_batch) == 32);
 WEFT_ASSERT(ev_lane, sizeof(struct weft_ev_lane) == 56);
 WEFT_ASSERT(ev_site, sizeof(struct weft_ev_site) == 256);

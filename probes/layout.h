@@ -116,7 +116,12 @@ struct weft_open_poll {
 	__u64 owner;    /* as in weft_raw_task */
 	__u64 panic_ns; /* with WEFT_OPEN_PANICKED */
 };
-enum weft_open_flag { WEFT_OPEN_COMPLETED = 1, WEFT_OPEN_PANICKED = 2, WEFT_OPEN_WOKEN = 4 };
+enum weft_open_flag {
+	WEFT_OPEN_COMPLETED = 1,
+	WEFT_OPEN_PANICKED = 2,
+	WEFT_OPEN_WOKEN = 4,
+	WEFT_OPEN_RAISED = 8, /* told in full, at level light too */
+};
 
 enum weft_row_scope { WEFT_SCOPE_DRIVER = 1, WEFT_SCOPE_TIMERS = 2 };
 enum weft_row_role {
@@ -181,7 +186,12 @@ struct weft_rust {
 	__u32 has_timers; /* enum weft_single_timers; of Tokio's, the driver's deadlines are only counted then */
 	__u32 closed; /* between two windows (light): begins and ends of polls are not looked at */
 	__u64 since_ns; /* wakes have been seen since then: what is kept of earlier ones may have been polled unseen */
+	__u64 raised_task; /* of the raised types' tasks this one only, 0 = all */
+	__u32 raised;      /* some types are: WEFT_SITE_RAISED in `types` says which */
+	__u32 pad;
 };
+
+#define WEFT_SITE_RAISED 0x80000000u
 
 /* Rust: where a type is, and a task. */
 struct weft_type_key {
@@ -258,7 +268,7 @@ struct weft_raw_sample {
 WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 48);
 WEFT_ASSERT(slot, sizeof(struct weft_slot) == 128);
 WEFT_ASSERT(row, sizeof(struct weft_row) == 1176);
-WEFT_ASSERT(rust, sizeof(struct weft_rust) == 56);
+WEFT_ASSERT(rust, sizeof(struct weft_rust) == 72);
 WEFT_ASSERT(raw_sample, sizeof(struct weft_raw_sample) % 8 == 0);
 
 #endif

@@ -29,7 +29,9 @@ struct session_options {
 	size_t ring_bytes;       /* power of two; 0 = 32 MiB */
 	unsigned census_ms; /* walk of all tasks; 0 = every 5,000 ms, and 1 ms per task at least; ~0u = never but on request */
 	const char *mask_features; /* comma list of kernel features to treat as missing (tests) */
-	bool stay; /* runs on when no process is left: others come by SESSION_WANT_ATTACH */
+	const char *
+		raise; /* at light tell all polls of task types with this in their name or place; NULL = of none; borrowed */
+	bool stay;     /* runs on when no process is left: others come by SESSION_WANT_ATTACH */
 	uid_t run_as_uid;
 	gid_t run_as_gid; /* -- CMD runs as this user; after attach the process becomes it. 0 = stay */
 };
@@ -76,6 +78,7 @@ enum session_want_kind {
 	SESSION_WANT_LEVEL,   /* level := value (0 = automatic) */
 	SESSION_WANT_AWAIT,   /* the await chain of `task` (its own id in `process`) */
 	SESSION_WANT_CLOSER, /* `process`, at light by itself: normal for `value` seconds (10 at most), not again soon */
+	SESSION_WANT_RAISE, /* of `process`: tell all polls of the type with site `value`, of `task` only if not 0; value ~0 = of none any more */
 	SESSION_WANT_ATTACH, /* attach to pid `value`; one that is attached stays so, failures become CANNOT_SEE */
 };
 struct session_want {

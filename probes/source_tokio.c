@@ -175,11 +175,26 @@ static bool tokio_poll_now(void *ctx, struct process *p, uint32_t lane, struct p
 	ret->poll_seq = __atomic_load_n(&row->poll_seq, __ATOMIC_RELAXED);
 	start = __atomic_load_n(&row->poll_start, __ATOMIC_RELAXED);
 	ret->open_ns = p->session->now_ns > start ? p->session->now_ns - start : 0;
-	if (tokio_window_shut(tokio_of(p)))
+	if (tokio_window_blind(tokio_of(p)))
 		ret->task = 0;
 	if (!ret->task)
 		tokio_window_unseen(tokio_of(p), lane, ret);
 	return true;
+}
+
+/* In the console: what could not be done is told as what can't be seen. */
+static int raise_wanted(struct tokio_process *w, const struct session_want *want)
+{
+	int err = 0;
+
+	if (want->value == UINT32_MAX)
+		tokio_lower(w);
+	else
+		err = tokio_raise_site(w, want->value, want->task);
+	if (err)
+		session_cannot_see(w->p->session, w->p->index, "all polls of what is raised", "%s",
+				   tokio_raise_error(err));
+	return err;
 }
 
 static int tokio_want(void *ctx, struct process *p, const struct session_want *want)
@@ -187,6 +202,8 @@ static int tokio_want(void *ctx, struct process *p, const struct session_want *w
 	struct tokio_process *w = tokio_of(p);
 
 	(void)ctx;
+	if (w && want->kind == SESSION_WANT_RAISE)
+		return raise_wanted(w, want);
 	if (!w || want->kind != SESSION_WANT_SNAPSHOT)
 		return -EOPNOTSUPP;
 	tokio_census_ask(w, want->value == 1);

@@ -271,20 +271,41 @@ static int fail(struct tokio_process *w, int err)
 	}
 }
 
+/* A command that was started runs on without it. */
+static int raise_failed(struct tokio_process *w, int err, bool spawned)
+{
+	struct session *s = w->p->session;
+	const char *name = s->options.raise;
+
+	if (!spawned)
+		return session_fail(s, err, "cannot raise '%.64s' in process %d: %s", name,
+				    w->p->pid, tokio_raise_error(err));
+	session_cannot_see(s, w->p->index, "all polls of what is raised", "'%.64s': %s", name,
+			   tokio_raise_error(err));
+	return 0;
+}
+
 static int begin(struct tokio_process *w, bool spawned)
 {
-	int err;
+	const char *raise = w->p->session->options.raise;
+	int err = raise && !spawned ? tokio_raise_check(w, raise) : 0;
 
+	if (err)
+		return raise_failed(w, err, spawned);
 	tokio_set_types(w, true);
 	set_rust(w);
-	err = tokio_place(w, TOKIO_POLLS);
+	err = tokio_place_polls(w);
 	if (err)
 		return fail(w, err);
 	w->p->clock = WEFT_CLOCK_MONOTONIC;
 	w->p->state = PROCESS_SPAWNED;
-	if (!spawned)
+	if (raise)
+		err = tokio_raise_named(w, raise);
+	if (err)
+		err = raise_failed(w, err, spawned);
+	if (!err && !spawned)
 		tokio_go_live(w);
-	return 0;
+	return err;
 }
 
 int source_tokio_attach(void *ctx, struct process *p, int exe_fd)
@@ -340,6 +361,8 @@ void source_tokio_detach(void *ctx, struct process *p)
 	w->census = tokio_census_free(w->census);
 	w->executors = tokio_executors_free(w->executors);
 	free(w->window);
+	free(w->raise.type);
+	w->raise.type = NULL;
 	if (w->plan) {
 		tokio_set_types(w, false);
 		forget_tasks(w);

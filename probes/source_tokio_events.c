@@ -19,13 +19,18 @@ struct weft_ev tokio_event(const struct tokio_process *w, uint16_t kind, uint16_
 void tokio_say_refused(const struct tokio_process *w, enum tokio_set set)
 {
 	const struct attach_group *g = &w->group[set];
+	unsigned refused = g->refused, places = g->places;
 
-	if (g->refused)
+	if (set == TOKIO_POLLS) {
+		refused += w->group[TOKIO_ENDS].refused;
+		places += w->group[TOKIO_ENDS].places;
+	}
+	if (refused)
 		session_cannot_see(w->p->session, w->p->index,
 				   set == TOKIO_POLLS ? "polls at some places"
 						      : "what level normal adds, at some places",
 				   "the kernel lets no probe on %u of %u places in its code",
-				   g->refused, g->refused + g->places);
+				   refused, refused + places);
 }
 
 void tokio_go_live(struct tokio_process *w)
@@ -37,6 +42,8 @@ void tokio_go_live(struct tokio_process *w)
 		session_cannot_see(w->p->session, w->p->index, w->plan->gaps[i].what, "%s",
 				   w->plan->gaps[i].why);
 	tokio_say_refused(w, TOKIO_POLLS);
+	if (tokio_is_raised(w))
+		tokio_tell_raised(w);
 }
 
 /* ---- counts ---- */

@@ -11,8 +11,11 @@
 
 struct tokio_bpf;
 
-/* Begin and end of polls, always; what `normal` adds. */
-enum tokio_set { TOKIO_POLLS, TOKIO_MORE, TOKIO_SETS };
+/*
+ * Ends and begins of polls, always or in windows; those of raised types, with which the ends stay; what `normal` adds. Taken out the
+ * other way round: a begin without its end would look like a poll that never ends.
+ */
+enum tokio_set { TOKIO_ENDS, TOKIO_POLLS, TOKIO_RAISED, TOKIO_MORE, TOKIO_SETS };
 
 /* The session's side of one row. */
 struct tokio_lane {
@@ -100,6 +103,12 @@ struct tokio_kept {
 	uint32_t n, room;
 };
 
+/* One type, or one task, whose polls are all told at light, too. */
+struct tokio_raise {
+	bool *type;    /* by index in the plan; NULL = nothing is raised */
+	uint64_t task; /* of these types only this one, 0 = all */
+};
+
 /* Hits that polls would have had at normal. */
 struct tokio_load {
 	double poll_hits, normal_ns; /* of one, as last seen there; of all so far */
@@ -131,6 +140,7 @@ struct tokio_process {
 	struct tokio_executors *executors;
 	struct tokio_current current;
 	struct tokio_window *window;
+	struct tokio_raise raise;
 	struct tokio_load load;
 	uint64_t light_ns; /* since when it is at light, 0 = it is not */
 	bool said_light, said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
@@ -161,7 +171,25 @@ int source_tokio_attach(void *state, struct process *p, int exe_fd);
 void source_tokio_detach(void *state, struct process *p);
 int source_tokio_level(void *state, struct process *p, enum weft_level level);
 int tokio_place(struct tokio_process *w, enum tokio_set set);
+/* Begins, and ends where they are not in already; ends stay while something is raised. */
+int tokio_place_polls(struct tokio_process *w);
+void tokio_take_out_polls(struct tokio_process *w);
 void tokio_stop(struct tokio_process *w); /* takes all probes out: no hit comes after it */
+
+/* ---- source_tokio_raise.c: one type or task of which all is told ---- */
+
+/* All types whose name or place has this part, or one of those that commas separate. -EINVAL: there is none; -EOPNOTSUPP: not in this program. */
+int tokio_raise_check(const struct tokio_process *w, const char *name); /* are there such? */
+int tokio_raise_named(struct tokio_process *w, const char *name);
+/* The type of a site, the same results; task: only this one of it, 0 = all. */
+int tokio_raise_site(struct tokio_process *w, uint32_t site, uint64_t task);
+void tokio_lower(struct tokio_process *w);
+void tokio_tell_raised(struct tokio_process *w);
+const char *tokio_raise_error(int err);
+static inline bool tokio_is_raised(const struct tokio_process *w)
+{
+	return w->raise.type;
+}
 
 /* ---- source_tokio_lanes.c: threads ---- */
 
@@ -190,8 +218,12 @@ bool tokio_current_read(const struct tokio_process *w, uint32_t lane, uint64_t *
 void tokio_window_step(struct tokio_process *w);
 /* Waits until the window is open or closed: the set of probes is the caller's then. */
 void tokio_window_settle(struct tokio_process *w);
-/* Polls are not watched now: what a row says of open ones is old. */
+/* Polls are not watched now. */
 bool tokio_window_shut(const struct tokio_process *w);
+/* Nor their ends: what a row says of open ones is old. */
+bool tokio_window_blind(const struct tokio_process *w);
+/* To be called when no hit comes any more. */
+void tokio_window_blank(struct tokio_process *w);
 /* Level above light: opened for good. */
 int tokio_window_hold(struct tokio_process *w);
 void tokio_window_met(struct tokio_process *w, const struct rust_walk_task *t);
@@ -214,7 +246,11 @@ uint32_t tokio_single_timers(const struct rust_plan *plan);
 /* ---- source_tokio_places.c: types, and where their tasks are spawned, as sites ---- */
 
 void tokio_tell_sites(struct tokio_process *w);
-void tokio_set_types(struct tokio_process *w, bool there); /* for the programs: vtables */
+void tokio_set_types(struct tokio_process *w,
+		     bool there); /* for the programs: vtables, and which of them are raised */
+/* The type of a site, by its index in the plan; UINT32_MAX = of none. */
+uint32_t tokio_type_of_site(const struct tokio_process *w, uint32_t site);
+uint32_t tokio_type_of_place(const struct tokio_process *w, uint32_t place); /* of a spawn */
 /* Tasks of that type come without their spawn, so its absence says nothing of when they came. */
 static inline bool tokio_is_unborn(const struct tokio_process *w, uint32_t type)
 {

@@ -304,7 +304,7 @@ static void sample_lane(struct tokio_process *w, uint32_t i, uint16_t flags)
 	uint64_t cpu, runq, before = t->cpu_ns;
 	bool still;
 
-	if (tokio_window_shut(w))
+	if (tokio_window_blind(w))
 		row.task = 0;
 	if (thread_stat_read(t->schedstat, &cpu, &runq)) {
 		t->cpu_ns = since(cpu, t->cpu_base_ns) + 1; /* 0 = not known */

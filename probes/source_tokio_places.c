@@ -23,6 +23,8 @@ void tokio_set_types(struct tokio_process *w, bool there)
 		struct weft_type_key key = { .vtable = t->vtable, .follow = w->p->follow };
 		uint32_t site = tokio_site(i);
 
+		if (w->raise.type && w->raise.type[i])
+			site |= WEFT_SITE_RAISED;
 		if (there)
 			bpf_map_update_elem(fd, &key, &site, BPF_ANY);
 		else
@@ -104,6 +106,21 @@ static uint32_t same_before(const struct tokio_process *w, uint32_t n, uint32_t 
 			return i;
 	}
 	return n;
+}
+
+uint32_t tokio_type_of_place(const struct tokio_process *w, uint32_t place)
+{
+	return type_of(w, &w->plan->spawn_places[place]);
+}
+
+uint32_t tokio_type_of_site(const struct tokio_process *w, uint32_t site)
+{
+	if (site < w->plan->n_types)
+		return site;
+	for (uint32_t i = 0; w->place_site && i < w->plan->n_spawn_places; i++)
+		if (w->place_site[i] == site)
+			return type_of(w, &w->plan->spawn_places[i]);
+	return UINT32_MAX;
 }
 
 /* A place where each hit would be single-stepped gets no probe. */

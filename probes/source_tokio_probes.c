@@ -46,6 +46,7 @@ struct polls {
 	struct poll_function {
 		uint64_t address;
 		enum served served;
+		bool raised;
 	} * of;
 	uint32_t n;
 };
@@ -57,8 +58,9 @@ static int compare_poll(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
-static int polls_init(struct polls *polls, const struct rust_plan *plan)
+static int polls_init(struct polls *polls, const struct tokio_process *w)
 {
+	const struct rust_plan *plan = w->plan;
 	uint32_t n = 0;
 
 	polls->of = calloc(plan->n_types + 1, sizeof(*polls->of));
@@ -71,21 +73,26 @@ static int polls_init(struct polls *polls, const struct rust_plan *plan)
 		polls->of[i].served = is_worker(t)  ? SERVES_NOBODY
 				      : t->blocking ? SERVES_JOBS
 						    : SERVES_TASKS;
+		polls->of[i].raised = w->raise.type && w->raise.type[i];
 	}
 	qsort(polls->of, plan->n_types, sizeof(*polls->of), compare_poll);
 	for (uint32_t i = 0; i < plan->n_types; i++) {
 		struct poll_function *last = n ? &polls->of[n - 1] : NULL;
 
-		if (!last || last->address != polls->of[i].address)
+		if (!last || last->address != polls->of[i].address) {
 			polls->of[n++] = polls->of[i];
-		else if (polls->of[i].served > last->served)
+			continue;
+		}
+		last->raised |= polls->of[i].raised;
+		if (polls->of[i].served > last->served)
 			last->served = polls->of[i].served;
 	}
 	polls->n = n;
 	return 0;
 }
 
-static enum served served_at(const struct polls *polls, uint64_t address)
+/* NULL: in none. */
+static const struct poll_function *poll_at(const struct polls *polls, uint64_t address)
 {
 	uint32_t low = 0, high = polls->n;
 
@@ -97,7 +104,14 @@ static enum served served_at(const struct polls *polls, uint64_t address)
 		else
 			high = middle;
 	}
-	return low ? polls->of[low - 1].served : SERVES_NOBODY;
+	return low ? &polls->of[low - 1] : NULL;
+}
+
+static enum served served_at(const struct polls *polls, uint64_t address)
+{
+	const struct poll_function *f = poll_at(polls, address);
+
+	return f ? f->served : SERVES_NOBODY;
 }
 
 static bool choose_poll(const struct tokio_process *w, const struct polls *polls,
@@ -108,7 +122,7 @@ static bool choose_poll(const struct tokio_process *w, const struct polls *polls
 	enum served served = begin ? served_at(polls, at->address) : SERVES_NOBODY;
 
 	job = begin ? served == SERVES_JOBS : at->poller == RUST_BY_BLOCKING_POOL;
-	ret->set = job ? TOKIO_MORE : TOKIO_POLLS;
+	ret->set = job ? TOKIO_MORE : begin ? TOKIO_POLLS : TOKIO_ENDS;
 	if (job) {
 		ret->prog = begin ? k->progs.tokio_job_begin : k->progs.tokio_job_end;
 		return true;
@@ -133,6 +147,32 @@ static bool choose_timer(const struct tokio_process *w, const struct rust_probe 
 		    : at->kind == RUST_TIMER_ARM ? k->progs.async_timer_arm
 						 : k->progs.async_timer_drop;
 	return w->state->rust[w->p->follow].has_timers & of && at->reg == NO_REG;
+}
+
+/* What tells of a raised type: where its tasks are built and polled, and that a poll panics. */
+static bool choose_raised(const struct tokio_process *w, const struct polls *polls,
+			  const struct rust_probe *at, struct choice *ret)
+{
+	const struct poll_function *f;
+	struct tokio_bpf *k = w->state->skel;
+
+	*ret = (struct choice){ .set = TOKIO_RAISED };
+	switch (at->kind) {
+	case RUST_POLL_BEGIN:
+		f = poll_at(polls, at->address);
+		ret->prog = k->progs.tokio_raised_begin;
+		return f && f->raised && f->served == SERVES_TASKS;
+	case RUST_SPAWN:
+		ret->prog = k->progs.tokio_raised_spawn;
+		return at->family == RUST_TOKIO && at->type < w->plan->n_types && w->raise.type &&
+		       w->raise.type[at->type] && !w->raise.task &&
+		       at - w->plan->probes < WEFT_SPAWN_PROBES;
+	case RUST_PANIC:
+		ret->prog = k->progs.tokio_panic;
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* False: nothing here has a use for it. */
@@ -240,8 +280,9 @@ static int place_program(struct tokio_process *w, const struct polls *polls, enu
 		const struct rust_probe *at = &w->plan->probes[i];
 		struct choice c;
 
-		if (!is_known(w->plan, at->family) || !choose(w, polls, at, &c) || c.set != set ||
-		    c.prog != prog || !(at->emulated || is_rare(at->kind)))
+		if (!is_known(w->plan, at->family) ||
+		    !(set == TOKIO_RAISED ? choose_raised : choose)(w, polls, at, &c) ||
+		    c.set != set || c.prog != prog || !(at->emulated || is_rare(at->kind)))
 			continue;
 		places[n] = at->offset;
 		cookies[n++] = cookie_of(w, at, c.what);
@@ -251,27 +292,49 @@ static int place_program(struct tokio_process *w, const struct polls *polls, enu
 		 : 0;
 }
 
-/* Ends before begins: a begin without its end would look like a poll that never ends. Taken out the other way round. */
 int tokio_place(struct tokio_process *w, enum tokio_set set)
 {
 	struct bpf_program *const begin = w->state->skel->progs.tokio_poll_begin,
 				  *const end = w->state->skel->progs.tokio_poll_end, *prog;
 	struct polls polls;
-	int err = polls_init(&polls, w->plan);
+	int err = polls_init(&polls, w);
 
 	if (err)
 		return err;
-	err = place_program(w, &polls, set, end);
-	err = err ? err : place_program(w, &polls, set, begin);
+	if (set == TOKIO_ENDS)
+		err = place_program(w, &polls, set, end);
+	else if (set == TOKIO_POLLS)
+		err = place_program(w, &polls, set, begin);
 	bpf_object__for_each_program(prog, w->state->skel->obj)
 	{
-		if (!err && set != TOKIO_POLLS)
+		if (!err && set > TOKIO_POLLS)
 			err = place_program(w, &polls, set, prog);
 	}
 	free(polls.of);
 	if (err)
 		attach_group_close(&w->group[set]);
 	return err;
+}
+
+int tokio_place_polls(struct tokio_process *w)
+{
+	bool had_ends = w->group[TOKIO_ENDS].links;
+	int err = had_ends ? 0 : tokio_place(w, TOKIO_ENDS);
+
+	if (err)
+		return err;
+	err = tokio_place(w, TOKIO_POLLS);
+	if (err && !had_ends)
+		attach_group_close(&w->group[TOKIO_ENDS]);
+	return err;
+}
+
+void tokio_take_out_polls(struct tokio_process *w)
+{
+	if (tokio_is_raised(w))
+		attach_group_close(&w->group[TOKIO_POLLS]);
+	else
+		attach_groups_close(&w->group[TOKIO_ENDS], 2);
 }
 
 void tokio_stop(struct tokio_process *w)

@@ -160,6 +160,7 @@ static void count(struct tokio_process *w, uint32_t lane, const struct weft_row 
 	if (first)
 		e->seen_cpu_ns = cpu;
 	spent = (double)(cpu - e->seen_cpu_ns);
+	spent = spent > 2 * hits ? spent - hits : spent / 2;
 	for (unsigned i = 0; i < TOKIO_N; i++) {
 		double more = (double)(now[i] - e->seen[i]);
 
@@ -173,7 +174,7 @@ static void count(struct tokio_process *w, uint32_t lane, const struct weft_row 
 		e->seen[i] = now[i];
 	}
 	if (watched)
-		e->windows_cpu_ns += spent > 2 * hits ? spent - hits : spent / 2;
+		e->windows_cpu_ns += spent;
 	e->seen_ns = ns;
 	e->seen_cpu_ns = cpu;
 	e->seen_hits = row->hits;
@@ -254,9 +255,9 @@ static void *transit(void *arg)
 	struct tokio_process *w = arg;
 
 	if (w->window->state == TOKIO_OPENING)
-		w->window->err = tokio_place(w, TOKIO_POLLS);
+		w->window->err = tokio_place_polls(w);
 	else
-		attach_group_close(&w->group[TOKIO_POLLS]);
+		tokio_take_out_polls(w);
 	__atomic_store_n(&w->window->arrived, true, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -336,12 +337,9 @@ static void begin_close(struct tokio_process *w)
 	begin_transit(w, TOKIO_CLOSING);
 }
 
-/* No hit comes any more: the rows are the session's to write. */
-static void closed(struct tokio_process *w)
+/* The rows are the session's to write. */
+void tokio_window_blank(struct tokio_process *w)
 {
-	struct tokio_window *window = w->window;
-
-	window->state = TOKIO_CLOSED;
 	for (uint32_t i = 0; i < w->state->lanes_used; i++) {
 		struct weft_row *row = &w->p->session->rows[i];
 
@@ -349,6 +347,19 @@ static void closed(struct tokio_process *w)
 			continue;
 		row->depth = 0;
 		row->task = 0;
+	}
+}
+
+static void closed(struct tokio_process *w)
+{
+	struct tokio_window *window = w->window;
+
+	window->state = TOKIO_CLOSED;
+	if (!tokio_is_raised(w)) /* else polls are seen to end: there is nothing old in them */
+		tokio_window_blank(w);
+	for (uint32_t i = 0; i < w->state->lanes_used; i++) {
+		if (w->state->lane[i].owner != w->p)
+			continue;
 		w->state->lane[i].unseen.task = 0;
 		w->state->lane[i].look.task = 0;
 		w->state->lane[i].look.computes = 0;
@@ -539,4 +550,9 @@ int tokio_window_hold(struct tokio_process *w)
 bool tokio_window_shut(const struct tokio_process *w)
 {
 	return w->window && w->window->state != TOKIO_OPEN;
+}
+
+bool tokio_window_blind(const struct tokio_process *w)
+{
+	return tokio_window_shut(w) && !tokio_is_raised(w);
 }

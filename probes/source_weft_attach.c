@@ -276,6 +276,10 @@ int weft_open_mapping(struct weft_process *w, bool base)
 			w->p->session, w->p->index,
 			"what the kernel tells of it, and bursts of events",
 			"weft runs in a pid namespace of its own: run it on the host, or in a container with --pid=host");
+	if (w->p->session->options.raise)
+		session_cannot_see(
+			w->p->session, w->p->index, "all polls of what is raised",
+			"the C runtime has one level for all its tasks: normal tells all polls, 15 ns for each");
 	return 0;
 }
 

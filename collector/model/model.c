@@ -492,3 +492,17 @@ bool model_sees_polls(const struct model *m, uint32_t process)
 		return false;
 	return p->level ? p->level >= WEFT_LEVEL_NORMAL : p->seen_wakes || p->seen_polls;
 }
+
+bool model_task_raised(const struct model *m, const struct model_task *t)
+{
+	const struct model_process *p = model_process(m, t->process);
+	uint32_t site = m->types[t->type]->site;
+
+	return p && site < p->nsites && p->sites[site].raised &&
+	       (!p->raised_task || p->raised_task == t->id);
+}
+
+bool model_sees_task(const struct model *m, const struct model_task *t)
+{
+	return model_sees_polls(m, t->process) || model_task_raised(m, t);
+}

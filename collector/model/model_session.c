@@ -206,7 +206,7 @@ static void apply_open(struct model *m, struct model_process *p, struct model_la
 	t->lane = (uint16_t)l->lane;
 	if (t->ready_ns && (l->open.start_ns == LIVE_UNKNOWN || t->ready_ns <= l->open.start_ns))
 		model_task_ready(m, t, 0);
-	if (!model_sees_polls(m, p->index) && lane_open_ns(l, l->sample_ns) < WEFT_LIGHT_POLL_NS &&
+	if (!model_sees_task(m, t) && lane_open_ns(l, l->sample_ns) < WEFT_LIGHT_POLL_NS &&
 	    dt < SECOND_NS)
 		count_sampled(m, t, l, dt);
 }
@@ -320,6 +320,22 @@ static void apply_level(struct model *m, const struct record *r)
 	take_level(p, e->level);
 	p->level_auto = e->automatic;
 	p->quiet_ns = r->t_ns;
+}
+
+static void apply_raised(struct model *m, const struct record *r)
+{
+	const struct weft_ev_raised *e = model_payload(r, sizeof(*e));
+	struct model_process *p = e ? model_process_get(m, r->process) : NULL;
+	struct model_site *site;
+
+	if (!p)
+		return;
+	for (uint32_t i = 0; e->first && i < p->nsites; i++)
+		p->sites[i].raised = false;
+	p->raised_task = model_task_id(p->index, e->task);
+	site = e->site < WEFT_MAX_SITES ? model_site_get(m, p, e->site) : NULL;
+	if (site)
+		site->raised = true;
 }
 
 static void apply_cannot_see(struct model *m, const struct record *r)
@@ -521,6 +537,7 @@ void model_session_apply(struct model *m, const struct record *r)
 		[WEFT_EV_PROCESS_SAMPLE] = apply_process_sample,
 		[WEFT_EV_CPUS] = apply_cpus,
 		[WEFT_EV_LEVEL_SET] = apply_level,
+		[WEFT_EV_RAISED] = apply_raised,
 		[WEFT_EV_CANNOT_SEE] = apply_cannot_see,
 	};
 

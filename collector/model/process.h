@@ -12,8 +12,8 @@
 
 struct model_site {
 	uint32_t line, kind;
-	uint32_t type; /* MODEL_NONE = none yet */
-	bool known;
+	uint32_t type;      /* MODEL_NONE = none yet */
+	bool known, raised; /* raised: polls of its tasks are all told, at level light too */
 	char func[64], name[64], file[112];
 };
 
@@ -41,6 +41,7 @@ struct model_process {
 	int32_t exit_code, exit_signal;
 	uint32_t level; /* enum weft_level in force, 0 = not known yet */
 	bool level_auto;
+	uint64_t raised_task; /* of the types that are raised only this one, 0 = all of their tasks */
 	struct model_lane **lanes;
 	uint32_t nlanes; /* upper bound of the used ones */
 	struct model_site *sites;

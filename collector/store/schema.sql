@@ -132,7 +132,8 @@ CREATE TABLE type_row(
 
 -- A row for each task that lived past the end of the chunk it was born in, or is the subject of a finding.
 -- spawn_ns < 0: before the recording began, as the target remembers it.
--- At level light: polls as the target counts them, since the birth; busy_ns and the like of long polls only.
+-- At level light: polls as the target counts them, since the birth; busy_ns and the like of long polls only; of a task that is raised
+-- all of both since then.
 CREATE TABLE task_row(
 	task INTEGER PRIMARY KEY, native_id INTEGER, process INTEGER, runtime INTEGER, type INTEGER,
 	name TEXT, location TEXT, parent INTEGER, state TEXT,

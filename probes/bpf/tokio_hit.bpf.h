@@ -51,7 +51,7 @@ struct {
 	__type(value, struct weft_rust);
 } rust SEC(".maps");
 
-/* vtable -> number of its site */
+/* vtable -> number of its site, and whether the type is raised */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -223,7 +223,7 @@ static __always_inline __u32 site_of(const struct hit *x, __u64 vtable)
 	struct weft_type_key key = { .vtable = vtable, .follow = x->follow };
 	__u32 *site = bpf_map_lookup_elem(&types, &key);
 
-	return site ? *site : ~0u;
+	return site ? *site & ~WEFT_SITE_RAISED : ~0u;
 }
 
 /* ---- what a task's header tells ---- */
@@ -323,6 +323,18 @@ static __always_inline bool read_head(const struct hit *x, __u64 header, struct 
 	else if (!read_id(x->rust, header, h))
 		return 0;
 	return h->id && h->id < ID_LIMIT;
+}
+
+/* Somebody wants to know all of this task, or of its type. */
+static __always_inline bool is_raised(const struct hit *x, const struct head *h)
+{
+	struct weft_type_key key = { .vtable = link_time(x, h->vtable), .follow = x->follow };
+	__u32 *site;
+
+	if (!x->rust->raised || (x->rust->raised_task && x->rust->raised_task != h->id))
+		return 0;
+	site = bpf_map_lookup_elem(&types, &key);
+	return site && *site & WEFT_SITE_RAISED;
 }
 
 #endif

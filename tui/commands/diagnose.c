@@ -16,13 +16,13 @@ enum { FORMAT_TEXT, FORMAT_JSON };
 #define DEFAULT_NS    40000000000ull /* a shorter window leaves task-leak unchecked */
 #define MOST_FINDINGS 64
 #define FAIL_ON       "warn|crit|info|never"
-#define OF_PROCESS    "duration|level|max-overhead" /* options that go with live ones only */
+#define OF_PROCESS    "duration|level|max-overhead|raise" /* options that go with live ones only */
 
 struct diagnose_args {
 	struct command_input in;
 	uint64_t duration_ns;
 	double max_overhead;
-	const char *only, *ignore, *cargo, *lock, *baseline_path, *config_path;
+	const char *only, *ignore, *raise, *cargo, *lock, *baseline_path, *config_path;
 	struct command_list set;
 	struct config config;
 	struct baseline *baseline;
@@ -55,6 +55,8 @@ static const struct command_option options[] = {
 	{ "level", 'l', COMMAND_CHOICE, FIELD(level), WATCH_LEVELS, "how much is traced" },
 	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
 	  "of the target's CPU that tracing may cost (5%)" },
+	{ "raise", 0, COMMAND_TEXT, FIELD(raise), "TEXT",
+	  "at light, all polls of task types with this in name or place" },
 	{ 0 },
 };
 
@@ -254,6 +256,7 @@ static int look(const struct command *self, struct diagnose_args *a)
 {
 	struct watch_options o = { .level = (enum weft_level)a->level,
 				   .max_overhead = a->max_overhead,
+				   .raise = a->raise,
 				   .only = a->only,
 				   .ignore = a->ignore,
 				   .thresholds = a->values[0] ? a->values : NULL,

@@ -12,7 +12,7 @@
 
 struct record_args {
 	struct command_input in;
-	const char *output;
+	const char *output, *raise;
 	uint64_t duration_ns, max_bytes;
 	double max_overhead;
 	int level;
@@ -28,6 +28,8 @@ static const struct command_option options[] = {
 	  "how much is traced; auto follows --max-overhead" },
 	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
 	  "of the target's CPU that tracing may cost (5%)" },
+	{ "raise", 0, COMMAND_TEXT, FIELD(raise), "TEXT",
+	  "at light, all polls of task types with this in name or place" },
 	{ "max-size", 0, COMMAND_SIZE, FIELD(max_bytes), "SIZE",
 	  "bound of the file; the oldest events go first" },
 	{ "force", 'f', COMMAND_FLAG, FIELD(force), NULL,
@@ -127,6 +129,7 @@ static int run(const struct command *self, void *args)
 	struct record_args *a = args;
 	struct watch_options o = { .level = (enum weft_level)a->level,
 				   .max_overhead = a->max_overhead,
+				   .raise = a->raise,
 				   .store_path = a->output,
 				   .replace = a->force,
 				   .max_bytes = a->max_bytes };

@@ -17,7 +17,7 @@
 
 struct top_args {
 	struct command_input in;
-	const char *script, *size;
+	const char *script, *size, *raise;
 	double max_overhead, speed;
 	int level, theme;
 	bool ascii, no_mouse, theme_given;
@@ -29,6 +29,8 @@ static const struct command_option options[] = {
 	  "how much is traced; auto follows --max-overhead" },
 	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
 	  "of the target's CPU that tracing may cost (5%)" },
+	{ "raise", 0, COMMAND_TEXT, FIELD(raise), "TEXT",
+	  "at light, all polls of task types with this in name or place" },
 	{ "speed", 0, COMMAND_FACTOR, FIELD(speed), "N", "of a replay (1)" },
 	{ "theme", 0, COMMAND_CHOICE, FIELD(theme), "auto|" THEME_NAMES,
 	  "colours; NO_COLOR is obeyed" },
@@ -149,6 +151,7 @@ static int watch_target(struct watch *w, const struct command *self, const struc
 {
 	struct watch_options o = { .level = (enum weft_level)a->level,
 				   .max_overhead = a->max_overhead,
+				   .raise = a->raise,
 				   .child_log = true,
 				   .screen = true,
 				   .quiet = quiet };
@@ -218,7 +221,7 @@ static int run(const struct command *self, void *args)
 
 	if (target_given(&a->in.target) && a->in.operands)
 		return command_error(self, "both a target and a recording: give one of them");
-	if (a->in.operands ? command_refuse(self, &a->in, "level|max-overhead", "a recording")
+	if (a->in.operands ? command_refuse(self, &a->in, "level|max-overhead|raise", "a recording")
 			   : command_refuse(self, &a->in, "speed", "a process"))
 		return COMMAND_FAILED;
 	watch_catch_signals();

@@ -64,6 +64,7 @@ static int open_session(struct watch *w, const struct command_target *target,
 	struct session_options so = {
 		.level = o->level,
 		.max_overhead = o->max_overhead,
+		.raise = o->raise,
 		.stay = target->follow,
 	};
 
