@@ -221,13 +221,16 @@ static void note_starved(struct detect_run *run)
 			s->starved_ns[i] = run->now_ns;
 }
 
-/* The kernel's locks of an open file, of its inode, of the address space: who waits for one is in the function that asked for it. */
+/*
+ * The kernel's locks of an open file, its inode, its pages, of the address space: who waits for one is in the function that asked
+ * for it.
+ */
 static bool is_kernels_lock(const struct detect_run *run, const struct model_stack *k)
 {
 	static const char locks[] =
 		"fdget_pos __fdget_pos ext4_buffered_write_iter ext4_file_write_iter xfs_ilock btrfs_inode_lock "
-		"generic_file_write_iter lock_mm_and_find_vma do_user_addr_fault vm_mmap_pgoff __vm_munmap "
-		"do_mprotect_pkey do_madvise";
+		"generic_file_write_iter __filemap_get_folio unlink_anon_vmas lock_mm_and_find_vma "
+		"do_user_addr_fault vm_mmap_pgoff __vm_munmap do_mprotect_pkey do_madvise";
 	const struct model_frame *f =
 		k && k->kernel ? stack_store_frame(model_stacks(run->model), k->frame[0]) : NULL;
 

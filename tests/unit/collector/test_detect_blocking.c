@@ -368,6 +368,10 @@ static void a_lock_of_the_kernel_on_a_full_machine(void **state)
 	struct feed *f = *state;
 
 	blocks(f, T0 + 2 * S, 70, true, 1, NAMES("fdget_pos", "ksys_write"), NAMES("logger"));
+	blocks(f, T0 + 4 * S, 70, true, 1, NAMES("__filemap_get_folio", "ksys_write"),
+	       NAMES("logger"));
+	blocks(f, T0 + 6 * S, 70, true, 11, NAMES("unlink_anon_vmas", "__vm_munmap"),
+	       NAMES("toucher"));
 	verdict_nothing(f);
 	blocks(f, T0 + 20 * S, 70, false, 1, NAMES("fdget_pos", "ksys_write"), NAMES("logger"));
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
