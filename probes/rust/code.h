@@ -67,6 +67,11 @@ struct rust_decoder *rust_decoder_free(struct rust_decoder *d);
 const struct rust_code *rust_decoder_at(struct rust_decoder *d, uint64_t address);
 /* The same for a function that is looked at while another one is in use: what rust_decoder_at() has given stays. */
 const struct rust_code *rust_decoder_beside(struct rust_decoder *d, uint64_t address);
+/*
+ * Is it a call or a jump that is at the address? The same answer as by rust_decoder_at(), but a function that was not decoded
+ * yet is only walked through, and no further than to there. *ret_low: where the function begins, if it is.
+ */
+bool rust_decoder_leaves(struct rust_decoder *d, uint64_t address, uint64_t *ret_low);
 
 /* Index of the instruction that starts at, or (with `inside`) covers the address; SIZE_MAX = none. */
 size_t rust_code_index(const struct rust_code *code, uint64_t address, bool inside);

@@ -41,6 +41,11 @@ struct rust_decoder {
 	struct kept **kept;
 	size_t n_kept, room_kept, bytes_kept;
 	struct rust_targets *returns; /* function -> may it return */
+	struct walk {
+		uint64_t low, high, next; /* the function; the instruction that is next */
+	} walk;
+	struct rust_targets *walked; /* functions */
+	struct rust_targets *leaves; /* address -> is it a call or a jump */
 };
 
 int rust_decoder_new(const struct rust_image *image, struct rust_decoder **ret)
@@ -56,7 +61,8 @@ int rust_decoder_new(const struct rust_image *image, struct rust_decoder **ret)
 	}
 	cs_option(d->handle, CS_OPT_DETAIL, CS_OPT_ON);
 	d->scratch = cs_malloc(d->handle);
-	if (!d->scratch || rust_targets_new(&d->known) < 0 || rust_targets_new(&d->returns) < 0) {
+	if (!d->scratch || rust_targets_new(&d->known) < 0 || rust_targets_new(&d->returns) < 0 ||
+	    rust_targets_new(&d->walked) < 0 || rust_targets_new(&d->leaves) < 0) {
 		rust_decoder_free(d);
 		return -ENOMEM;
 	}
@@ -76,6 +82,8 @@ struct rust_decoder *rust_decoder_free(struct rust_decoder *d)
 	free(d->kept);
 	rust_targets_free(d->known);
 	rust_targets_free(d->returns);
+	rust_targets_free(d->walked);
+	rust_targets_free(d->leaves);
 	free(d->own.code.insn);
 	free(d->beside.code.insn);
 	free(d);
@@ -323,4 +331,68 @@ const struct rust_code *rust_decoder_at(struct rust_decoder *d, uint64_t address
 const struct rust_code *rust_decoder_beside(struct rust_decoder *d, uint64_t address)
 {
 	return get(d, address, &d->beside);
+}
+
+/* ---- calls ---- */
+
+static bool is_leaving(const struct rust_insn *insn)
+{
+	return insn->op == RUST_OP_CALL || insn->op == RUST_OP_JUMP;
+}
+
+static bool leaves_in(const struct rust_code *code, uint64_t address)
+{
+	size_t i = code ? rust_code_index(code, address, false) : SIZE_MAX;
+
+	return i != SIZE_MAX && is_leaving(&code->insn[i]);
+}
+
+/* On from where the last walk through the function ended, which is not behind the address. */
+static bool walk_to(struct rust_decoder *d, uint64_t address)
+{
+	struct walk *w = &d->walk;
+	size_t left = (size_t)(w->high - w->next);
+	const uint8_t *at = rust_image_bytes(d->image, w->next, left);
+	struct rust_insn insn;
+
+	while (at && w->next <= address) {
+		if (left == 0 || !cs_disasm_iter(d->handle, &at, &left, &w->next, d->scratch))
+			return false;
+		if (d->scratch->address != address)
+			continue;
+		rust_insn_classify(d->scratch, &insn);
+		return is_leaving(&insn);
+	}
+	return false;
+}
+
+static bool look_for(struct rust_decoder *d, uint64_t address, uint64_t low, uint64_t high)
+{
+	const struct rust_code *code = find_kept(d, low, high);
+	bool walks = d->walk.low == low && d->walk.high == high && d->walk.next <= address;
+	uint32_t unused;
+
+	if (code)
+		return leaves_in(code, address);
+	if (!walks && (high - low > MAX_FUNCTION || rust_targets_find(d->walked, low, &unused)))
+		return leaves_in(rust_decoder_at(d, address), address);
+	if (!walks) {
+		d->walk = (struct walk){ low, high, low };
+		rust_targets_add(d->walked, low, 0);
+	}
+	return walk_to(d, address);
+}
+
+bool rust_decoder_leaves(struct rust_decoder *d, uint64_t address, uint64_t *ret_low)
+{
+	uint64_t high;
+	uint32_t leaves;
+
+	if (!rust_image_function(d->image, address, ret_low, &high))
+		return false;
+	if (!rust_targets_find(d->leaves, address, &leaves)) {
+		leaves = look_for(d, address, *ret_low, high);
+		rust_targets_add(d->leaves, address, leaves);
+	}
+	return leaves;
 }

@@ -18,6 +18,8 @@ struct rust_graph {
 	uint32_t *function; /* starts, from image->code, ascending */
 	uint32_t *first;    /* of a function's edges; n_functions + 1 of them */
 	struct edge *edge;
+	uint32_t *calls; /* edges by the function that is called, then by address */
+	uint32_t *into;  /* first of those of a function; n_functions + 1 of them */
 	uint8_t *starts; /* a bit for each byte of code that a function starts at */
 };
 
@@ -116,6 +118,28 @@ static int list_edges(struct rust_graph *g)
 	return rc;
 }
 
+/* A counting sort: `into` counts, then is where the next one goes, which ends as where the next function's begin. */
+static int sort_calls(struct rust_graph *g)
+{
+	uint32_t sum = 0;
+
+	g->calls = malloc(g->n_edges * sizeof(*g->calls) + 1);
+	g->into = calloc(g->n_functions + 2, sizeof(*g->into));
+	if (!g->calls || !g->into)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->n_edges; i++)
+		g->into[g->edge[i].to + 1]++;
+	for (size_t f = 0; f <= g->n_functions; f++) {
+		uint32_t n = g->into[f + 1];
+
+		g->into[f + 1] = sum;
+		sum += n;
+	}
+	for (size_t i = 0; i < g->n_edges; i++)
+		g->calls[g->into[g->edge[i].to + 1]++] = (uint32_t)i;
+	return 0;
+}
+
 int rust_graph_new(const struct rust_image *image, struct rust_graph **ret)
 {
 	struct rust_graph *g;
@@ -130,6 +154,8 @@ int rust_graph_new(const struct rust_image *image, struct rust_graph **ret)
 	rc = list_functions(g);
 	if (rc == 0)
 		rc = list_edges(g);
+	if (rc == 0)
+		rc = sort_calls(g);
 	if (rc < 0) {
 		rust_graph_free(g);
 		return rc;
@@ -145,6 +171,8 @@ struct rust_graph *rust_graph_free(struct rust_graph *g)
 	free(g->function);
 	free(g->first);
 	free(g->edge);
+	free(g->calls);
+	free(g->into);
 	free(g->starts);
 	free(g);
 	return NULL;
@@ -186,24 +214,70 @@ size_t rust_graph_reach(const struct rust_graph *g, uint64_t function, unsigned 
 	return n;
 }
 
-int rust_graph_calls(const struct rust_graph *g, const struct rust_targets *t, rust_call_fn fn,
-		     void *ctx)
+/* A call of a target. */
+struct hit {
+	uint32_t edge, value;
+};
+
+static int by_edge(const void *a, const void *b)
+{
+	const struct hit *x = a, *y = b;
+
+	return x->edge < y->edge ? -1 : x->edge > y->edge;
+}
+
+/* How many; `ret` NULL: just that. */
+static size_t find_hits(const struct rust_graph *g, const struct rust_targets *t, struct hit *ret)
+{
+	size_t n = 0, at = 0;
+	uint64_t address;
+	uint32_t value;
+
+	while (rust_targets_next(t, &at, &address, &value)) {
+		uint32_t offset = (uint32_t)(address - g->image->code);
+		size_t f = rust_image_is_code(g->image, address) ? index_of(g, offset)
+								 : g->n_functions;
+
+		if (f == g->n_functions || g->function[f] != offset)
+			continue;
+		for (uint32_t i = g->into[f]; i < g->into[f + 1]; i++, n++)
+			if (ret)
+				ret[n] = (struct hit){ g->calls[i], value };
+	}
+	return n;
+}
+
+static int tell(const struct rust_graph *g, const struct hit *hit, rust_call_fn fn, void *ctx)
 {
 	/* as list_edges() got it: segments may overlap */
 	const uint8_t *code =
 		rust_image_bytes(g->image, g->image->code, g->image->code_end - g->image->code);
+	const struct edge *e = &g->edge[hit->edge];
+	struct rust_call call = { .address = g->image->code + e->at, .value = hit->value };
+	const uint8_t *at;
+
+	if (!code)
+		return 0;
+	at = code + e->at;
+	call.next = call.address + (at[0] == 0xff ? 6 : 5);
+	call.jump = at[0] == 0xe9 || (at[0] == 0xff && at[1] == 0x25);
+	return fn(ctx, &call);
+}
+
+int rust_graph_calls(const struct rust_graph *g, const struct rust_targets *t, rust_call_fn fn,
+		     void *ctx)
+{
+	size_t n = find_hits(g, t, NULL);
+	struct hit *hit = malloc(n * sizeof(*hit) + 1);
 	int rc = 0;
 
-	for (size_t i = 0; code && i < g->n_edges && rc >= 0; i++) {
-		const struct edge *e = &g->edge[i];
-		const uint8_t *at = code + e->at;
-		struct rust_call call = { .address = g->image->code + e->at };
-
-		if (!rust_targets_find(t, g->image->code + g->function[e->to], &call.value))
-			continue;
-		call.next = call.address + (at[0] == 0xff ? 6 : 5);
-		call.jump = at[0] == 0xe9 || (at[0] == 0xff && at[1] == 0x25);
-		rc = fn(ctx, &call);
-	}
+	if (!hit)
+		return -ENOMEM;
+	find_hits(g, t, hit);
+	if (n > 1)
+		qsort(hit, n, sizeof(*hit), by_edge);
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = tell(g, &hit[i], fn, ctx);
+	free(hit);
 	return rc < 0 ? rc : 0;
 }

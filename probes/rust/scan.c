@@ -110,6 +110,21 @@ bool rust_targets_find(const struct rust_targets *t, uint64_t address, uint32_t 
 	return true;
 }
 
+bool rust_targets_next(const struct rust_targets *t, size_t *at, uint64_t *ret_address,
+		       uint32_t *ret_value)
+{
+	while (*at < t->room) {
+		const struct entry *e = &t->entry[(*at)++];
+
+		if (!e->address)
+			continue;
+		*ret_address = e->address;
+		*ret_value = e->value;
+		return true;
+	}
+	return false;
+}
+
 int rust_targets_add_slots(struct rust_targets *t, const struct rust_image *image)
 {
 	struct rust_targets *slots = NULL;
@@ -195,10 +210,12 @@ static bool may_hold(const uint8_t *at, uint32_t low, uint32_t span)
 	return any;
 }
 
-/* The byte before it says so: ModRM with mod 0, r/m 5. */
+/* The bytes before it say so: a ModRM with mod 0, r/m 5, and before that not `ff` with /2 or /4, a call or a jump. */
 static bool is_operand(const uint8_t *code, uint64_t i)
 {
-	return i > 0 && (code[i - 1] & 0xc7) == 0x05;
+	if (i == 0 || (code[i - 1] & 0xc7) != 0x05)
+		return false;
+	return i == 1 || code[i - 2] != 0xff || (code[i - 1] != 0x15 && code[i - 1] != 0x25);
 }
 
 /* A reference at `i`: relative to the next instruction, or an absolute constant where the image has one address. */
@@ -241,7 +258,8 @@ static int check_chunk(const struct scan *s, uint64_t at)
 	if (!phase[0] && !phase[1] && !phase[2] && !phase[3])
 		return 0;
 	for (uint64_t i = 0; i < CHUNK && rc >= 0; i++)
-		if (phase[i % 4])
+		if (phase[i % 4] &&
+		    (!s->operands || s->image->fixed || is_operand(s->code, at + i)))
 			rc = check_at(s, at + i);
 	return rc;
 }

@@ -16,6 +16,9 @@ int rust_targets_add(struct rust_targets *t, uint64_t address, uint32_t value);
 /* Also the words of the image that hold one of them: code may go through the global offset table. */
 int rust_targets_add_slots(struct rust_targets *t, const struct rust_image *image);
 bool rust_targets_find(const struct rust_targets *t, uint64_t address, uint32_t *ret_value);
+/* One after the other, in no order, *at begins as 0; false = that was all. */
+bool rust_targets_next(const struct rust_targets *t, size_t *at, uint64_t *ret_address,
+		       uint32_t *ret_value);
 
 /* `at`: of the 4 bytes that hold the reference, inside an instruction. Ascending. < 0 ends the scan. */
 typedef int (*rust_scan_fn)(void *ctx, uint64_t at, uint32_t value);

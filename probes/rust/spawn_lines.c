@@ -91,10 +91,8 @@ static enum sight by_name(struct climb *c, const struct chain *chain, char *ret,
 
 static void look_at(struct climb *c, struct chain *chain)
 {
-	const struct rust_code *code = rust_decoder_at(c->b->decoder, chain->point);
-	size_t i = code ? rust_code_index(code, chain->point, false) : SIZE_MAX;
-	bool called = i != SIZE_MAX &&
-		      (code->insn[i].op == RUST_OP_CALL || code->insn[i].op == RUST_OP_JUMP);
+	uint64_t low;
+	bool called = rust_decoder_leaves(c->b->decoder, chain->point, &low);
 	char text[MAX_NAME + 4];
 	enum sight sight = c->lines ? by_lines(c, chain, called, text, sizeof(text))
 				    : by_name(c, chain, text, sizeof(text));

@@ -111,26 +111,36 @@ static bool is_together(const struct chain *a, const struct chain *b)
 	return a->state == b->state && a->function == b->function && a->reg == b->reg;
 }
 
+/* Of a call that is in a function which is looked at more closely. False = there is none. */
+static bool look_at_call(struct climb *c, const struct chain *called, struct site *site)
+{
+	const struct rust_code *code = rust_decoder_at(c->b->decoder, site->address);
+	size_t i = code ? rust_code_index(code, site->address, false) : SIZE_MAX;
+
+	if (i == SIZE_MAX || (code->insn[i].op != RUST_OP_CALL && code->insn[i].op != RUST_OP_JUMP))
+		return false;
+	site->function = code->low;
+	if (called->state == HANDED && flow_of(c, code))
+		site->value = rust_value_at(c->flow, i, called->reg);
+	return true;
+}
+
 /* The byte search takes what is no instruction for a call now and then. */
 static int on_call(void *ctx, const struct rust_call *call)
 {
 	struct climb *c = ctx;
-	const struct rust_code *code = rust_decoder_at(c->b->decoder, call->address);
-	size_t i = code ? rust_code_index(code, call->address, false) : SIZE_MAX;
 	const struct chain *called = &c->chain[call->value];
+	bool closely = called->state == HANDED ||
+		       (c->checks && rust_checks_in(c->checks, call->address));
 	struct site site = { .address = call->address,
 			     .next = call->next,
 			     .called = call->value,
 			     .jump = call->jump };
 
-	if (i == SIZE_MAX ||
-	    (code->insn[i].op != RUST_OP_CALL && code->insn[i].op != RUST_OP_JUMP) ||
-	    code->low == called->function)
+	if (closely ? !look_at_call(c, called, &site)
+		    : !rust_decoder_leaves(c->b->decoder, site.address, &site.function))
 		return 0;
-	site.function = code->low;
-	if (called->state == HANDED && flow_of(c, code))
-		site.value = rust_value_at(c->flow, i, called->reg);
-	if (ROOM(c, site, sites))
+	if (site.function != called->function && ROOM(c, site, sites))
 		c->site[c->n_sites++] = site;
 	return c->rc;
 }

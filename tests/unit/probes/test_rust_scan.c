@@ -16,7 +16,7 @@ static const char shared[] = ASM_IMAGE_MACROS
 	"fn target\n ret\nend target\n"
 	"fn far\n .fill 61,1,0x90\n at_lea: lea target(%rip),%rdi\n .fill 62,1,0x90\n at_call: call target\n"
 	" .fill 130,1,0x90\n at_jump: jmp target\n .fill 59,1,0x90\n at_text: lea text(%rip),%rsi\n"
-	" at_load: mov word(%rip),%rax\n ret\nend far\n"
+	" at_load: mov word(%rip),%rax\n at_through: call *word(%rip)\n at_away: jmp *word(%rip)\nend far\n"
 	"fn other\n ret\nend other\n"
 	"fn none\n call other\n lea near(%rip),%rdi\n ret\nend none\n"
 	".section .rodata\nnear: .quad 0\ntext: .asciz \"text\"\n"
@@ -73,12 +73,14 @@ static void test_all(void **state)
 	assert_true(asm_image_open(&file, shared, false));
 	t = targets_of(&file);
 	assert_int_equal(rust_scan(file.image, t, on_reference, &f), 0);
-	assert_int_equal(f.n, 5);
+	assert_int_equal(f.n, 7);
 	check(&file, &f, 0, "at_lea", 3, 1);
 	check(&file, &f, 1, "at_call", 1, 1);
 	check(&file, &f, 2, "at_jump", 1, 1);
 	check(&file, &f, 3, "at_text", 3, 2);
 	check(&file, &f, 4, "at_load", 3, 1);
+	check(&file, &f, 5, "at_through", 2, 1);
+	check(&file, &f, 6, "at_away", 2, 1);
 	rust_targets_free(t);
 	asm_image_close(&file);
 }
