@@ -5,13 +5,17 @@
  *   backlog    2,000 tasks that are always runnable; cure: 8
  *   imbalance  the tasks are bound to the thread inside block_on, the workers idle; cure: spawned for all of them
  *   count      eight workers a CPU, all of them busy; cure: one a CPU
+ *   quota      eight workers for the one CPU that the control group may use; cure: one (as root, who may make a group)
  *   late       30 tasks that compute for a millisecond before each yield, without a pause: who is woken waits behind all of them;
  *              cure: for 50 us
  *   starved    other processes take the CPUs; cure: there are none
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/workloads/support/workload.h"
@@ -118,9 +122,8 @@ static unsigned cpus_here(void)
 	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
-static int count(struct weft_runtime **ret)
+static int count(unsigned cpus, struct weft_runtime **ret)
 {
-	unsigned cpus = cpus_here();
 	struct weft_config config = { .size = sizeof(config),
 				      .workers = w.healthy ? cpus : 8 * cpus };
 	int rc = weft_runtime_new(&config, ret);
@@ -129,6 +132,52 @@ static int count(struct weft_runtime **ret)
 		rc = grinders(*ret, 16 * cpus, 500000);
 	workload_ready(&w, NULL, "task=weft at=");
 	return rc;
+}
+
+/* A control group of its own, below the root; of the version whose cpu controller is there. */
+static char group[64];
+
+static int put(const char *dir, const char *name, const char *text)
+{
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+static void leave_group(void)
+{
+	*strrchr(group, '/') = 0;
+	put(group, "cgroup.procs", "0");
+	group[strlen(group)] = '/';
+	rmdir(group);
+}
+
+static int enter_group(void)
+{
+	bool v1 = access("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", F_OK) == 0 ||
+		  access("/sys/fs/cgroup/cpu/cgroup.procs", F_OK) == 0;
+	const char *root = v1 ? "/sys/fs/cgroup/cpu" : "/sys/fs/cgroup";
+
+	snprintf(group, sizeof(group), "%s/weft-pressure-%d", root, (int)getpid());
+	if (!v1)
+		put(root, "cgroup.subtree_control", "+cpu");
+	if (mkdir(group, 0755))
+		return -1;
+	atexit(leave_group);
+	if (v1)
+		return put(group, "cpu.cfs_period_us", "100000") ||
+				       put(group, "cpu.cfs_quota_us", "100000")
+			       ? -1
+			       : put(group, "cgroup.procs", "0");
+	return put(group, "cpu.max", "100000 100000") ? -1 : put(group, "cgroup.procs", "0");
 }
 
 static int late(void)
@@ -164,11 +213,12 @@ int main(int argc, char **argv)
 	struct weft_runtime *rt = NULL;
 	int rc;
 
-	workload_begin(&w, argc, argv, "long backlog imbalance count late starved");
+	workload_begin(&w, argc, argv, "long backlog imbalance count quota late starved");
 	rc = workload_is(&w, "long")        ? long_polls()
 	     : workload_is(&w, "backlog")   ? backlog()
 	     : workload_is(&w, "imbalance") ? imbalance()
-	     : workload_is(&w, "count")     ? count(&rt)
+	     : workload_is(&w, "count")     ? count(cpus_here(), &rt)
+	     : workload_is(&w, "quota")     ? (enter_group() ? -1 : count(1, &rt))
 	     : workload_is(&w, "late")      ? late()
 					    : starved();
 	workload_rest(&w);
