@@ -33,6 +33,28 @@ int net_runtime_teardown(void **state)
 	return 0;
 }
 
+weft_poll_t net_conn_open(struct weft_cx *cx, struct net_conn *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_tcp_connect(cx, &f->connecting, "127.0.0.1",
+				       weft_listener_port(f->listener), &f->far));
+	if (f->rc == 0)
+		weft_await(f, weft_tcp_accept(cx, f->listener, &f->near));
+	weft_async_end(f, f->rc);
+}
+
+void net_conns_open(struct net_conn *conn, unsigned n)
+{
+	struct weft_listener *listener;
+
+	assert_int_equal(weft_tcp_listen(rt, "127.0.0.1", 0, &listener), 0);
+	for (unsigned i = 0; i < n; i++) {
+		conn[i] = (struct net_conn){ .listener = listener };
+		assert_int_equal(weft_block_on(rt, net_conn_open, &conn[i]), 0);
+	}
+	weft_listener_close(listener);
+}
+
 weft_poll_t net_drain(struct weft_cx *cx, struct net_drain *f)
 {
 	weft_async_begin(f);

@@ -19,6 +19,17 @@ int net_runtime_teardown(void **state);
 #define T(name)           cmocka_unit_test_setup_teardown(name, net_runtime_setup, net_runtime_teardown)
 #define RUN(group, tests) flavours_run_io(group, tests, sizeof(tests) / sizeof((tests)[0]))
 
+/* Both ends of a TCP connection; listener is to be set. */
+struct net_conn {
+	WEFT_FRAME;
+	struct weft_listener *listener;
+	struct weft_connect connecting;
+	struct weft_tcp *near, *far;
+};
+weft_poll_t net_conn_open(struct weft_cx *cx, struct net_conn *f);
+/* n of them on rt, by a listener of their own; near was accepted. Asserts. */
+void net_conns_open(struct net_conn *conn, unsigned n);
+
 /* Reads until the end or an error: rc, and what came in buf[0, got). */
 struct net_drain {
 	WEFT_FRAME;

@@ -28,36 +28,7 @@
 #define MANY     80 /* connections that hold more than the pool has buffers for */
 #define ACCEPTED 40
 
-struct conn {
-	WEFT_FRAME;
-	struct weft_listener *listener;
-	struct weft_connect connecting;
-	struct weft_tcp *near, *far;
-};
-
-static weft_poll_t conn_open(struct weft_cx *cx, struct conn *f)
-{
-	weft_async_begin(f);
-	weft_await(f, weft_tcp_connect(cx, &f->connecting, "127.0.0.1",
-				       weft_listener_port(f->listener), &f->far));
-	if (f->rc == 0)
-		weft_await(f, weft_tcp_accept(cx, f->listener, &f->near));
-	weft_async_end(f, f->rc);
-}
-
-static void conns_open(struct conn *conn, unsigned n)
-{
-	struct weft_listener *listener;
-
-	assert_int_equal(weft_tcp_listen(rt, "127.0.0.1", 0, &listener), 0);
-	for (unsigned i = 0; i < n; i++) {
-		conn[i] = (struct conn){ .listener = listener };
-		assert_int_equal(weft_block_on(rt, conn_open, &conn[i]), 0);
-	}
-	weft_listener_close(listener);
-}
-
-static void conn_close(const struct conn *conn)
+static void conn_close(const struct net_conn *conn)
 {
 	weft_tcp_close(conn->near);
 	weft_tcp_close(conn->far);
@@ -162,9 +133,9 @@ static void test_bytes_ahead(void **state)
 {
 	int started = 0, go = 0, expected = flavours_driver_of(state) == WEFT_DRIVER_URING ? 0 : 99;
 	struct weft_join *join;
-	struct conn c;
+	struct net_conn c;
 
-	conns_open(&c, 1);
+	net_conns_open(&c, 1);
 	weft_spawn(rt, slow, ((struct slow){ .conn = c.near, .started = &started, .go = &go }),
 		   .join = &join);
 	wait_waiting(c.near);
@@ -186,11 +157,11 @@ static void test_slow_reader(void **state)
 	int started = 0, go = 0, small = 16384;
 	uint64_t sent, more;
 	struct weft_join *join;
-	struct conn c;
+	struct net_conn c;
 	int fd;
 
 	(void)state;
-	conns_open(&c, 1);
+	net_conns_open(&c, 1);
 	fd = weft_tcp_fd(c.far);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	weft_spawn(rt, slow, ((struct slow){ .conn = c.near, .started = &started, .go = &go }),
@@ -219,11 +190,11 @@ static void test_many_slow_readers(void **state)
 {
 	int started = 0, go = 0;
 	struct weft_join *join[MANY];
-	struct conn c[MANY];
+	struct net_conn c[MANY];
 	uint64_t sent[MANY];
 
 	(void)state;
-	conns_open(c, MANY);
+	net_conns_open(c, MANY);
 	for (int i = 0; i < MANY; i++)
 		weft_spawn(rt, slow,
 			   ((struct slow){ .conn = c[i].near, .started = &started, .go = &go }),
@@ -288,7 +259,7 @@ static weft_poll_t leaver(struct weft_cx *cx, struct leaver *f)
 static void test_release(void **state)
 {
 	struct leaver f = { .fd = -1 };
-	struct conn c;
+	struct net_conn c;
 	char byte = 0;
 	int fd, waits;
 
@@ -296,7 +267,7 @@ static void test_release(void **state)
 	for (int late = 0; late < 2; late++) {
 		struct weft_join *join;
 
-		conns_open(&c, 1);
+		net_conns_open(&c, 1);
 		f.conn = c.near;
 		weft_spawn(rt, leaver, f, .join = &join);
 		usleep(late ? 2000 : 0);

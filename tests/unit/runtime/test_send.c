@@ -28,35 +28,6 @@ static bool waits_for_turn(void **state)
 	       flavours_of(state) == WEFT_CURRENT_THREAD;
 }
 
-struct conn {
-	WEFT_FRAME;
-	struct weft_listener *listener;
-	struct weft_connect connecting;
-	struct weft_tcp *near, *far;
-};
-
-static weft_poll_t conn_open(struct weft_cx *cx, struct conn *f)
-{
-	weft_async_begin(f);
-	weft_await(f, weft_tcp_connect(cx, &f->connecting, "127.0.0.1",
-				       weft_listener_port(f->listener), &f->far));
-	if (f->rc == 0)
-		weft_await(f, weft_tcp_accept(cx, f->listener, &f->near));
-	weft_async_end(f, f->rc);
-}
-
-static void conns_open(struct conn *conn, unsigned n)
-{
-	struct weft_listener *listener;
-
-	assert_int_equal(weft_tcp_listen(rt, "127.0.0.1", 0, &listener), 0);
-	for (unsigned i = 0; i < n; i++) {
-		conn[i] = (struct conn){ .listener = listener };
-		assert_int_equal(weft_block_on(rt, conn_open, &conn[i]), 0);
-	}
-	weft_listener_close(listener);
-}
-
 static char byte_at(uint64_t i)
 {
 	return (char)(i % 251);
@@ -144,11 +115,11 @@ static weft_poll_t pair(struct weft_cx *cx, struct pair *f)
 
 static void test_order(void **state)
 {
-	struct conn c[MANY];
+	struct net_conn c[MANY];
 	struct pair p[MANY];
 
 	(void)state;
-	conns_open(c, MANY);
+	net_conns_open(c, MANY);
 	for (unsigned i = 0; i < MANY; i++) {
 		p[i] = (struct pair){ .wrote = 0 };
 		weft_spawn(rt, writer, ((struct writer){ .conn = c[i].near }),
@@ -190,10 +161,10 @@ static void test_limit_in_time(void **state)
 {
 	struct pair p = { .wrote = 0 };
 	int small = 8192;
-	struct conn c;
+	struct net_conn c;
 
 	(void)state;
-	conns_open(&c, 1);
+	net_conns_open(&c, 1);
 	setsockopt(weft_tcp_fd(c.near), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	weft_spawn(rt, hasty, ((struct hasty){ .conn = c.near }), .join = &p.writer);
 	weft_spawn(rt, reader, ((struct reader){ .conn = c.far, .late_ns = 60 * MS }),
@@ -273,11 +244,11 @@ static weft_poll_t joined(struct weft_cx *cx, struct weft_join **join)
 static int outcome(enum then then, bool *waited, char *ret, size_t room)
 {
 	struct weft_join *join;
-	struct conn c;
+	struct net_conn c;
 	ssize_t n = 1, got = 0;
 	int rc;
 
-	conns_open(&c, 1);
+	net_conns_open(&c, 1);
 	weft_spawn(rt, fickle, ((struct fickle){ .conn = c.near, .then = then, .waited = waited }),
 		   .join = &join);
 	rc = weft_block_on(rt, joined, &join);
@@ -365,11 +336,11 @@ static void test_aborted(void **state)
 	for (int i = 0; i < TRIES; i++) {
 		struct weft_join *join;
 		int rc = 0;
-		struct conn c;
+		struct net_conn c;
 		char got[8];
 		ssize_t n;
 
-		conns_open(&c, 1);
+		net_conns_open(&c, 1);
 		weft_spawn(rt, aborter, ((struct aborter){ .conn = c.near, .ret = &rc }),
 			   .join = &join);
 		assert_int_equal(weft_block_on(rt, joined, &join), 0);
@@ -387,7 +358,7 @@ static void test_aborted(void **state)
 
 struct leaving {
 	WEFT_FRAME;
-	struct conn c;
+	struct net_conn c;
 	struct weft_yield yield;
 	struct weft_join *join;
 	bool waited;
@@ -399,7 +370,7 @@ static weft_poll_t leaving(struct weft_cx *cx, struct leaving *f)
 	weft_async_begin(f);
 	f->rc = weft_tcp_listen(cx->runtime, "127.0.0.1", 0, &f->c.listener);
 	if (f->rc == 0)
-		weft_await(f, conn_open(cx, &f->c));
+		weft_await(f, net_conn_open(cx, &f->c));
 	if (f->rc == 0)
 		f->rc = weft_spawn(cx->runtime, fickle,
 				   ((struct fickle){ .conn = f->c.near,
