@@ -69,6 +69,8 @@ struct live_header {
 	int32_t exit_code, exit_signal; /* when gone; code -1 = not known */
 	uint32_t level;
 	bool level_auto;
+	bool raised;          /* of some types all polls are told at light, too */
+	uint64_t raised_task; /* of this task (id) only, 0 = of all of theirs */
 	uint64_t alive, idle, ready, running, blocked; /* tasks by state; they sum to alive */
 	double alive_per_s;                            /* change over the last 10 s */
 	bool estimated; /* rates: polls are watched part of the time */
@@ -122,6 +124,8 @@ struct live_task {
 	uint32_t depth;                /* in tree order */
 	char name[128], location[160]; /* location "file:line" */
 	bool finding;                  /* subject of an open finding */
+	bool raised;                   /* all its polls are told at light, too */
+	uint32_t site;                 /* of its type, UINT32_MAX = not known */
 };
 
 /* TROUBLE: subjects of open findings first, then by blocked and busy share of the last second; so what is wrong stays on

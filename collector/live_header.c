@@ -141,6 +141,8 @@ int live_header(struct live *l, uint32_t process, struct live_header *ret)
 		ret->exit_signal = p->exit_signal;
 		ret->level = p->level;
 		ret->level_auto = p->level_auto;
+		ret->raised = p->raised_sites;
+		ret->raised_task = p->raised_task;
 		ret->chain_walks = p->chain_walks;
 		fill_states(l, p, ret);
 		fill_rates(l, p, ret);

@@ -148,6 +148,7 @@ void live_task_fill(struct live *l, const struct model_task *t, struct live_task
 {
 	const struct model_process *p = model_process(l->model, t->process);
 	struct shares s = shares_of(l, t);
+	uint32_t site = model_type(l->model, t->type)->site;
 
 	*row = (struct live_task){
 		.id = t->id,
@@ -164,7 +165,9 @@ void live_task_fill(struct live *l, const struct model_task *t, struct live_task
 		.age_ns = task_age(t, task_alive(t) ? model_now(l->model) : t->end_ns),
 		.end_ns = task_alive(t) ? LIVE_UNKNOWN : t->end_ns,
 		.bytes = t->bytes,
-		.finding = t->flags & MODEL_T_FINDING
+		.finding = t->flags & MODEL_T_FINDING,
+		.raised = model_task_raised(l->model, t),
+		.site = site < WEFT_MAX_SITES ? site : UINT32_MAX
 	};
 	fill_counts(l, t, row);
 	fill_open(l, t, row);

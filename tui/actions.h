@@ -53,6 +53,8 @@ enum action_context {
 	X(SLOWER, "[", IN_LIVE, "", "replay at half the speed")                                                 \
 	X(FASTER, "]", IN_LIVE, "", "replay at twice the speed")                                                \
 	X(LEVEL, "L", IN_LIVE, "", "trace level: auto, light, normal, full")                                    \
+	X(RAISE, "+", IN_TASKS | IN_DETAILS, "", "at light tell all polls of this task; once more: of its whole type")  \
+	X(LOWER, "-", IN_TASKS | IN_DETAILS, "", "and no more than of the others again")                        \
 	X(SAVE, "w", IN_ALL, "", "write the screen to a file")                                                  \
 	X(REDRAW, "^L", IN_ALL, "", "draw everything anew")                                                     \
 	X(QUIT, "q F10 ^C", IN_ALL, "quit", "leave")

@@ -332,10 +332,12 @@ static void apply_raised(struct model *m, const struct record *r)
 		return;
 	for (uint32_t i = 0; e->first && i < p->nsites; i++)
 		p->sites[i].raised = false;
+	if (e->first)
+		p->raised_sites = 0;
 	p->raised_task = model_task_id(p->index, e->task);
 	site = e->site < WEFT_MAX_SITES ? model_site_get(m, p, e->site) : NULL;
-	if (site)
-		site->raised = true;
+	if (site && !site->raised)
+		p->raised_sites += site->raised = true;
 }
 
 static void apply_cannot_see(struct model *m, const struct record *r)

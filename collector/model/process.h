@@ -41,6 +41,7 @@ struct model_process {
 	int32_t exit_code, exit_signal;
 	uint32_t level; /* enum weft_level in force, 0 = not known yet */
 	bool level_auto;
+	uint32_t raised_sites;
 	uint64_t raised_task; /* of the types that are raised only this one, 0 = all of their tasks */
 	struct model_lane **lanes;
 	uint32_t nlanes; /* upper bound of the used ones */

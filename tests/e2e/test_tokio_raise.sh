@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # At level light on a busy Tokio service one type is raised: its polls are all told, as the program counted them, ends and spawns too, and the rest stays
-# sampled; a watcher beside it that raises nothing has a part of them.
+# sampled; a watcher beside it that raises nothing has a part of
+# them. The console raises one task by its keys.
 # timeout: 120
 . "$(dirname "$0")/lib.sh"
 need_root
@@ -23,6 +24,9 @@ STATUS=0
 "$WEFT" record -p "$service" -o "$TMP_E2E/none.db" --level light --raise no::such 2> "$TMP_E2E/none.err" || STATUS=$?
 equal "exit code when no type is called so" "$STATUS" 2
 holds "one line says so" "$(grep -c "cannot raise 'no::such'" "$TMP_E2E/none.err") = 1"
+start console "$WEFT" top -p "$service" --level light --size 100x24 \
+	--script 'key:1 \; type:http_one; key:Enter; until:service::http; key:N +; until:light+; wait:700ms; snap; key:-; until:nothing raised; until:light cost; snap'
+console=$PID
 recorders=()
 for name in twin "raised --raise behaviours::ticker,$place"; do
 	# shellcheck disable=SC2086
@@ -30,6 +34,10 @@ for name in twin "raised --raise behaviours::ticker,$place"; do
 	recorders+=("$PID")
 done
 for name in twin raised; do must 60 "polls are watched in windows: $name" in_windows "$TMP_E2E/$name.db"; done
+join "$console" 100
+equal "exit code of weft top" "$STATUS" 0
+# One row is marked, and of that one it is known how long its polls are.
+equal "raised tasks with their P99" "$(grep -cE '^\+ +[0-9]+ .*[0-9] [um]s +\? .*service::http' "$TMP_E2E/console.out")" 1
 kill -USR1 "$service"
 DB=$TMP_E2E/raised.db
 must 30 "polls of the raised type" has_polls ticker 600

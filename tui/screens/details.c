@@ -6,6 +6,7 @@
 
 #include "tui/format.h"
 #include "tui/names.h"
+#include "tui/screens/raise.h"
 #include "tui/screens/screens.h"
 #include "tui/widgets/histogram.h"
 #include "tui/widgets/lines.h"
@@ -120,6 +121,11 @@ static void add_head(struct details *s, const struct view *v, int width)
 	snprintf(text, sizeof(text), "%s  %s%s%s", *t->location ? t->location : "?", when,
 		 t->bytes ? ", " : "", t->bytes ? format_bytes(t->bytes).s : "");
 	lines_wrap(&s->lines, "spawned", ROLE_TEXT, width, text);
+	if (t->raised)
+		lines_label(&s->lines, "raised", ROLE_TEXT, "all polls of %s are told; %s",
+			    v->head.raised_task ? "this task" : "its type",
+			    v->head.raised_task ? "+: of its type, -: take it back"
+						: "-: take it back");
 	if (*s->d.labels)
 		lines_wrap(&s->lines, "labels", ROLE_TEXT, width, s->d.labels);
 }
@@ -333,9 +339,10 @@ static struct intent details_act(void *state, struct view *v, const struct scree
 {
 	struct details *s = state;
 
-	(void)v;
 	if (in->action == ACTION_BACK)
 		return (struct intent){ .kind = INTENT_BACK };
+	if (raise_act(v, s->gone ? NULL : &s->d.task, in->action))
+		return (struct intent){ .kind = INTENT_DONE };
 	return (struct intent){ .kind = lines_act(&s->lines, in->action) ? INTENT_DONE
 									 : INTENT_IGNORED };
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tui/format.h"
+#include "tui/screens/raise.h"
 #include "tui/screens/screens.h"
 #include "tui/widgets/table.h"
 
@@ -244,7 +245,7 @@ static void name_text(const struct tasks *s, const struct live_task *t, char *te
 static void row_texts(const struct tasks *s, const struct view *v, const struct live_task *t,
 		      struct format_text texts[COLUMNS])
 {
-	texts[COLUMN_MARK].s[0] = t->finding ? '!' : 0;
+	texts[COLUMN_MARK].s[0] = t->finding ? '!' : t->raised ? '+' : 0;
 	texts[COLUMN_ID] = id_text(t, s->slots[COLUMN_ID].width);
 	snprintf(texts[COLUMN_STATE].s, sizeof(texts->s), "%s", state_text(t->state));
 	texts[COLUMN_BUSY] = share_text(t->busy);
@@ -281,7 +282,7 @@ static void draw_row(const struct tasks *s, const struct view *v, struct canvas 
 }
 
 /* Filter and order in words, where they are not the usual ones; over the right end of the head. */
-static void draw_mode(const struct tasks *s, const struct view *v, struct canvas *c, int y)
+static void draw_mode(const struct tasks *s, struct canvas *c, int y)
 {
 	char text[160];
 	bool by = s->column != COLUMN_MARK && !s->tree;
@@ -290,7 +291,6 @@ static void draw_mode(const struct tasks *s, const struct view *v, struct canvas
 			   by ? columns[s->column].title : "", s->reverse ? " inverted" : "",
 			   s->ended ? " +ended" : "", s->follow ? " follow" : "");
 
-	(void)v;
 	if (len > 0)
 		canvas_right(c, 0, y, c->width, ROLE_HEAD_SORT, text);
 }
@@ -330,7 +330,7 @@ static void tasks_draw(void *state, const struct view *v, struct canvas *c, int 
 		fit_height(s, height);
 	table_layout(columns, COLUMNS, c->width, s->slots);
 	table_head(c, y, columns, COLUMNS, s->slots, s->column);
-	draw_mode(s, v, c, y);
+	draw_mode(s, c, y);
 	if (s->n == 0)
 		draw_empty(s, v, c, y + 2);
 	for (int i = 0; i + 1 < height; i++) {
@@ -581,7 +581,8 @@ static struct intent tasks_act(void *state, struct view *v, const struct screen_
 		return (struct intent){ .kind = INTENT_PROMPT, .prompt = SCREEN_PROMPT_SEARCH };
 	if (in->action == ACTION_FILTER)
 		return (struct intent){ .kind = INTENT_PROMPT, .prompt = SCREEN_PROMPT_FILTER };
-	if (act_move(s, v, in->action) || act_mode(s, v, in->action) || act_sort(s, v, in))
+	if (act_move(s, v, in->action) || act_mode(s, v, in->action) || act_sort(s, v, in) ||
+	    raise_act(v, row_at(s, s->offset + s->cursor), in->action))
 		return (struct intent){ .kind = INTENT_DONE };
 	return (struct intent){ .kind = INTENT_IGNORED };
 }

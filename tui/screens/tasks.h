@@ -6,7 +6,7 @@
 /*   X(NAME, "title", key, sort, width, from, right, "help") */
 /* clang-format off */
 #define TASKS_COLUMNS(X)                                                                                        \
-	X(MARK, "!", '!', TROUBLE, 1, 0, false, "!: subject of a finding; this order: findings, then what blocks, then what is busy") \
+	X(MARK, "!", '!', TROUBLE, 1, 0, false, "!: subject of a finding, +: all its polls are told; this order: findings, then what blocks, then what is busy") \
 	X(ID, "ID", 'N', ID, 7, 0, true, "the runtime's own task id")                                           \
 	X(STATE, "STATE", 'S', STATE, 8, 0, false, "!blocked: off the CPU inside a poll; run, ready, idle, ended") \
 	X(BUSY, "BUSY%", 'P', BUSY, 5, 0, true, "share of the last second on the CPU in polls")                 \

@@ -66,9 +66,10 @@ static void when_text(const struct view *v, char *text, size_t size)
 	const struct live_header *h = &v->head;
 	uint64_t since = h->now_ns > h->attached_ns ? h->now_ns - h->attached_ns : 0;
 
-	snprintf(text, size, "%s %s %s %s%s cost %s%%", format_clock(h->realtime_ns).s,
+	snprintf(text, size, "%s %s %s %s%s%s cost %s%%", format_clock(h->realtime_ns).s,
 		 h->replay ? "rec" : "att", format_age(since).s, h->level_auto ? "auto " : "",
-		 h->level ? names_level(h->level) : "-", format_percent(h->own_cost).s);
+		 h->level ? names_level(h->level) : "-", h->raised ? "+" : "",
+		 format_percent(h->own_cost).s);
 }
 
 static void draw_title(const struct view *v, struct canvas *c)

@@ -23,6 +23,8 @@ struct live {
 	uint32_t more_processes;
 	unsigned wants, task_reads;
 	uint32_t want_kind, want_value;
+	bool raised; /* as it was asked for last */
+	uint64_t raised_task;
 	bool held;
 	double speed;
 	uint64_t rotated;     /* added to ids when ordering: shuffles the list as time goes by */
@@ -82,6 +84,8 @@ static inline void fake_task(const struct live *l, uint64_t id, struct live_task
 				 .bytes = 1200,
 				 .worker = id % 2 ? 1 : 0,
 				 .depth = id > 20 ? 1 : 0,
+				 .site = (uint32_t)(id % 4),
+				 .raised = l->raised && (!l->raised_task || l->raised_task == id),
 				 .finding = id == 7 };
 	t->open_ns = t->state == LIVE_BLOCKED ? 1840000000 : t->state == LIVE_RUNNING ? 120000 : 0;
 	snprintf(t->name, sizeof(t->name), "%s",
@@ -149,6 +153,10 @@ int live_request(struct live *l, const struct session_want *want)
 	l->wants++;
 	l->want_kind = want->kind;
 	l->want_value = want->value;
+	if (want->kind == SESSION_WANT_RAISE) {
+		l->raised = want->value != UINT32_MAX;
+		l->raised_task = want->task;
+	}
 	return 0;
 }
 
@@ -175,6 +183,8 @@ int live_header(struct live *l, uint32_t process, struct live_header *h)
 				   .realtime_ns = 1763863200000000000ull + l->now_ns,
 				   .level = WEFT_LEVEL_LIGHT,
 				   .level_auto = true,
+				   .raised = l->raised,
+				   .raised_task = l->raised_task,
 				   .replay = l->replay,
 				   .gone = l->gone,
 				   .exit_code = -1,

@@ -182,6 +182,43 @@ static void test_details_show_what_it_waits_for(void **state)
 	run("key:Esc; snap");
 }
 
+/* First the task, then its type, then nothing. */
+static void test_raise(void **state)
+{
+	(void)state;
+	con->live.findings = 0;
+	run("key:N Down +; snap");
+	assert_int_equal(con->live.want_kind, SESSION_WANT_RAISE);
+	assert_int_equal(con->live.want_value, 2);
+	assert_int_equal(con->live.raised_task, 2);
+	has("asked for: all polls of this task");
+	run("wait:300ms; snap");
+	has("auto light+ cost");
+	has("\n+       2 ");
+	run("key:Enter; snap");
+	has("raised  all polls of this task are told");
+	run("key:+; wait:300ms; snap");
+	assert_int_equal(con->live.raised_task, 0);
+	has("raised  all polls of its type are told");
+	run("key:+; snap");
+	has("its whole type is raised");
+	run("key:-; wait:300ms; snap");
+	assert_int_equal(con->live.want_value, UINT32_MAX);
+	has_not("raised  ");
+	has_not("light+");
+	run("key:-; snap");
+	has("nothing is raised");
+}
+
+static void test_raise_of_a_recording(void **state)
+{
+	(void)state;
+	con->live.replay = true;
+	run("key:1 +; snap");
+	assert_int_equal(con->live.wants, 0);
+	has("a recording keeps what was raised");
+}
+
 static void test_details_of_a_forgotten_task(void **state)
 {
 	(void)state;
@@ -371,6 +408,8 @@ int main(void)
 		TEST(test_details),
 		TEST(test_details_show_what_it_waits_for),
 		TEST(test_details_of_a_forgotten_task),
+		TEST(test_raise),
+		TEST(test_raise_of_a_recording),
 		TEST(test_proof_and_chat),
 		TEST(test_nothing_found),
 		TEST(test_workers),
