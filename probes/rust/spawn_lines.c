@@ -105,7 +105,7 @@ static void look_at(struct climb *c, struct chain *chain)
 	chain->state = chain->text ? PLACED : FAILED;
 }
 
-/* Chains of probes that some way has failed of begin anew. */
+/* Chains of probes that some way has failed of begin anew. How far they got before says nothing of how far they will have to go. */
 static bool begin_again(struct climb *c)
 {
 	const struct rust_plan *plan = c->b->plan;
@@ -123,6 +123,11 @@ static bool begin_again(struct climb *c)
 		if (!failed[c->chain[i].probe])
 			c->chain[kept++] = c->chain[i];
 	c->n_chains = kept;
+	kept = 0;
+	for (size_t i = 0; i < c->n_climbed; i++)
+		if (!failed[c->climbed[i].probe])
+			c->climbed[kept++] = c->climbed[i];
+	c->n_climbed = kept;
 	for (uint32_t i = 0; i < plan->n_probes; i++)
 		if (failed[i])
 			spawn_begin(c, i);
