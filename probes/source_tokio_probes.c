@@ -149,7 +149,7 @@ static bool choose_timer(const struct tokio_process *w, const struct rust_probe 
 	return w->state->rust[w->p->follow].has_timers & of && at->reg == NO_REG;
 }
 
-/* What tells of a raised type: where its tasks are built and polled, and that a poll panics. */
+/* What tells of a raised type: where its tasks are built and polled; that a poll panics, and that a task of any type ends. */
 static bool choose_raised(const struct tokio_process *w, const struct polls *polls,
 			  const struct rust_probe *at, struct choice *ret)
 {
@@ -170,6 +170,10 @@ static bool choose_raised(const struct tokio_process *w, const struct polls *pol
 	case RUST_PANIC:
 		ret->prog = k->progs.tokio_panic;
 		return true;
+	case RUST_COMPLETE:
+	case RUST_DEALLOC: /* its header may be somebody else's when the poll is over */
+		ret->prog = k->progs.tokio_complete;
+		return at->family == RUST_TOKIO;
 	default:
 		return false;
 	}

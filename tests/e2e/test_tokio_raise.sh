@@ -2,12 +2,12 @@
 # At level light on a busy Tokio service one type is raised: its polls are all told, as the program counted them, ends and spawns too, and the rest stays
 # sampled; a watcher beside it that raises nothing has a part of
 # them. The console raises one task by its keys.
-# timeout: 120
+# timeout: 300
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT" "$BUILD/bench/load"
 program=$(scripts/rust_workload.sh tokio) || skip "cargo cannot build the Rust workload: no cargo, or no network"
-place=behaviours.rs:$(grep -n 'spawn(&PANICKY' tests/workloads/tokio/src/behaviours.rs | cut -d: -f1):
+place() { echo "behaviours.rs:$(grep -n "spawn(&$1" tests/workloads/tokio/src/behaviours.rs | cut -d: -f1):"; }
 
 truth() { json "$TMP_E2E/truth.json" "\$.kinds.$1.$2"; }
 # polls_of NAME: that were told of tasks that are called so
@@ -15,7 +15,7 @@ polls_of() { sql "$DB" "SELECT count(*) FROM events e JOIN tasks t ON t.task = e
 in_windows() { [ "$(sql "$1" "SELECT count(*) FROM cannot_see WHERE what = 'each poll'")" = 1 ]; }
 has_polls() { [ "$(polls_of "$1")" -ge "$2" ]; }
 
-start service "$program" --http 0 --wait tickers panicking
+start service "$program" --http 0 --wait tickers panicking dropper
 must 10 "the service is up" says "$TMP_E2E/service.out" '^ready'
 service=$PID
 start load "$BUILD/bench/load" --http --path /json --port "$(sed -n 's/^ready [0-9]* //p' "$TMP_E2E/service.out")" --rate 4000 --seconds 60 --warmup 0
@@ -28,7 +28,7 @@ start console "$WEFT" top -p "$service" --level light --size 100x24 \
 	--script 'key:1 \; type:http_one; key:Enter; until:service::http; key:N +; until:light+; wait:700ms; snap; key:-; until:nothing raised; until:light cost; snap'
 console=$PID
 recorders=()
-for name in twin "raised --raise behaviours::ticker,$place"; do
+for name in twin "raised --raise behaviours::ticker,$(place PANICKY),$(place DETACHED)"; do
 	# shellcheck disable=SC2086
 	record ${name%% *} -p "$service" --level light ${name#"${name%% *}"}
 	recorders+=("$PID")
@@ -55,8 +55,10 @@ count() { sql "$DB" "SELECT count(*) FROM events WHERE kind = '$1' AND $2"; }
 equal "polls of the raised type" "$(polls_of ticker)" "$(truth ticker polls)"
 equal "the same, by task" "$(sql "$DB" "SELECT sum(polls) FROM tasks WHERE name LIKE '%ticker%'")" "$(truth ticker polls)"
 holds "what is not raised is sampled: $(polls_of http_one) of $(truth service_connection polls) polls" "$(polls_of http_one) < $(truth service_connection polls) * 0.1"
-equal "spawns of the raised types" "$(count task-spawn 1)" "$(($(truth panicky spawned) + $(truth ticker spawned)))"
+equal "spawns of the raised types" "$(count task-spawn 1)" "$(($(truth panicky spawned) + $(truth ticker spawned) + $(truth detached spawned)))"
 equal "panics" "$(count task-end "reason = 'error'")" "$(truth panicky panicked)"
+# Most of them are freed when their last poll is over: nobody has their handle.
+equal "tasks that were done" "$(count task-end "reason = 'done'")" "$(truth detached completed)"
 equal "polls that panicked" "$(count task-poll "result = 'error'")" "$(truth panicky panicked)"
 accounting_is_exact "$DB"
 DB=$TMP_E2E/twin.db
