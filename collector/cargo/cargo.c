@@ -378,15 +378,17 @@ static void join_features(struct cargo_run *run)
 {
 	for (uint32_t i = 0; i < run->n; i++) {
 		struct found *f = &run->found[i];
-		char all[160] = "";
+		/* a copy: sanitized builds take both ends of the printing for one object otherwise (gcc 12) */
+		char all[160] = "", crate[sizeof(f->crate)];
 
 		if (!f->features[0])
 			continue;
+		memcpy(crate, f->crate, sizeof(crate));
 		for (uint32_t k = 0; k < run->n; k++)
 			if (!strcmp(run->found[k].crate, f->crate))
 				add_features(all, sizeof(all), run->found[k].features);
-		snprintf(f->row.advice, sizeof(f->row.advice), "cargo add %s --features %s",
-			 f->crate, all);
+		snprintf(f->row.advice, sizeof(f->row.advice), "cargo add %s --features %s", crate,
+			 all);
 		finding_more(&f->row, f->row.id);
 	}
 }
