@@ -162,12 +162,34 @@ static void places_that_were_refused_are_said(void **state)
 	tokio_bpf__destroy(skel);
 }
 
+/* What is left open when a window closes is old, unless the ends of polls are seen further on. */
+static void open_polls_outlast_a_window_only_while_something_is_raised(void **state)
+{
+	(void)state;
+	for (int raised = 0; raised < 2; raised++) {
+		struct fake_tokio *f = with_window(TOKIO_CLOSING);
+		bool type = true;
+
+		f->w.raise.type = raised ? &type : NULL;
+		f->rows[0].depth = 1;
+		f->rows[0].task = 7;
+		tokio_window_settle(&f->w);
+		assert_true(tokio_window_shut(&f->w));
+		assert_int_equal(tokio_window_blind(&f->w), !raised);
+		assert_int_equal(f->rows[0].depth, raised);
+		assert_int_equal(f->rows[0].task, raised ? 7 : 0);
+		f->w.raise.type = NULL;
+		fake_tokio_free(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(estimates_begin_at_the_first_look),
 		cmocka_unit_test(what_could_not_be_opened_is_said_and_tried_again),
 		cmocka_unit_test(places_that_were_refused_are_said),
+		cmocka_unit_test(open_polls_outlast_a_window_only_while_something_is_raised),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
