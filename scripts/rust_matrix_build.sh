@@ -22,6 +22,7 @@ program=$out/$runtime.$build.$mangling
 
 if [ "${build%-stripped}" != "$build" ]; then
 	whole=$("$self" "$runtime" "${build%-stripped}" "$mangling")
+	mkdir -p "$out" # the whole one may lie elsewhere
 	strip -o "$program" "$whole"
 	echo "$program"
 	exit
