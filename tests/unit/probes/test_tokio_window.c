@@ -126,7 +126,7 @@ static void what_could_not_be_opened_is_said_and_tried_again(void **state)
 	f->session.now_ns = next;
 	step(f);
 	assert_false(tokio_window_shut(&f->w));
-	attach_group_close(&f->w.group[TOKIO_POLLS]);
+	attach_groups_close(&f->w.group[TOKIO_ENDS], 2);
 	close(f->w.file);
 	f->state.skel = &f->skel;
 	fake_tokio_free(f);
