@@ -246,6 +246,10 @@ ssize_t weft_uring_send(struct weft_driver *driver, struct weft_source *source, 
 	if (from->iov_len == 0 || from->iov_len > BYTES || !is_free(driver, source))
 		return WEFT_DRIVER_DIRECT;
 	id = take(uring->sends);
+	if (id < 0) {
+		take_in_orphans(uring->sends);
+		id = take(uring->sends);
+	}
 	if (id < 0)
 		return WEFT_DRIVER_DIRECT;
 	wait_turn(uring->sends, (unsigned)id,
