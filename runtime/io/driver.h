@@ -61,8 +61,8 @@ struct weft_driver_ops {
 	 * Any thread, inside a source that has WEFT_SOURCE_AHEAD: what send would give, or
 	 * WEFT_DRIVER_LATER: the source gets an edge once the same call of the same task (its id) has
 	 * its result. One at a time; a call with other bytes gives the one before up, as recall()
-	 * does: it isn't made any more, or recall() says how much was written. WEFT_DRIVER_DIRECT:
-	 * ask the kernel.
+	 * does: it isn't made any more, or recall() says how much was written (by the thread that
+	 * turns the driver; another one isn't told). WEFT_DRIVER_DIRECT: ask the kernel.
 	 */
 	ssize_t (*send)(struct weft_driver *driver, struct weft_source *source, uintptr_t handle,
 			uint64_t task, const struct iovec *from);

@@ -15,8 +15,8 @@
 #include "runtime/base/memory.h"
 
 #define SUBMISSIONS 256u
-#define COMPLETIONS 4096u /* more are kept by the kernel, but end multishot requests */
-#define TURN        256   /* completions of one turn, at most */
+#define COMPLETIONS 4096u       /* more are kept by the kernel, but end multishot requests */
+#define TURN        COMPLETIONS /* of one turn, at most: what was written in it is told in it */
 #define FEATURES    (IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP)
 
 static const char *words_of(int rc)
@@ -173,7 +173,7 @@ static int uring_turn(struct weft_driver *driver, uint64_t ns)
 	/* Relaxed: who still sees it set wakes for nothing. */
 	if (ns)
 		__atomic_store_n(&uring->waiting, 0, __ATOMIC_RELAXED);
-	return n < TURN ? (int)n : TURN;
+	return (int)(n < TURN ? n : TURN);
 }
 
 static unsigned completed(struct weft_uring *uring, const struct io_uring_cqe *cqe)

@@ -273,6 +273,7 @@ static void test_given_up(void **state)
 	bool waited = false;
 	char got[16];
 	int rc = outcome(SOMETHING_ELSE, &waited, got, sizeof(got));
+
 	assert_int_equal(rc, waited ? 2 : 4);
 	assert_string_equal(got, waited ? "cc" : "aaaa");
 	assert_int_equal(waited, waits_for_turn(state));
@@ -283,6 +284,7 @@ static void test_closed(void **state)
 	bool waited = false;
 	char got[16];
 	int rc = outcome(CLOSE, &waited, got, sizeof(got));
+
 	assert_true(rc == 4 || (waited && rc == -EBADF));
 	assert_string_equal(got, rc == 4 ? "aaaa" : "");
 	assert_int_equal(waited, waits_for_turn(state));
@@ -294,6 +296,7 @@ static void test_other_task(void **state)
 	bool waited = false;
 	char got[16];
 	int rc = outcome(OTHER_TASK, &waited, got, sizeof(got));
+
 	assert_int_equal(rc, 4);
 	if (waited) {
 		assert_true(strcmp(got, "baaaa") == 0 || strcmp(got, "aaaab") == 0);
