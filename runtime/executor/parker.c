@@ -19,14 +19,15 @@ bool weft_parker_sleep(struct weft_parker *parker, enum weft_parker_state how)
 {
 	uint32_t empty = WEFT_PARKER_EMPTY;
 
-	/*
-	 * Acq_rel: a notification that came first is consumed here, together with what it
-	 * announces.
-	 */
+	/* Acq_rel: a notification that came first is consumed here, together with what it announces. */
 	if (__atomic_compare_exchange_n(&parker->state, &empty, how, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
 		return true;
-	__atomic_store_n(&parker->state, WEFT_PARKER_EMPTY, __ATOMIC_RELEASE);
+	/*
+	 * An exchange, not a store: another notification may come between the two, and what that one announces
+	 * has to be seen by the looks that follow. They could pass a store.
+	 */
+	__atomic_exchange_n(&parker->state, WEFT_PARKER_EMPTY, __ATOMIC_ACQ_REL);
 	return false;
 }
 
