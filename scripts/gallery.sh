@@ -104,12 +104,17 @@ judge() {
 
 # sick SYMPTOM SECONDS CAUSE PROGRAM ARGS...: prints the cell. The finding's line appears while weft still watches.
 sick() {
-	local symptom=$1 seconds=$2 cause=$3 pid diag start line found=
+	local symptom=$1 seconds=$2 cause=$3 pid= diag start line found=
 	shift 3
-	launch "$@" || { echo "NO START"; return; }
-	pid=$PID
+	if [ -n "$begun" ]; then
+		set -- --level normal -- "$@"
+	else
+		launch "$@" || { echo "NO START"; return; }
+		pid=$PID
+		set -- -p "$pid"
+	fi
 	mkfifo "$work/fifo"
-	"$weft" diagnose -p "$pid" --duration "$seconds" > "$work/fifo" 2> "$work/err" &
+	"$weft" diagnose --duration "$seconds" "$@" > "$work/fifo" 2> "$work/err" &
 	diag=$!
 	pids+=("$diag")
 	start=$(now)
@@ -124,7 +129,8 @@ sick() {
 	} < "$work/fifo"
 	rm -f "$work/fifo"
 	wait "$diag" 2> /dev/null
-	finish "$pid"
+	[ -z "$pid" ] || finish "$pid"
+	pids=()
 	[ -n "$found" ] || { echo "MISSED $(awk '/^(warn|crit)  / && !seen[$2]++ { printf "+%s ", $2 }' "$work/report")"; return; }
 	awk -v us=$((found - start)) 'BEGIN { printf "%.1f s ", us / 1e6 }'
 	judge "$symptom" "$cause" < "$work/report"
@@ -132,12 +138,17 @@ sick() {
 
 # healthy SYMPTOM SECONDS PROGRAM ARGS...: prints "clean", or what was found.
 healthy() {
-	local symptom=$1 seconds=$2 pid ids verdict
+	local symptom=$1 seconds=$2 pid= ids verdict
 	shift 2
-	launch "$@" --healthy || { echo "NO START"; return; }
-	pid=$PID
-	"$weft" diagnose -p "$pid" --duration "$seconds" --format json > "$work/json" 2> "$work/err"
-	finish "$pid"
+	if [ -n "$begun" ]; then
+		set -- --level normal -- "$@" --healthy
+	else
+		launch "$@" --healthy || { echo "NO START"; return; }
+		pid=$PID
+		set -- -p "$pid"
+	fi
+	"$weft" diagnose --duration "$seconds" --format json "$@" > "$work/json" 2> "$work/err"
+	[ -z "$pid" ] || finish "$pid"
 	ids=$(sqlite3 :memory: "SELECT group_concat(DISTINCT json_extract(value, '\$.id')) FROM
 		json_each(CAST(readfile('$work/json') AS TEXT), '\$.findings') WHERE json_extract(value, '\$.severity') <> 'info'") || ids="NO REPORT"
 	[ -z "$ids" ] || { echo "FALSE $ids"; return; }
@@ -148,11 +159,12 @@ healthy() {
 
 # cell FLAVOUR OPTIONS...: of the line that is in the variables of run_list; sets CELL, "1.2 s 0.95 / clean"
 cell() {
-	local flavour=$1 args=() twin=$healthy_seconds
+	local flavour=$1 args=() twin=$healthy_seconds begun=
 	shift
+	[ "$flavour" != start ] || begun=1
 	args=(--seconds 120 "$@")
 	[ "$variant" = - ] || args+=(--variant "$variant")
-	[ "$flavour" = own ] || args+=(--flavour "$flavour")
+	case $flavour in own | start) ;; *) args+=(--flavour "$flavour") ;; esac
 	# What needs a long window to be seen needs it to be seen absent.
 	[ "$seconds" -le 20 ] || twin=$seconds
 	CELL="$(sick "$symptom" "$seconds" "$cause" "$path" "${args[@]}") / $(healthy "$symptom" "$twin" "$path" "${args[@]}")"
@@ -166,11 +178,12 @@ row_of() {
 	for i in "${!letters[@]}"; do
 		letter=${letters[i]}
 		# What makes its own runtime is run once, and stands in the first column.
-		if [ "$which" = own ] && [ "$i" = 0 ]; then
-			cell own "$@"
+		case $which$i in own0 | start0)
+			cell "$which" "$@"
 			ROW+=("$CELL")
 			continue
-		fi
+			;;
+		esac
 		case ,$which, in *,$letter,*) ;; *) ROW+=("-"); continue ;; esac
 		case ,$flavours, in *,all,* | *,$letter,*) ;; *) ROW+=("not run"); continue ;; esac
 		cell "${names[i]}" "$@"

@@ -98,7 +98,8 @@ struct why {
 	enum advice advice;
 	enum live_severity severity;
 	struct detect_workers workers;
-	uint32_t all; /* workers; those that have not been met do nothing */
+	uint32_t all;  /* workers; those that have not been met do nothing */
+	uint32_t left; /* threads that drove the runtime once */
 };
 
 static const char *how(const struct detect_run *run, const struct stuck *k)
@@ -153,7 +154,7 @@ static bool explain(const struct detect_run *run, const struct stuck *k, struct 
 			 ? p->runtime[t->runtime].info.workers
 			 : w->workers.n;
 	w->severity = LIVE_CRIT;
-	if (!w->workers.n) {
+	if (!w->workers.n || detect_is_left(run, t, k->ready_ns, &w->left)) {
 		snprintf(w->cause, sizeof(w->cause), "%s: no thread drives the runtime",
 			 how(run, k));
 		w->advice = ADVICE_NOT_DRIVEN;
@@ -181,7 +182,7 @@ static void raise_stuck(struct detect_run *run, const struct stuck *k)
 	struct model_task *t = model_task(run->model, k->task);
 	struct detect_subject subject;
 	struct live_finding *f;
-	struct why w;
+	struct why w = { .left = 0 };
 	char text[24];
 
 	if (!t || !explain(run, k, &w))
@@ -203,6 +204,10 @@ static void raise_stuck(struct detect_run *run, const struct stuck *k)
 		detect_evidence(f, k->tasks, "tasks", "%u tasks of this type wait so", k->tasks);
 	detect_evidence(f, w.workers.held, "workers",
 			"%u of %u workers inside one poll all that time", w.workers.held, w.all);
+	if (w.left)
+		detect_evidence(f, w.left, "threads",
+				"of %u that drove it, none has come back to its driver since",
+				w.left);
 	if (w.holder[0])
 		detect_evidence(f, (double)w.workers.longest_ns / 1e6, "ms",
 				"the longest by %s, %s", w.holder,

@@ -24,12 +24,19 @@ static const struct detector_option options[] = {
 };
 
 #define PLACES    32u
+#define DUES      32u
 #define RECENT_NS 10000000000ull
 
 /* By the task type that held the driver. */
 struct place {
 	uint32_t process, type;
 	uint64_t times, first_ns, window_ns, worst_ns, worst_task, late_ns, victim;
+};
+
+/* A current-thread runtime of Tokio with timers past their deadlines, as of the last look. */
+struct due {
+	uint32_t process, runtime;       /* runtime: its index */
+	uint64_t timers, first_ns, task; /* first_ns: the earliest deadline; whose it is */
 };
 
 struct state {
@@ -162,6 +169,74 @@ static void undriven(struct detect_run *run, const struct model_process *p,
 		      advice_text(ADVICE_NOT_DRIVEN, (enum weft_runtime_kind)rt->info.kind));
 }
 
+static struct due *due_of(struct due *due, uint32_t *n, const struct model_task *t)
+{
+	for (uint32_t i = 0; i < *n; i++)
+		if (due[i].process == t->process && due[i].runtime == t->runtime)
+			return &due[i];
+	if (*n == DUES)
+		return NULL;
+	due[*n] = (struct due){ t->process, t->runtime, 0, UINT64_MAX, 0 };
+	return &due[(*n)++];
+}
+
+static void raise_unturned(struct detect_run *run, const struct due *d)
+{
+	struct model_task *t = model_task(run->model, d->task);
+	struct detect_subject subject;
+	struct live_finding *f;
+	uint32_t threads;
+	char text[24];
+
+	if (!t || !detect_is_left(run, t, d->first_ns, &threads))
+		return;
+	subject = detect_subject_task(run->model, t);
+	f = detect_raise(run, &subject,
+			 &(struct detect_verdict){
+				 .cause = "its timer is due, but no thread drives the runtime",
+				 .severity = LIVE_CRIT,
+				 .confidence = 0.95f,
+				 .harm_task_ms = (double)(run->now_ns - d->first_ns) / 1e6,
+				 .first_ns = d->first_ns });
+	if (!f)
+		return;
+	detect_evidence(f, (double)(run->now_ns - d->first_ns) / 1e6, "ms", "due for %s by now",
+			detect_duration(run->now_ns - d->first_ns, text));
+	if (d->timers > 1)
+		detect_evidence(f, (double)d->timers, "timers", "%llu tasks wait so",
+				(unsigned long long)d->timers);
+	detect_evidence(f, threads, "threads",
+			threads ? "of %u that drove it, none has come back to its driver since"
+				: "%u that drove it are left",
+			threads);
+	detect_advice(f, "%s", advice_text(ADVICE_NOT_DRIVEN, WEFT_RT_TOKIO));
+}
+
+/* Flavours that a thread of the program drives, where single timers are seen as they are armed: one is due, and nobody turns the driver. */
+static void unturned(struct detect_run *run)
+{
+	struct due due[DUES];
+	struct timer_armed a;
+	struct model_task *t;
+	uint32_t cursor = 0, n = 0;
+
+	while ((t = model_timer_due(run->model, &cursor, &a))) {
+		struct due *d = (double)(run->now_ns - a.deadline_ns) >= run->value[IDLE_S] * 1e9
+					? due_of(due, &n, t)
+					: NULL;
+
+		if (!d)
+			continue;
+		d->timers++;
+		if (a.deadline_ns >= d->first_ns)
+			continue;
+		d->first_ns = a.deadline_ns;
+		d->task = t->id;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		raise_unturned(run, &due[i]);
+}
+
 static void disabled(struct detect_run *run, const struct notable *n)
 {
 	struct model_task *t = n->task ? model_task(run->model, n->task) : NULL;
@@ -211,6 +286,8 @@ static void tick(struct detect_run *run)
 	while (model_notable_next(run->model, &s->cursor, &n))
 		if (n.kind == NOTABLE_MISUSE)
 			disabled(run, &n);
+	if (run->new_second)
+		unturned(run);
 	for (uint32_t i = 0; run->new_second && i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);
 

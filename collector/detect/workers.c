@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-#define OWN_NS 20000000ull /* of an open poll, that outweigh any wait for a CPU */
+#define OWN_NS  20000000ull /* of an open poll, that outweigh any wait for a CPU */
+#define LEFT_NS 1500000000ull
 
 /* How much of [from, to] the poll [start, end] covers, in tenths. */
 static uint64_t tenths(uint64_t start, uint64_t end, uint64_t from, uint64_t to)
@@ -73,6 +74,59 @@ void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t 
 		if (l && detect_is_worker(l) && l->runtime == runtime)
 			look(run, l, from_ns, to_ns, ret);
 	}
+}
+
+/*
+ * One that is in the driver turns it whenever there is something to do; one that waits for a CPU may be on its way. One that never was seen to
+ * park may be in there since before we came, unless it runs: then it would have been seen to go back.
+ */
+static bool has_left(const struct model_lane *l, uint64_t from_ns, uint64_t now_ns)
+{
+	struct lane_parts parts;
+	bool known = lane_shares(l, now_ns, &parts);
+
+	if (l->open.task || l->poll_ns >= from_ns || l->driver_ns >= from_ns)
+		return false;
+	if (known && parts.runnable * 5 > parts.span)
+		return false;
+	return l->driver_ns || (!l->rec_parks && known && parts.busy + parts.own);
+}
+
+/* Somebody ran in the last second. Of a process that is stopped, nobody does. */
+static bool is_running(const struct model_process *p, uint64_t now_ns)
+{
+	struct lane_parts parts;
+
+	for (uint32_t i = 0; i < p->nlanes; i++)
+		if (p->lanes[i] && lane_shares(p->lanes[i], now_ns, &parts) &&
+		    parts.busy + parts.own)
+			return true;
+	return false;
+}
+
+bool detect_is_left(const struct detect_run *run, const struct model_task *t, uint64_t from_ns,
+		    uint32_t *ret_threads)
+{
+	const struct model_process *p = model_process(run->model, t->process);
+	const struct model_runtime *rt;
+
+	*ret_threads = 0;
+	if (!p || p->gone || t->runtime >= p->nruntimes || run->now_ns < from_ns + LEFT_NS ||
+	    model_polls_since(run->model, t->process) > from_ns || !is_running(p, run->now_ns))
+		return false;
+	rt = &p->runtime[t->runtime];
+	if (rt->info.kind != WEFT_RT_TOKIO || rt->info.flavour != WEFT_F_CURRENT_THREAD)
+		return false;
+	for (uint32_t i = 0; i < p->nlanes; i++) {
+		const struct model_lane *l = p->lanes[i];
+
+		if (!l || !detect_is_worker(l) || (l->runtime != rt->info.runtime && i != t->lane))
+			continue;
+		if (!has_left(l, from_ns, run->now_ns))
+			return false;
+		++*ret_threads;
+	}
+	return true;
 }
 
 char *detect_workers_holder(const struct detect_run *run, const struct detect_workers *w, char *buf,

@@ -21,4 +21,12 @@ void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t 
 char *detect_workers_holder(const struct detect_run *run, const struct detect_workers *w, char *buf,
 			    size_t size);
 
+/*
+ * The task's runtime is one of Tokio's that a thread of the program drives, and since from_ns none does: those that polled its tasks came
+ * out of its driver before that and have polled nothing since, while the process goes on. Also true where none of them is left.
+ * Not known, so false: threads of which nothing tells where they wait, level light, less than 1.5 s. *ret_threads: how many there are.
+ */
+bool detect_is_left(const struct detect_run *run, const struct model_task *t, uint64_t from_ns,
+		    uint32_t *ret_threads);
+
 #endif

@@ -86,6 +86,8 @@ struct model_lane {
 	uint64_t polls, wakes, self_wakes, steals, stolen,
 		parks; /* cumulative: the larger of samples and records */
 	uint64_t rec_polls, rec_wakes, rec_self_wakes, rec_steals, rec_stolen, rec_parks;
+	uint64_t driver_ns; /* when it last came back from a wait in the driver; UINT64_MAX = it is in there, 0 = never was */
+	uint64_t poll_ns; /* end of the last poll that was told one by one; 0 = none */
 	uint64_t parks_before;
 	float parks_s;
 	uint32_t local_depth;

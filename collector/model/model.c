@@ -444,6 +444,30 @@ bool model_timer_next(const struct model *m, uint64_t *cursor, struct timer_fire
 	return timer_log_next(&m->timers, cursor, before, ret);
 }
 
+static bool is_pending(const struct model *m, const struct timer_armed *a,
+		       const struct model_task *t)
+{
+	return task_alive(t) && t->runtime != MODEL_NO_RUNTIME && !t->ready_ns &&
+	       t->polls == a->polls + 1 && t->wake_ns <= a->armed_ns &&
+	       a->armed_ns >= model_polls_since(m, t->process);
+}
+
+struct model_task *model_timer_due(const struct model *m, uint32_t *cursor, struct timer_armed *ret)
+{
+	while (*cursor < TIMER_ARMED) {
+		const struct timer_armed *a = &m->armed.entry[(*cursor)++];
+		struct model_task *t = a->task && a->deadline_ns < m->now_ns
+					       ? task_table_find(&m->tasks, a->task)
+					       : NULL;
+
+		if (t && is_pending(m, a, t)) {
+			*ret = *a;
+			return t;
+		}
+	}
+	return NULL;
+}
+
 bool model_notable_next(const struct model *m, uint64_t *cursor, struct notable *ret)
 {
 	return notable_log_next(&m->notables, cursor, ret);

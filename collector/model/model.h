@@ -51,7 +51,14 @@ uint64_t model_births(
 
 /* Timers that fired and whose effect is known by now, one by one; each reader has a cursor, 0 at first. */
 struct timer_fired;
+struct timer_armed;
 bool model_timer_next(const struct model *m, uint64_t *cursor, struct timer_fired *ret);
+/*
+ * Each timer that is past its deadline, of a current-thread runtime: its task has not been polled nor woken since the poll that armed it.
+ * *cursor starts at 0. Nothing of what was not watched since.
+ */
+struct model_task *model_timer_due(const struct model *m, uint32_t *cursor,
+				   struct timer_armed *ret);
 
 /* Misuse, and tasks taken off before they were done, one by one; *cursor from 0, one for each reader. */
 struct notable;

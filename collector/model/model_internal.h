@@ -20,6 +20,7 @@ struct model {
 	uint32_t ntypes, room_types;
 	struct stack_store *stacks;
 	struct timer_log timers;
+	struct timer_table armed;
 	struct notable_log notables;
 	struct label_store labels;
 	struct weft_ev_session session;

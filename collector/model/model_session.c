@@ -376,7 +376,11 @@ static void apply_worker(struct model *m, const struct record *r)
 		l->tid = r->tid ? r->tid : (uint32_t)r->c;
 	if (r->kind == WEFT_K_WORKER_UNPARK && r->c < 1ull << 50)
 		l->rec.parked += r->c;
+	if (r->kind == WEFT_K_WORKER_UNPARK && l->driver_ns == UINT64_MAX)
+		l->driver_ns = r->t_ns;
 	if (r->kind == WEFT_K_WORKER_PARK) {
+		if (r->c == WEFT_PARK_DRIVER)
+			l->driver_ns = UINT64_MAX;
 		l->rec_parks++;
 		if (l->rec_parks > l->parks)
 			l->parks = l->rec_parks;
@@ -438,6 +442,23 @@ static void apply_timer(struct model *m, const struct record *r)
 	timer_log_fire(&m->timers, &f);
 	if (t && task_alive(t))
 		t->flags |= MODEL_T_TIMER;
+}
+
+/* Where the runtime has threads of its own, one of them always turns the driver. */
+static void apply_arm(struct model *m, const struct record *r)
+{
+	const struct model_process *p = model_process(m, r->process);
+	const struct model_task *t = r->task ? task_table_find(&m->tasks, r->task) : NULL;
+	struct timer_armed a = {
+		.task = r->task, .deadline_ns = r->b, .armed_ns = r->t_ns, .polls = t ? t->polls : 0
+	};
+
+	if (!p || !r->task || r->b > INT64_MAX)
+		return;
+	if (!t || t->runtime >= p->nruntimes ||
+	    (p->runtime[t->runtime].info.kind == WEFT_RT_TOKIO &&
+	     p->runtime[t->runtime].info.flavour == WEFT_F_CURRENT_THREAD))
+		timer_table_arm(&m->armed, &a);
 }
 
 /* Stopped, or in a debugger's hands, a thread waits for others to let it go on: as one that has lost its CPU. */
@@ -517,6 +538,7 @@ void model_session_apply(struct model *m, const struct record *r)
 		[WEFT_K_WORKER_PARK] = apply_worker,
 		[WEFT_K_WORKER_UNPARK] = apply_worker,
 		[WEFT_K_STEAL] = apply_steal,
+		[WEFT_K_TIMER_ARM] = apply_arm,
 		[WEFT_K_TIMER_FIRE] = apply_timer,
 		[WEFT_K_LEVEL] = apply_lane_level,
 		[WEFT_K_MISUSE] = model_notable_misuse,

@@ -371,6 +371,8 @@ static inline void count_poll(struct model *m, struct model_task *t, struct mode
 	hist_count_in(&p->recent[0], bucket);
 	p->seen_polls++;
 	l->rec_polls++;
+	if (k->end_ns > l->poll_ns)
+		l->poll_ns = k->end_ns;
 	l->rec.busy += k->busy_ns;
 	if (l->rec_polls > l->polls)
 		l->polls = l->rec_polls;

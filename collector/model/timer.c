@@ -6,6 +6,14 @@ static uint32_t hash(uint64_t task)
 	return (uint32_t)(task * 0x9e3779b97f4a7c15ull >> 32) % TIMER_LOG;
 }
 
+void timer_table_arm(struct timer_table *table, const struct timer_armed *a)
+{
+	struct timer_armed *at = &table->entry[hash(a->task) % TIMER_ARMED];
+
+	if (at->task != a->task || at->polls != a->polls || a->deadline_ns < at->deadline_ns)
+		*at = *a;
+}
+
 void timer_log_fire(struct timer_log *log, const struct timer_fired *f)
 {
 	uint64_t n = ++log->written, *last = &log->last[hash(f->task)];

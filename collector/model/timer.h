@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Timers that fired, until the task they woke is polled: how late they were and when that had an effect. A ring; each
- * reader keeps the number of the last one it has read.
+ * reader keeps the number of the last one it has read. And those that are armed on runtimes that a thread of the program
+ * drives: one of each task, the nearest that its last poll armed.
  */
 #ifndef WEFT_MODEL_TIMER_H
 #define WEFT_MODEL_TIMER_H
@@ -10,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIMER_LOG 4096u
+#define TIMER_LOG   4096u
+#define TIMER_ARMED 4096u /* by the task's hash; of two in one place the later stays */
 
 struct timer_fired {
 	uint64_t task,
@@ -28,6 +30,17 @@ struct timer_log {
 	uint64_t last[TIMER_LOG], before[TIMER_LOG];
 	uint64_t written;
 };
+
+struct timer_armed {
+	uint64_t task, deadline_ns, armed_ns;
+	uint64_t polls; /* of the task, before the one that armed it */
+};
+
+struct timer_table {
+	struct timer_armed entry[TIMER_ARMED];
+};
+
+void timer_table_arm(struct timer_table *table, const struct timer_armed *a);
 
 void timer_log_fire(struct timer_log *log, const struct timer_fired *f);
 /* The task is polled: fills in the poll of its last timer. */

@@ -23,8 +23,10 @@ watch() {
 over() {
 	join "${watcher[$1]}" 60
 	local rc=$STATUS
-	kill -KILL "${watched[$1]}" 2> /dev/null || true
-	join "${watched[$1]}" 20
+	if [ -n "${watched[$1]}" ]; then
+		kill -KILL "${watched[$1]}" 2> /dev/null || true
+		join "${watched[$1]}" 20
+	fi
 	[ "$rc" -ne 2 ] || fail "weft diagnose on $1: $(cat "$TMP_E2E/$1.diagnose.err")"
 }
 # found NAME ID CAUSE VARIANT: one finding of this id, with the cause, at one of the places that the source marks
@@ -59,6 +61,24 @@ found undriven never-runs '%polled: no thread drives%' undriven
 found woken never-runs '%not polled: no thread drives%' woken
 found panic detached-panic '%panicked' panic
 for name in held undriven woken panic; do clean $name.well; done
+
+# A runtime that nobody drives any more: what was armed or woken there is known to one who has watched from the start.
+begun() {
+	local name=$1
+	shift
+	[ -z "${WEFT_BREAK-}" ] || set -- "$1" --healthy
+	start "$name.diagnose" "$WEFT" diagnose --duration 8 --level normal --ignore cpu-starved --format json -- \
+		"$program" --seconds 60 --variant "$@"
+	watcher[$name]=$PID
+	watched[$name]=
+}
+begun unturned unturned
+begun left woken
+begun unturned.well unturned --healthy
+begun left.well woken --healthy
+found unturned timer-stall '%no thread drives%' unturned
+found left never-runs '%not polled: no thread drives%' woken
+for name in unturned left; do clean $name.well; done
 
 watch spin 8 current_thread spin
 watch spin.well 8 current_thread spin --healthy
