@@ -46,6 +46,7 @@ struct rust_insn {
 	bool emulated : 1; /* the kernel emulates it under a probe; else it is single-stepped */
 	bool refused : 1;  /* the kernel refuses a probe, or must not get one */
 	bool leader : 1;   /* something may jump here */
+	bool tabled : 1;   /* by a jump table */
 	bool final : 1;    /* a call of a function that never returns */
 };
 

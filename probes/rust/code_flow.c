@@ -16,7 +16,8 @@ struct block {
 	uint32_t from, to;     /* instructions [from, to) */
 	uint16_t next, target; /* NONE = none */
 	bool leaves;           /* returns, or jumps out of the function */
-	bool computed;         /* may go on at any block */
+	bool computed;         /* goes on where a jump table leads */
+	bool tabled;           /* one leads here */
 	uint16_t live;         /* registers that hold what is wanted, at its beginning */
 };
 
@@ -73,6 +74,8 @@ static void connect(struct flow *f, struct block *b, bool is_last)
 
 static bool build(struct flow *f, const struct rust_code *code)
 {
+	bool any_table = false;
+
 	f->code = code;
 	f->n = 0;
 	for (size_t i = 0; i < code->n; i++) {
@@ -83,9 +86,13 @@ static bool build(struct flow *f, const struct rust_code *code)
 		if (begins)
 			f->block[f->n++] = (struct block){ .from = (uint32_t)i };
 		f->block[f->n - 1].to = (uint32_t)i + 1;
+		f->block[f->n - 1].tabled |= code->insn[i].tabled;
+		any_table |= code->insn[i].tabled;
 	}
-	for (uint16_t i = 0; i < f->n; i++)
+	for (uint16_t i = 0; i < f->n; i++) {
+		f->block[i].tabled |= !any_table; /* none was found: it may be any block */
 		connect(f, &f->block[i], i + 1 == f->n);
+	}
 	return true;
 }
 
@@ -113,7 +120,8 @@ static void reach(const struct flow *f, uint16_t from, uint16_t without, bool *r
 		push(ret_seen, stack, &n, b->next);
 		push(ret_seen, stack, &n, b->target);
 		for (uint16_t i = 0; b->computed && i < f->n; i++)
-			push(ret_seen, stack, &n, i);
+			if (f->block[i].tabled)
+				push(ret_seen, stack, &n, i);
 		if (n == 0)
 			break;
 		at = stack[--n];
@@ -210,7 +218,8 @@ static void find_live(struct flow *f, size_t i, uint8_t reg)
 			changed |= narrow(f, block->next, live);
 			changed |= narrow(f, block->target, live);
 			for (uint16_t other = 0; block->computed && other < f->n; other++)
-				changed |= narrow(f, other, live);
+				if (f->block[other].tabled)
+					changed |= narrow(f, other, live);
 		}
 	}
 }
@@ -241,16 +250,32 @@ static bool first_in(const struct flow *f, uint16_t block, uint8_t reg, struct r
 	return false;
 }
 
+/* The branch that ends a block: what is behind the calls in it is not passed when one of them does not return. */
+static bool last_in(const struct flow *f, uint16_t block, struct rust_place *ret)
+{
+	const struct rust_insn *insn = &f->code->insn[f->block[block].to - 1];
+
+	if (!insn->emulated || insn->op == RUST_OP_CALL)
+		return false;
+	*ret = (struct rust_place){ insn->address, RUST_NO_REG, true };
+	return true;
+}
+
 /* A place in block `b` that is passed as often as `here`. */
 static bool try_block(const struct flow *f, uint16_t here, uint16_t b, uint8_t reg,
 		      struct rust_place *ret)
 {
 	struct rust_place place;
 
-	if (b >= f->n || !first_in(f, b, reg, &place))
+	if (b >= f->n)
 		return false;
-	if (b == here ? !f->backwards
-		      : !in_step(f, here, b) && !(f->backwards && in_step(f, b, here)))
+	if (first_in(f, b, reg, &place) &&
+	    (b == here ? f->backwards
+		       : in_step(f, here, b) || (f->backwards && in_step(f, b, here)))) {
+		*ret = place;
+		return true;
+	}
+	if (b == here || !f->backwards || !last_in(f, b, &place) || !in_step(f, b, here))
 		return false;
 	*ret = place;
 	return true;

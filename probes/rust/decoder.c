@@ -109,12 +109,14 @@ static int add(struct rust_decoder *d, struct buffer *b)
 	return 0;
 }
 
-static void lead(struct rust_code *code, uint64_t address)
+static void lead(struct rust_code *code, uint64_t address, bool tabled)
 {
 	size_t i = rust_code_index(code, address, false);
 
-	if (i != SIZE_MAX)
-		code->insn[i].leader = true;
+	if (i == SIZE_MAX)
+		return;
+	code->insn[i].leader = true;
+	code->insn[i].tabled |= tabled;
 }
 
 /* Entries of 32 bits, relative to the table, as long as they lead into the function. Taken for any rip-relative address. */
@@ -131,7 +133,7 @@ static void lead_from_table(const struct rust_image *image, struct rust_code *co
 		target = table + (uint64_t)(int64_t)entry;
 		if (target < code->low || target >= code->high)
 			return;
-		lead(code, target);
+		lead(code, target, true);
 	}
 }
 
@@ -144,7 +146,7 @@ static void lead_from_words(const struct rust_image *image, struct rust_code *co
 		if (!rust_image_word(image, table + 8 * i, &target) || target < code->low ||
 		    target >= code->high)
 			return;
-		lead(code, target);
+		lead(code, target, true);
 	}
 }
 
@@ -157,7 +159,7 @@ static void find_leaders(const struct rust_image *image, struct rust_code *code)
 		bool jump = insn->op == RUST_OP_JUMP || insn->op == RUST_OP_BRANCH;
 
 		if (jump && !insn->memory && insn->target)
-			lead(code, insn->target);
+			lead(code, insn->target, false);
 		else if (insn->op == RUST_OP_JUMP && !insn->target)
 			computed = true;
 	}
@@ -218,8 +220,9 @@ static void find_final(struct rust_decoder *d, struct rust_code *code)
 	for (size_t i = 0; i < code->n; i++) {
 		struct rust_insn *insn = &code->insn[i];
 
-		insn->final = insn->op == RUST_OP_CALL && !insn->memory && insn->target &&
-			      is_final(d, insn->target);
+		uint64_t to = insn->op == RUST_OP_CALL ? rust_code_target(d->image, insn) : 0;
+
+		insn->final = to && is_final(d, to);
 	}
 }
 
