@@ -136,6 +136,11 @@ static bool choose_poll(const struct tokio_process *w, const struct polls *polls
 	return true;
 }
 
+static bool has_async_timers(const struct tokio_process *w)
+{
+	return w->state->rust[w->p->follow].has_timers & WEFT_TIMERS_ASYNC_IO;
+}
+
 static bool choose_timer(const struct tokio_process *w, const struct rust_probe *at,
 			 struct choice *ret)
 {
@@ -147,6 +152,33 @@ static bool choose_timer(const struct tokio_process *w, const struct rust_probe 
 		    : at->kind == RUST_TIMER_ARM ? k->progs.async_timer_arm
 						 : k->progs.async_timer_drop;
 	return w->state->rust[w->p->follow].has_timers & of && at->reg == NO_REG;
+}
+
+/* async-io looks at its timers inside of a turn and wakes nothing meanwhile: that end has no use. */
+static bool choose_scope(const struct tokio_process *w, const struct rust_probe *at,
+			 struct choice *ret)
+{
+	bool async = at->family == RUST_ASYNC_TASK;
+	struct tokio_bpf *k = w->state->skel;
+
+	switch (at->kind) {
+	case RUST_DRIVER_BEGIN:
+	case RUST_TIMERS_BEGIN:
+		ret->prog = k->progs.tokio_scope_begin;
+		break;
+	case RUST_DRIVER_END:
+	case RUST_TIMERS_END:
+		ret->prog = k->progs.tokio_scope_end;
+		break;
+	default:
+		return false;
+	}
+	if (at->kind == RUST_DRIVER_BEGIN || at->kind == RUST_DRIVER_END) {
+		ret->what = WEFT_SCOPE_DRIVER;
+		return true;
+	}
+	ret->what = WEFT_SCOPE_TIMERS;
+	return !async || (at->kind == RUST_TIMERS_BEGIN && has_async_timers(w));
 }
 
 /* What tells of a raised type: where its tasks are built and polled; that a poll panics, and that a task of any type ends. */
@@ -226,21 +258,9 @@ static bool choose(const struct tokio_process *w, const struct polls *polls,
 	case RUST_PANIC:
 		ret->prog = k->progs.tokio_panic;
 		return true;
-	case RUST_DRIVER_BEGIN:
-	case RUST_TIMERS_BEGIN:
-		ret->prog = k->progs.tokio_scope_begin;
-		break;
-	case RUST_DRIVER_END:
-	case RUST_TIMERS_END:
-		ret->prog = k->progs.tokio_scope_end;
-		break;
 	default:
-		return false;
+		return choose_scope(w, at, ret);
 	}
-	ret->what = at->kind == RUST_DRIVER_BEGIN || at->kind == RUST_DRIVER_END
-			    ? WEFT_SCOPE_DRIVER
-			    : WEFT_SCOPE_TIMERS;
-	return true;
 }
 
 static uint64_t cookie_of(const struct tokio_process *w, const struct rust_probe *at, uint8_t what)

@@ -361,7 +361,7 @@ int async_handle_drop(struct pt_regs *ctx)
 
 /*
  * what: enum weft_row_scope. Tokio's driver turns, then timers fire: one after the other. async-io looks after its timers
- * inside of a turn and wakes all that is due at the end of it.
+ * inside of a turn and wakes all that is due at the end of it, so that is no scope: nothing is woken in there.
  */
 SEC("uprobe")
 int tokio_scope_begin(struct pt_regs *ctx)
@@ -370,12 +370,12 @@ int tokio_scope_begin(struct pt_regs *ctx)
 
 	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x))
 		return 0;
-	x.row->scope = x.async_task ? x.row->scope | x.what : x.what;
-	if (x.what != WEFT_SCOPE_TIMERS)
-		return 0;
-	if (x.async_task && x.rust->has_timers & WEFT_TIMERS_ASYNC_IO)
+	if (x.async_task && x.what == WEFT_SCOPE_TIMERS) {
 		reactor_looks(&x, ctx->di);
-	else if (!x.async_task && x.rust->has_timers & WEFT_TIMERS_TOKIO)
+		return 0;
+	}
+	x.row->scope = x.what;
+	if (x.what == WEFT_SCOPE_TIMERS && x.rust->has_timers & WEFT_TIMERS_TOKIO)
 		clock_turns(&x, ctx->di, x.header);
 	return 0;
 }
@@ -386,6 +386,6 @@ int tokio_scope_end(struct pt_regs *ctx)
 	struct hit x;
 
 	if (enter(ctx, bpf_get_attach_cookie(ctx), &x))
-		x.row->scope = x.async_task ? x.row->scope & ~x.what : 0;
+		x.row->scope = 0;
 	return 0;
 }
