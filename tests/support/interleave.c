@@ -6,8 +6,12 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "tests/support/store_buffer.h"
+
 #define STACK     (64u << 10)
 #define STEPS_MAX 4096u
+#define TIMES_MAX 16u /* that nobody can go and time has to pass: of one run */
+#define EARLY_MAX 1u  /* and that it has passed sooner */
 
 #ifdef __SANITIZE_THREAD__
 void *__tsan_get_current_fiber(void);
@@ -19,14 +23,16 @@ static void *main_fiber;
 
 struct thread {
 	ucontext_t context;
-	bool ended;
+	bool ended, timed;
 	bool (*ready)(const void *arg); /* NULL = can go on */
 	const void *arg;
 	char *stack;
 	void *fiber;
+	struct store_buffer stores;
+	uint64_t arrived; /* of its stores, ever */
 };
 
-/* choice: which of the threads that can go on, the running one first. */
+/* choice: which of the threads that can go on, the running one first; or whether a store is seen, 0 = yes. */
 static struct {
 	uint8_t choice, options;
 } path[STEPS_MAX];
@@ -35,14 +41,66 @@ static unsigned steps, given; /* of this run; decided by the runs before */
 static const struct interleave *spec;
 static struct thread thread[INTERLEAVE_THREADS];
 static ucontext_t main_context;
-static unsigned running, preempted;
+static unsigned running, preempted, missed, times, early;
 static bool inside;
 
-static bool can_go(unsigned i)
+static void arrive(struct thread *t, unsigned n)
+{
+	t->arrived += n;
+	store_buffer_arrive(&t->stores, n);
+}
+
+static unsigned choose(unsigned options)
+{
+	unsigned choice = 0;
+
+	if (steps == STEPS_MAX) {
+		fprintf(stderr, "interleave: more than %u steps\n", STEPS_MAX);
+		abort();
+	}
+	if (steps < given)
+		choice = path[steps].choice;
+	path[steps].choice = (uint8_t)choice;
+	path[steps].options = (uint8_t)options;
+	steps++;
+	return choice;
+}
+
+/* How many of a thread's stores have to arrive for another to go on; 0 = all are not enough. */
+static unsigned stores_for(struct thread *t, const struct thread *from)
+{
+	for (unsigned n = 1; n <= from->stores.n; n++) {
+		struct store_buffer part = from->stores;
+		bool ready;
+
+		part.n = n;
+		store_buffer_lay(&part);
+		ready = t->ready(t->arg);
+		store_buffer_lift(&part);
+		if (ready)
+			return n;
+	}
+	return 0;
+}
+
+/* No stores are laid. Whether it can go on, perhaps once others' stores have arrived: which they do, `now`. */
+static bool can_go(unsigned i, bool now)
 {
 	struct thread *t = &thread[i];
 
-	return !t->ended && (!t->ready || t->ready(t->arg));
+	if (t->ended)
+		return false;
+	if (!t->ready || t->ready(t->arg))
+		return true;
+	for (unsigned j = 0; j < spec->threads; j++) {
+		unsigned n = j == i ? 0 : stores_for(t, &thread[j]);
+
+		if (n && now)
+			arrive(&thread[j], n);
+		if (n)
+			return true;
+	}
+	return false;
 }
 
 static void go(ucontext_t *from, unsigned to)
@@ -63,10 +121,15 @@ static void back_to_main(ucontext_t *from)
 	swapcontext(from, &main_context);
 }
 
+static bool may_go(unsigned i)
+{
+	return can_go(i, false) || (!thread[i].ended && thread[i].timed && early < EARLY_MAX);
+}
+
 /* Number of threads that could go on from here, the running one first if it can. */
 static unsigned list(uint8_t *who)
 {
-	bool me = can_go(running);
+	bool me = can_go(running, false);
 	unsigned n = 0;
 
 	if (me)
@@ -74,46 +137,69 @@ static unsigned list(uint8_t *who)
 	if (me && preempted >= spec->preemptions)
 		return n;
 	for (unsigned i = 0; i < spec->threads; i++)
-		if (i != running && can_go(i))
+		if ((i != running || !me) && may_go(i))
 			who[n++] = (uint8_t)i;
 	return n;
+}
+
+/* Stores don't wait for ever. */
+static bool all_arrive(void)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < spec->threads; i++) {
+		any |= thread[i].stores.n != 0;
+		arrive(&thread[i], thread[i].stores.n);
+	}
+	return any;
+}
+
+/* Nobody can go: time passes, and one whose wait has an end goes. */
+static unsigned list_timed(uint8_t *who)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < spec->threads; i++)
+		if (!thread[i].ended && thread[i].timed)
+			who[n++] = (uint8_t)i;
+	return times++ < TIMES_MAX ? n : 0;
 }
 
 /* The thread that goes on; -1 = none can. */
 static int decide(void)
 {
 	uint8_t who[INTERLEAVE_THREADS];
-	unsigned n = list(who), choice = 0;
+	unsigned n = list(who), choice;
+	bool me = can_go(running, false);
 
+	if (n == 0 && all_arrive())
+		n = list(who);
+	if (n == 0)
+		n = list_timed(who);
 	if (n == 0)
 		return -1;
-	if (n > 1) {
-		if (steps == STEPS_MAX) {
-			fprintf(stderr, "interleave: more than %u steps\n", STEPS_MAX);
-			abort();
-		}
-		if (steps < given)
-			choice = path[steps].choice;
-		path[steps].choice = (uint8_t)choice;
-		path[steps].options = (uint8_t)n;
-		steps++;
-	}
-	if (who[0] == running && choice)
+	choice = n > 1 ? choose(n) : 0;
+	if (me && choice)
 		preempted++;
+	if (!can_go(who[choice], true))
+		early++;
 	return who[choice];
 }
 
 static void reschedule(void)
 {
 	unsigned me = running;
-	int next = decide();
+	int next;
 
+	store_buffer_lift(&thread[me].stores);
+	next = decide();
 	if (next < 0)
 		back_to_main(&thread[me].context);
 	else if ((unsigned)next != me)
 		go(&thread[me].context, (unsigned)next);
 	else
 		thread[me].ready = NULL;
+	store_buffer_lay(&thread[me].stores);
 }
 
 void interleave_step(void)
@@ -122,11 +208,79 @@ void interleave_step(void)
 		reschedule();
 }
 
+void interleave_store(void *at, const void *value, size_t size)
+{
+	if (inside && spec->misses)
+		store_buffer_push(&thread[running].stores, at, value, size);
+	else
+		memcpy(at, value, size);
+}
+
+/* Another thread's stores to this place, one after the other: they arrive, or are missed once more. */
+static void look(struct thread *from, const void *at)
+{
+	unsigned n;
+
+	while ((n = store_buffer_find(&from->stores, at))) {
+		if (missed < spec->misses && choose(2)) {
+			missed++;
+			return;
+		}
+		store_buffer_lift(&thread[running].stores);
+		arrive(from, n);
+		store_buffer_lay(&thread[running].stores);
+	}
+}
+
+void interleave_look(const void *at)
+{
+	for (unsigned i = 0; inside && i < spec->threads; i++)
+		if (i != running)
+			look(&thread[i], at);
+}
+
+/* Who else has stored to the same place may be overwritten, or not. */
+void interleave_fence(void)
+{
+	struct store_buffer *mine = &thread[running].stores;
+
+	for (unsigned i = 0; inside && i < mine->n; i++)
+		interleave_look(mine->entry[i].at);
+	thread[running].arrived += mine->n;
+	store_buffer_drain(mine);
+}
+
+uint64_t interleave_arrived(unsigned me)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < spec->threads; i++)
+		n += i == me ? 0 : thread[i].arrived;
+	return n;
+}
+
+void interleave_arrive(void)
+{
+	if (inside && thread[running].stores.n)
+		reschedule();
+	interleave_fence();
+}
+
 void interleave_wait(bool (*ready)(const void *arg), const void *arg)
 {
+	interleave_arrive();
 	thread[running].ready = ready;
 	thread[running].arg = arg;
 	reschedule();
+}
+
+void interleave_wait_timed(bool (*ready)(const void *arg), const void *arg)
+{
+	unsigned me = running;
+
+	thread[me].timed = true;
+	interleave_wait(ready, arg);
+	thread[me].timed = false;
 }
 
 static void enter(void)
@@ -144,8 +298,9 @@ static void prepare(unsigned i)
 
 	if (!t->stack)
 		t->stack = malloc(STACK);
-	t->ended = false;
+	t->ended = t->timed = false;
 	t->ready = NULL;
+	t->stores.n = 0;
 	getcontext(&t->context);
 	t->context.uc_stack.ss_sp = t->stack;
 	t->context.uc_stack.ss_size = STACK;
@@ -163,13 +318,14 @@ static bool run_once(void)
 {
 	bool all = true;
 
-	steps = preempted = running = 0;
+	steps = preempted = missed = times = early = running = 0;
 	spec->reset();
 	for (unsigned i = 0; i < spec->threads; i++)
 		prepare(i);
 	inside = true;
 	go(&main_context, (unsigned)decide());
 	inside = false;
+	all_arrive();
 	for (unsigned i = 0; i < spec->threads; i++)
 		all &= thread[i].ended;
 	return all && spec->check();

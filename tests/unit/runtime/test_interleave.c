@@ -72,8 +72,9 @@ static bool six_got_once(void)
 
 static void test_owner_and_thief(void **state)
 {
-	const struct interleave spec = { 2, INTERLEAVE_UNBOUNDED, reset_queues, owner_and_thief,
-					 three_got_once };
+	const struct interleave spec = {
+		2, INTERLEAVE_UNBOUNDED, 2, reset_queues, owner_and_thief, three_got_once
+	};
 
 	(void)state;
 	weft_inject_init(&spill);
@@ -105,7 +106,7 @@ static void owner_and_thieves(unsigned me)
 
 static void test_owner_and_thieves(void **state)
 {
-	const struct interleave spec = { 3, 3, reset_queues, owner_and_thieves, six_got_once };
+	const struct interleave spec = { 3, 3, 2, reset_queues, owner_and_thieves, six_got_once };
 
 	(void)state;
 	step_relaxed = true; /* the slots as well */
@@ -153,8 +154,8 @@ static void push_two(unsigned me)
 
 static void test_push_and_park(void **state)
 {
-	const struct interleave one = { 2, 4, reset_one, push_two, two_once };
-	const struct interleave two = { 3, 2, reset_two, push_two, two_once };
+	const struct interleave one = { 2, 4, 2, reset_one, push_two, two_once };
+	const struct interleave two = { 3, 2, 2, reset_two, push_two, two_once };
 
 	(void)state;
 	on_poll = NULL;
@@ -186,8 +187,8 @@ static void reset_two_lifo(void)
 
 static void test_wake_and_steal(void **state)
 {
-	const struct interleave lifo = { 3, 2, reset_two_lifo, push_one, three_once };
-	const struct interleave fifo = { 3, 2, reset_two_fifo, push_one, three_once };
+	const struct interleave lifo = { 3, 2, 2, reset_two_lifo, push_one, three_once };
+	const struct interleave fifo = { 3, 2, 2, reset_two_fifo, push_one, three_once };
 
 	(void)state;
 	on_poll = wake_two;
@@ -224,7 +225,7 @@ static void come_and_go(unsigned me)
 
 static void test_come_and_go(void **state)
 {
-	const struct interleave spec = { 3, 2, reset_none, come_and_go, three_once };
+	const struct interleave spec = { 3, 2, 2, reset_none, come_and_go, three_once };
 
 	(void)state;
 	try_all("come and go", &spec);
@@ -247,7 +248,7 @@ static void reset_chain(void)
 
 static void test_a_lost_wake_up_is_found(void **state)
 {
-	const struct interleave spec = { 2, 2, reset_chain, push_silently, two_once };
+	const struct interleave spec = { 2, 2, 2, reset_chain, push_silently, two_once };
 
 	(void)state;
 	assert_int_equal(interleave_run(&spec), 0);

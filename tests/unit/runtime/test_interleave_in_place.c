@@ -94,10 +94,12 @@ static bool three_once_and_given_back(void)
 
 static void test_block_in_place(void **state)
 {
-	const struct interleave wait = { 3, 3, reset_awaited, lend_and_regain,
-					 two_once_and_given_back };
-	const struct interleave twice = { 3, 3, reset_twice, lend_and_regain,
-					  three_once_and_given_back };
+	const struct interleave wait = {
+		3, 3, 2, reset_awaited, lend_and_regain, two_once_and_given_back
+	};
+	const struct interleave twice = {
+		3, 3, 2, reset_twice, lend_and_regain, three_once_and_given_back
+	};
 
 	(void)state;
 	on_poll = block_in_place;
@@ -115,8 +117,9 @@ static void no_stand_in(unsigned me)
 
 static void test_a_lost_stand_in_is_found(void **state)
 {
-	const struct interleave spec = { 3, 1, reset_awaited, no_stand_in,
-					 two_once_and_given_back };
+	const struct interleave spec = { 3,           1,
+					 2,           reset_awaited,
+					 no_stand_in, two_once_and_given_back };
 
 	(void)state;
 	on_poll = block_in_place;

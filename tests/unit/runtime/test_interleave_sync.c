@@ -20,19 +20,22 @@
 
 static void step(void);
 
-#define step_if(order)                     ((order) == __ATOMIC_RELAXED ? (void)0 : step())
-#define __atomic_load_n(at, order)         (step_if(order), __atomic_load_n(at, order))
-#define __atomic_store_n(at, value, order) (step_if(order), __atomic_store_n(at, value, order))
-#define __atomic_exchange_n(at, value, order) \
-	(step_if(order), __atomic_exchange_n(at, value, order))
-#define __atomic_compare_exchange_n(at, expected, value, weak, order, failure) \
-	(step_if(order), __atomic_compare_exchange_n(at, expected, value, false, order, failure))
+#define step_if(order) ((order) == __ATOMIC_RELAXED ? (void)0 : step())
+#include "tests/support/interleave_atomics.h"
 
 #include "runtime/base/arch.h"
 #include "runtime/base/futex.h"
 #include "runtime/sync/permits.h"
 
 static unsigned running, moves, own[INTERLEAVE_THREADS];
+
+static void arrive(void)
+{
+	unsigned me = running;
+
+	interleave_arrive();
+	running = me;
+}
 
 static void step(void)
 {
@@ -66,13 +69,19 @@ static void model_wait(const uint32_t *word, uint32_t is)
 	running = me;
 }
 
-static unsigned seen[INTERLEAVE_THREADS];
+static uint64_t seen[INTERLEAVE_THREADS];
+
+/* What another thread did, or a store of it that came late. */
+static uint64_t news(unsigned me)
+{
+	return moves - own[me] + interleave_arrived(me);
+}
 
 static bool others_moved(const void *which)
 {
 	unsigned me = (unsigned)(uintptr_t)which;
 
-	return moves - own[me] != seen[me];
+	return news(me) != seen[me];
 }
 
 /* Who spins goes on when somebody else has moved since its last round. */
@@ -83,7 +92,7 @@ static void model_pause(void)
 	if (!others_moved((void *)(uintptr_t)me))
 		interleave_wait(others_moved, (void *)(uintptr_t)me);
 	running = me;
-	seen[me] = moves - own[me];
+	seen[me] = news(me);
 }
 
 #define weft_futex_wait(word, is, ns) model_wait(word, is)
@@ -116,6 +125,7 @@ static void reset(void)
 
 static void overwrite(void *at, size_t bytes)
 {
+	arrive();
 	memset(at, 0xee, bytes);
 }
 
@@ -129,8 +139,10 @@ static bool is_overwritten(const void *at, size_t bytes)
 	return true;
 }
 
+/* Counted by something locked, as users do. */
 static void unref(void)
 {
+	arrive();
 	if (--shared.refs)
 		return;
 	freed++;
@@ -182,7 +194,7 @@ static void lock_and_unref(unsigned me)
 
 static void test_mutex(void **state)
 {
-	const struct interleave spec = { 3, 3, reset, lock_and_unref, is_freed_once };
+	const struct interleave spec = { 3, 3, 2, reset, lock_and_unref, is_freed_once };
 
 	(void)state;
 	try_all("mutex", &spec);
@@ -211,8 +223,8 @@ static void ring_or_wait(unsigned me)
 
 static void test_notify(void **state)
 {
-	const struct interleave spec = { 2, INTERLEAVE_UNBOUNDED, reset, ring_or_wait,
-					 is_freed_once };
+	const struct interleave spec = { 2,     INTERLEAVE_UNBOUNDED, 2,
+					 reset, ring_or_wait,         is_freed_once };
 
 	(void)state;
 	try_all("notify", &spec);
@@ -225,8 +237,10 @@ static void give_or_take(unsigned me)
 		weft_semaphore_release(&shared.semaphore, 2);
 		return;
 	}
-	if (weft_permits_block(&shared.semaphore.waiters, 1, WEFT_WAIT_SEMAPHORE) == 0)
+	if (weft_permits_block(&shared.semaphore.waiters, 1, WEFT_WAIT_SEMAPHORE) == 0) {
+		arrive();
 		passed++;
+	}
 	if (passed == 2) {
 		shared.refs = 1;
 		unref();
@@ -235,7 +249,7 @@ static void give_or_take(unsigned me)
 
 static void test_semaphore(void **state)
 {
-	const struct interleave spec = { 3, 3, reset, give_or_take, is_freed_once };
+	const struct interleave spec = { 3, 3, 2, reset, give_or_take, is_freed_once };
 
 	(void)state;
 	try_all("semaphore", &spec);
@@ -287,7 +301,7 @@ static bool all_are_gone(void)
 
 static void test_wake_all(void **state)
 {
-	const struct interleave spec = { 3, 3, reset_three, ring_all_or_leave, all_are_gone };
+	const struct interleave spec = { 3, 3, 2, reset_three, ring_all_or_leave, all_are_gone };
 
 	(void)state;
 	try_all("wake all", &spec);
@@ -329,7 +343,7 @@ static bool second_had_it(void)
 
 static void test_leave(void **state)
 {
-	const struct interleave spec = { 3, 3, reset_held, hand_over_or_leave, second_had_it };
+	const struct interleave spec = { 3, 3, 2, reset_held, hand_over_or_leave, second_had_it };
 
 	(void)state;
 	try_all("leave", &spec);
