@@ -15,6 +15,19 @@ void weft_parker_unpark(struct weft_parker *parker, struct weft_driver *driver)
 		weft_driver_wake(driver);
 }
 
+bool weft_parker_call(struct weft_parker *parker)
+{
+	uint32_t asleep = WEFT_PARKER_ON_FUTEX;
+
+	/* Seq_cst: park_on_futex() of worker.c. Looked at first, so that the lines of those awake stay theirs. */
+	if (__atomic_load_n(&parker->state, __ATOMIC_SEQ_CST) != asleep ||
+	    !__atomic_compare_exchange_n(&parker->state, &asleep, WEFT_PARKER_NOTIFIED, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	weft_futex_wake(&parker->state, 1);
+	return true;
+}
+
 bool weft_parker_sleep(struct weft_parker *parker, enum weft_parker_state how)
 {
 	uint32_t empty = WEFT_PARKER_EMPTY;

@@ -26,6 +26,8 @@ struct weft_parker {
 #pragma GCC visibility push(hidden)
 /* Any thread. driver: the one that the sleeper may be in. */
 void weft_parker_unpark(struct weft_parker *parker, struct weft_driver *driver);
+/* Any thread: true = it slept on the futex and doesn't any more. False: nothing was done. */
+bool weft_parker_call(struct weft_parker *parker);
 
 /* Its own thread: true = go to sleep as `how` says, then call awake. False: it was notified. */
 bool weft_parker_sleep(struct weft_parker *parker, enum weft_parker_state how);

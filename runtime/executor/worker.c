@@ -297,7 +297,7 @@ static bool park_on_futex(struct weft_worker *worker, uint64_t *wait_ns)
 	uint64_t turns = __atomic_load_n(&worker->rt->driver.turns, __ATOMIC_RELAXED);
 
 	if (weft_parker_sleep(&worker->parker, WEFT_PARKER_ON_FUTEX)) {
-		/* Seq_cst: pairs with relieve(). One that looked for a standby before this sees none. */
+		/* Seq_cst: pairs with weft_parker_call(). One that looked for a standby before this sees none. */
 		if (standby || __atomic_load_n(&worker->crew->standby, __ATOMIC_SEQ_CST))
 			weft_parker_wait(&worker->parker, standby ? *wait_ns : UINT64_MAX);
 		weft_parker_awake(&worker->parker);
@@ -312,23 +312,26 @@ static bool park_on_futex(struct weft_worker *worker, uint64_t *wait_ns)
 	return true;
 }
 
-/*
- * It was the standby and has the driver, or work, from now on: another sleeper is woken to take its
- * place, or nobody would see when the driver is lost again.
- */
+/* Another sleeper is woken to be the standby. */
 static void relieve(const struct weft_worker *worker)
 {
 	struct weft_crew *crew = worker->crew;
 
-	for (uint32_t i = 0, n = weft_crew_workers(crew); i < n; i++) {
-		struct weft_parker *parker = &crew->worker[i].parker;
-
-		/* Seq_cst: see park_on_futex(). */
-		if (__atomic_load_n(&parker->state, __ATOMIC_SEQ_CST) == WEFT_PARKER_ON_FUTEX) {
-			weft_parker_unpark(parker, &worker->rt->driver);
+	for (uint32_t i = 0, n = weft_crew_workers(crew); i < n; i++)
+		if (weft_parker_call(&crew->worker[i].parker))
 			return;
-		}
-	}
+}
+
+/*
+ * Back from the futex it has the driver, or work, from now on. If it was the standby, or was woken to be one,
+ * another takes its place, or nobody would see when the driver is lost again. Who was woken can't tell what for:
+ * more may have called it at once.
+ */
+static void stand_down(const struct weft_worker *worker, bool standby)
+{
+	/* Seq_cst: see park_on_futex(). */
+	if (standby || !__atomic_load_n(&worker->crew->standby, __ATOMIC_SEQ_CST))
+		relieve(worker);
 }
 
 /* For the standby: a task stranded behind a worker that hasn't begun a poll since the last look. */
@@ -366,7 +369,7 @@ static void sleep_until_work(struct weft_worker *worker)
 {
 	struct weft_runtime *rt = worker->rt;
 	uint64_t wait_ns = STANDBY_NS, seen = UINT64_MAX;
-	bool standby = false;
+	bool standby = false, slept = false; /* on the futex */
 
 	if (spin(worker))
 		return;
@@ -374,9 +377,10 @@ static void sleep_until_work(struct weft_worker *worker)
 	while (weft_runtime_running(rt)) {
 		bool driver = weft_driver_take(&rt->driver, (int32_t)worker->index);
 
-		if (driver && standby)
-			relieve(worker);
+		if (driver && slept)
+			stand_down(worker, standby);
 		standby = false;
+		slept = !driver;
 		weft_duty_park(&worker->duty, rt, worker->index,
 			       driver ? WEFT_PARK_DRIVER : WEFT_PARK_FUTEX);
 		if (driver) {
@@ -392,8 +396,8 @@ static void sleep_until_work(struct weft_worker *worker)
 		    (weft_worker_any_work(worker->crew) || stranded(worker->crew, &seen)))
 			break;
 	}
-	if (standby)
-		relieve(worker);
+	if (slept)
+		stand_down(worker, standby);
 	weft_duty_unpark(&worker->duty, rt, worker->index);
 	weft_pace_slept(&worker->pace);
 	weft_spin_awake(&worker->spin);

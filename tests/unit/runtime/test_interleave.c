@@ -231,6 +231,57 @@ static void test_come_and_go(void **state)
 	try_all("come and go", &spec);
 }
 
+/* ---- a driver without an owner ---- */
+
+static bool is_turned(const void *unused)
+{
+	(void)unused;
+	return turning || unfinished == 0;
+}
+
+/* Polls of all but one that last until another thread waits in the driver: the standby has to see to that. */
+static void poll_long(struct weft_worker *worker, unsigned number)
+{
+	(void)worker;
+	if (number + 1 < crew->size)
+		wait_until(is_turned, NULL);
+}
+
+/* Each sleeps once and goes, as one that was woken for work: who sleeps without an end has a standby. */
+static void stand_by(unsigned me)
+{
+	struct weft_worker *worker = &crew->worker[me];
+	uint64_t ns = STANDBY_NS;
+
+	stand_down(worker, park_on_futex(worker, &ns));
+}
+
+static void reset_three_workers(void)
+{
+	reset_with(3, 3, true, 2);
+}
+
+static bool nobody_stands_by(void)
+{
+	return crew->standby == 0;
+}
+
+static void test_standby(void **state)
+{
+	const struct interleave two = { 3, 2, 2, reset_two, push_two, two_once };
+	const struct interleave long_three = { 4, 1, 1, reset_three_workers, push_two, two_once };
+	const struct interleave three = { 3, 3, 2, reset_three_workers, stand_by, nobody_stands_by };
+
+	(void)state;
+	time_passes = true;
+	try_all("three stand by", &three);
+	on_poll = poll_long;
+	try_all("a long poll of one of two", &two);
+	try_all("long polls of two of three", &long_three);
+	on_poll = NULL;
+	time_passes = false;
+}
+
 /* The check itself: a pusher that forgets to notify is found. */
 static void push_silently(unsigned me)
 {
@@ -262,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_push_and_park),
 		cmocka_unit_test(test_wake_and_steal),
 		cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_standby),
 		cmocka_unit_test(test_a_lost_wake_up_is_found),
 	};
 
