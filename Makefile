@@ -367,7 +367,7 @@ check-instrumented: $(plain_bin) $(program) $(workloads)
 	@$(run_tests) $(plain_bin)
 
 # Left out: one thread that plays all orders of several is slow there and shows it nothing.
-thread_bin := $(stress_bin) $(filter-out $(addprefix %/test_interleave,_current _in_place _sync) %/test_interleave,$(filter $(BUILD)/tests/unit/runtime/% $(BUILD)/tests/unit/collector/%,$(unit_bin)))
+thread_bin := $(stress_bin) $(filter-out $(addprefix %/test_interleave,_current _in_place _sleep _sync) %/test_interleave,$(filter $(BUILD)/tests/unit/runtime/% $(BUILD)/tests/unit/collector/%,$(unit_bin)))
 check-threads: $(thread_bin) $(workloads)
 	@WEFT_STRESS_SECONDS=$${WEFT_STRESS_SECONDS:-5} $(run_tests) $(thread_bin)
 

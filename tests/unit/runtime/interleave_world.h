@@ -36,29 +36,48 @@ static void step(void);
 
 /* ---- the model of what is around the source ---- */
 
-/* All threads of the model are one: each has its own weft_thread between two steps. */
+/* All threads of the model are one: each has its own thread-local variables between two steps. */
+struct own {
+	struct weft_thread thread;
+	void *also;
+};
+
+static void **own_also; /* a variable of a source, a pointer */
+
+static struct own own_save(void)
+{
+	return (struct own){ weft_thread, own_also ? *own_also : NULL };
+}
+
+static void own_restore(const struct own *own)
+{
+	weft_thread = own->thread;
+	if (own_also)
+		*own_also = own->also;
+}
+
 static void step(void)
 {
-	struct weft_thread own = weft_thread;
+	struct own own = own_save();
 
 	interleave_step();
-	weft_thread = own;
+	own_restore(&own);
 }
 
 static void wait_until(bool (*ready)(const void *arg), const void *arg)
 {
-	struct weft_thread own = weft_thread;
+	struct own own = own_save();
 
 	interleave_wait(ready, arg);
-	weft_thread = own;
+	own_restore(&own);
 }
 
 static void wait_timed(bool (*ready)(const void *arg), const void *arg)
 {
-	struct weft_thread own = weft_thread;
+	struct own own = own_save();
 
 	interleave_wait_timed(ready, arg);
-	weft_thread = own;
+	own_restore(&own);
 }
 
 static struct weft_runtime model_rt;
@@ -81,10 +100,10 @@ static void model_lock(pthread_mutex_t *mutex)
 
 static void model_unlock(pthread_mutex_t *mutex)
 {
-	struct weft_thread own = weft_thread;
+	struct own own = own_save();
 
 	interleave_arrive();
-	weft_thread = own;
+	own_restore(&own);
 	*(int *)(void *)mutex = 0;
 }
 
@@ -119,7 +138,7 @@ static bool is_woken(const void *unused)
 	return driver_wakes != 0;
 }
 
-static void model_turn(struct weft_runtime *of, uint32_t worker, bool block)
+static inline void model_turn(struct weft_runtime *of, uint32_t worker, bool block)
 {
 	(void)of, (void)worker;
 	if (block) {
@@ -162,7 +181,7 @@ static void reset_world(unsigned tasks)
 	memset(items, 0, sizeof(items));
 }
 
-static bool all_once(unsigned tasks)
+static inline bool all_once(unsigned tasks)
 {
 	for (unsigned i = 0; i < tasks; i++)
 		if (polled[i] != 1)
