@@ -17,10 +17,11 @@
 
 #include "tests/support/net_runtime.h"
 
-#define MANY   300u /* more than the driver takes at once */
-#define PIECES 60u
-#define LARGE  5000u
-#define TRIES  200
+#define MANY     300u /* more than the driver takes at once */
+#define PIECES   60u
+#define LARGE    5000u
+#define TRIES    200
+#define MEGABYTE 1000000u
 
 static bool waits_for_turn(void **state)
 {
@@ -76,7 +77,8 @@ struct reader {
 	WEFT_FRAME;
 	struct weft_tcp *conn;
 	struct weft_sleep sleep;
-	uint64_t got, late_ns;
+	uint64_t got, rest_at;
+	uint64_t late_ns; /* rests for so long before the first byte, and every MEGABYTE */
 	size_t n;
 	char buf[900];
 };
@@ -84,9 +86,11 @@ struct reader {
 static weft_poll_t reader(struct weft_cx *cx, struct reader *f)
 {
 	weft_async_begin(f);
-	if (f->late_ns)
-		weft_await(f, weft_sleep(cx, &f->sleep, f->late_ns));
 	do {
+		if (f->late_ns && f->got >= f->rest_at) {
+			f->rest_at += MEGABYTE;
+			weft_await(f, weft_sleep(cx, &f->sleep, f->late_ns));
+		}
 		weft_await(f, weft_tcp_read(cx, f->conn, f->buf, sizeof(f->buf), &f->n));
 		for (size_t i = 0; f->rc == 0 && i < f->n; i++)
 			if (f->buf[i] != byte_at(f->got + i))

@@ -207,7 +207,7 @@ static void *reader_main(void *arg)
 		if (n && (uint32_t)(c->words[1]) != c->seq)
 			r->bad = true;
 		r->records += n;
-		r->copies++;
+		__atomic_fetch_add(&r->copies, 1, __ATOMIC_RELAXED);
 	}
 	free(c);
 	return NULL;
@@ -224,7 +224,9 @@ static void test_reader_beside_the_writer(void **state)
 	emit(n);
 	weft_trace_flush(); /* what earlier tests left is not in order */
 	pthread_create(&thread, NULL, reader_main, &r);
-	for (int round = 0; round < 40; round++)
+	/* More on a busy machine, where the reader may have to wait for a processor. */
+	for (int round = 0;
+	     round < 40 || (round < 4000 && !__atomic_load_n(&r.copies, __ATOMIC_RELAXED)); round++)
 		for (int i = 0; i < 20000; i++)
 			emit(++n);
 	__atomic_store_n(&r.stop, 1, __ATOMIC_RELEASE);
