@@ -36,7 +36,7 @@ now() { echo "${EPOCHREALTIME/[.,]/}"; }
 # program_of LIST PROGRAM: its path. The C runtime's are built by make, the crate of another runtime here.
 program_of() {
 	if [ "$1" = c ]; then
-		echo "$build/workloads/$2"
+		realpath "$build/workloads/$2"
 	else
 		BUILD=$build scripts/rust_workload.sh "$2" 2> "$work/cargo" || { tail -n 3 "$work/cargo" >&2; return 1; }
 	fi
@@ -147,7 +147,8 @@ healthy() {
 		pid=$PID
 		set -- -p "$pid"
 	fi
-	"$weft" diagnose --duration "$seconds" --format json "$@" > "$work/json" 2> "$work/err"
+	# What a program that weft starts prints becomes a file there.
+	env -C "$work" "$(realpath "$weft")" diagnose --duration "$seconds" --format json "$@" > "$work/json" 2> "$work/err"
 	[ -z "$pid" ] || finish "$pid"
 	ids=$(sqlite3 :memory: "SELECT group_concat(DISTINCT json_extract(value, '\$.id')) FROM
 		json_each(CAST(readfile('$work/json') AS TEXT), '\$.findings') WHERE json_extract(value, '\$.severity') <> 'info'") || ids="NO REPORT"

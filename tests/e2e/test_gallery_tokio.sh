@@ -67,7 +67,8 @@ begun() {
 	local name=$1
 	shift
 	[ -z "${WEFT_BREAK-}" ] || set -- "$1" --healthy
-	start "$name.diagnose" "$WEFT" diagnose --duration 8 --level normal --ignore cpu-starved --format json -- \
+	# What the program prints becomes a file where weft runs.
+	start "$name.diagnose" env -C "$TMP_E2E" "$(realpath "$WEFT")" diagnose --duration 8 --level normal --ignore cpu-starved --format json -- \
 		"$program" --seconds 60 --variant "$@"
 	watcher[$name]=$PID
 	watched[$name]=
