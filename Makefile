@@ -375,7 +375,7 @@ check-rust-full: all $(helper_bin) ## Rust services in all builds and versions a
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft tests/e2e/test_rust_matrix.sh full
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft CYCLES=100 tests/e2e/test_tokio.sh
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft CYCLES=100 tests/e2e/test_async_task.sh
-	@WEFT=$(BUILD)/weft KNOWLEDGE_DIR=$(abspath $(BUILD))/knowledge tests/knowledge/check.sh c rust fails full
+	@WEFT=$(BUILD)/weft KNOWLEDGE_DIR=$(abspath $(BUILD))/knowledge tests/knowledge/check.sh c rust fails full evidence
 
 gallery: $(program) $(workloads) ## symptom x flavour from real runs, sick and healthy; root, 40 minutes; GALLERY="tokio" or "busy-loop spin" for a part
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft scripts/gallery.sh $(GALLERY)

@@ -3,6 +3,7 @@
 # not do what its words say; non-zero then.
 #   check.sh c        the C pieces                       check.sh rust      the Rust pieces but those marked `full`
 #   check.sh full     those: hyper, sqlx, tonic, ...     check.sh fails     the ones that rustc has to refuse or warn of
+#   check.sh evidence the programs of evidence/, run: what is said not to work does not, what is said of panics and handles is so
 # KNOWLEDGE_DIR: where to work (a temporary folder), for a warm cargo cache. WEFT: the program, for `fails`.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -123,6 +124,78 @@ check_fails() {
 	echo "$n pieces that rustc refuses or warns of"
 }
 
+# The crates that the evidence is about; tests/knowledge/evidence/ says what each program has to do.
+evidence='tokio = { version = "1", features = ["full"] }
+async-std = { version = "1", features = ["attributes", "unstable"] }
+smol = "2"
+async-compat = "0.2"
+futures = "0.3"
+axum = "0.8"
+actix-web = { version = "4", default-features = false, features = ["macros"] }
+tide = "0.16"
+hyper = { version = "1", features = ["http1", "server"] }
+smol-hyper = "0.1"
+tower-service = "0.3"
+reqwest = { version = "0.12", default-features = false }
+sqlx = { version = "0.8", default-features = false, features = ["sqlite", "runtime-tokio"] }
+tonic = "0.14"'
+evidence_alone='async-std = "1"
+smol = "2"
+sqlx = { version = "0.8", default-features = false, features = ["sqlite", "runtime-async-std"] }'
+
+# Those of evidence/ are built as examples, so that one that rustc refuses stops no other.
+evidence_crates() {
+	local file
+	crate evidence "$evidence" tests/knowledge/evidence/lib.rs
+	crate evidence-alone "$evidence_alone" /dev/null
+	workspace '"evidence", "evidence-alone"'
+	printf '[profile.dev]\ndebug = 0\n' >> "$work/Cargo.toml"
+	for file in tests/knowledge/evidence/*.rs; do
+		case ${file##*/} in
+		lib.rs) ;;
+		alone_*) cp "$file" "$work/evidence-alone/examples/" ;;
+		*) cp "$file" "$work/evidence/examples/" ;;
+		esac
+	done
+	# Apart: together the features of one would be the other's.
+	(cd "$work" && cargo build -q -p evidence --lib && cargo build -q -p evidence --examples --keep-going 2> evidence.err
+		cargo build -q -p evidence-alone --examples) || say "what the evidence builds on does not compile"
+}
+
+# run_evidence FILE WORD TEXT
+run_evidence() {
+	local name rc=0
+	name=$(basename "$1" .rs)
+	if [ "$2" = refused ]; then
+		(cd "$work" && cargo build -q -p evidence --example "$name" > /dev/null 2> out) && say "$1 compiles"
+		grep -qF "$3" "$work/out" || say "$1: rustc does not say: $3"
+		return
+	fi
+	timeout 30 "$work/target/debug/examples/$name" > "$work/out" 2>&1 < /dev/null || rc=$?
+	[ "$rc" = "$([ "$2" = panics ] && echo 101 || echo 0)" ] || say "$1: exit code $rc: $(head -n 3 "$work/out")"
+	case $2 in panics | threads) grep -qF "$3" "$work/out" || say "$1: does not say: $3" ;; esac
+}
+
+# Each cell of compat.md that says no, or that an adapter is needed, has a program that shows it.
+check_cells() {
+	local crate runtime
+	while read -r crate runtime; do
+		grep -qE "^// compat $crate $runtime (panics|refused|threads): " tests/knowledge/evidence/*.rs ||
+			say "compat: nothing shows that $crate needs more than $runtime"
+	done < <(awk '/^## / { crate = $2 } /^### / { runtime = $2 } /^(no|adapter): / && runtime != "weft" { print crate, runtime }' tui/knowledge/compat.md)
+}
+
+check_evidence() {
+	local file word text n=0
+	check_cells
+	evidence_crates
+	while IFS=: read -r file word text; do
+		n=$((n + 1))
+		run_evidence "$file" "${word##* }" "${text# }"
+	done < <(grep -E '^// (compat|migrate) ' tests/knowledge/evidence/*.rs)
+	echo "$n programs of evidence"
+}
+
 light_members='"tokio", "async-std", "smol", "bad-tokio", "bad-async-std", "bad-smol"'
 extract
 for what in "$@"; do
@@ -131,7 +204,8 @@ for what in "$@"; do
 	rust) check_builds "$light_members" builds ;;
 	full) check_builds '"full-tokio", "full-async-std", "full-smol"' full ;;
 	fails) check_fails ;;
-	*) echo "usage: check.sh c|rust|full|fails..." >&2; exit 2 ;;
+	evidence) check_evidence ;;
+	*) echo "usage: check.sh c|rust|full|fails|evidence..." >&2; exit 2 ;;
 	esac
 done
 exit $bad

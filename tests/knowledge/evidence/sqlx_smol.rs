@@ -1,0 +1,8 @@
+// compat sqlx smol panics: Tokio context
+fn main() {
+    smol::block_on(async {
+        let pool = sqlx::sqlite::SqlitePoolOptions::new().connect_lazy("sqlite::memory:").unwrap();
+        let one: i64 = sqlx::query_scalar("SELECT 1").fetch_one(&pool).await.unwrap();
+        assert_eq!(one, 1);
+    });
+}

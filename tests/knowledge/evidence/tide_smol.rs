@@ -1,0 +1,4 @@
+// compat tide smol threads: async-std/runti
+fn main() {
+    smol::block_on(evidence::tide_answers());
+}
