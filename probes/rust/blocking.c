@@ -17,10 +17,19 @@
 #define MAX_REACHED 16
 #define MAX_INSNS   512
 
-static bool names_pool(const char *name)
+/* v0 names the crate a second time by where it stood in the name: 8blockingNtB2_8Executor */
+static bool names_executor(const char *name)
+{
+	const char *at = strstr(name, "8blockingNtB");
+
+	at = at ? strchr(at + 12, '_') : NULL;
+	return strstr(name, "8blocking8Executor") || (at && !strncmp(at, "_8Executor", 10));
+}
+
+bool rust_blocking_names_pool(const char *name)
 {
 	return strstr(name, "16BlockingSchedule") || strstr(name, "BlockingSchedule$u20$") ||
-	       strstr(name, "8blocking8Executor");
+	       names_executor(name);
 }
 
 static bool is_pool(struct rust_builder *b, uint64_t function)
@@ -30,7 +39,7 @@ static bool is_pool(struct rust_builder *b, uint64_t function)
 	uint64_t start;
 	const char *name = symbol_table_find(b->image->symbols, function, &start);
 
-	if (name && names_pool(name))
+	if (name && rust_blocking_names_pool(name))
 		return true;
 	code = rust_decoder_at(b->decoder, function);
 	for (size_t i = 0; code && i < code->n && i < MAX_INSNS; i++)

@@ -3,8 +3,13 @@
 #ifndef WEFT_RUST_BLOCKING_H
 #define WEFT_RUST_BLOCKING_H
 
+#include <stdbool.h>
+
 #include "probes/rust/builder.h"
 
 void rust_blocking_mark(struct rust_builder *b);
+
+/* Is this symbol, mangled, one of a pool's queue? */
+bool rust_blocking_names_pool(const char *name);
 
 #endif
