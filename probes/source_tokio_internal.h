@@ -85,7 +85,7 @@ struct tokio_birth {
 	struct weft_ev ev;
 	uint64_t parent;
 	uint64_t id_before; /* the new one's id is larger */
-	uint32_t site;      /* of its type, + 1; 0 = none waits here any more */
+	uint32_t site;      /* of its type, + 1 */
 	uint32_t spawned;   /* site of its type and of the place of its spawn */
 };
 struct tokio_births {

@@ -65,8 +65,7 @@ static void remember(struct tokio_process *w, const struct weft_raw_spawn *raw)
 
 	if (raw->probe >= w->plan->n_probes)
 		return;
-	while (b->n &&
-	       (!birth_at(b, 0)->site || birth_at(b, 0)->ev.time_ns + BIRTH_NS < raw->ev.time_ns))
+	while (b->n && birth_at(b, 0)->ev.time_ns + BIRTH_NS < raw->ev.time_ns)
 		drop_first(b);
 	if (b->n == b->room && !grow(b))
 		drop_first(b);
@@ -79,7 +78,15 @@ static void remember(struct tokio_process *w, const struct weft_raw_spawn *raw)
 	};
 }
 
-/* Takes the oldest of that type; it may stay in the queue as a blank (site 0). */
+/* Those before it move up: a few that nobody takes must not hold up a queue of blanks. */
+static void take_out(struct tokio_births *b, uint32_t i)
+{
+	for (; i > 0; i--)
+		*birth_at(b, i) = *birth_at(b, i - 1);
+	drop_first(b);
+}
+
+/* Takes the oldest of that type. */
 static bool take_birth(struct tokio_process *w, const struct weft_raw_task *raw,
 		       struct tokio_birth *ret)
 {
@@ -93,9 +100,7 @@ static bool take_birth(struct tokio_process *w, const struct weft_raw_task *raw,
 		if (raw->task <= w->id_found || raw->task + ID_SLACK <= at->id_before)
 			return false;
 		*ret = *at;
-		at->site = 0;
-		while (b->n && !birth_at(b, 0)->site)
-			drop_first(b);
+		take_out(b, i);
 		return true;
 	}
 	return false;
