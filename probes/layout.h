@@ -130,6 +130,7 @@ enum weft_row_role {
 	WEFT_ROW_POOL = 4,
 	WEFT_ROW_OTHER = 8,       /* polls seen, not by which loop */
 	WEFT_ROW_ASYNC_TASK = 16, /* of async-task's tasks: async-std, smol */
+	WEFT_ROW_ANY_TYPE = 32,   /* not kept: a begin of polls of all types, jobs among them */
 };
 
 struct weft_row {
@@ -191,7 +192,9 @@ struct weft_rust {
 	__u32 pad;
 };
 
+/* Flags of a type's number in `types`. */
 #define WEFT_SITE_RAISED 0x80000000u
+#define WEFT_SITE_JOB    0x40000000u /* of the blocking pool: no task */
 
 /* Rust: where a type is, and a task. */
 struct weft_type_key {

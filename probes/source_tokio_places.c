@@ -25,6 +25,8 @@ void tokio_set_types(struct tokio_process *w, bool there)
 
 		if (w->raise.type && w->raise.type[i])
 			site |= WEFT_SITE_RAISED;
+		if (t->blocking)
+			site |= WEFT_SITE_JOB;
 		if (there)
 			bpf_map_update_elem(fd, &key, &site, BPF_ANY);
 		else

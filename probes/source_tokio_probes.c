@@ -128,8 +128,10 @@ static bool choose_poll(const struct tokio_process *w, const struct polls *polls
 		return true;
 	}
 	ret->prog = begin ? k->progs.tokio_poll_begin : k->progs.tokio_poll_end;
+	if (begin && at->poller)
+		ret->what = WEFT_ROW_ANY_TYPE;
 	if (begin)
-		return served == SERVES_TASKS;
+		return at->poller || served == SERVES_TASKS;
 	ret->what = role_of_poller(at->poller);
 	if (at->family == RUST_ASYNC_TASK)
 		ret->what |= WEFT_ROW_ASYNC_TASK;
@@ -193,7 +195,7 @@ static bool choose_raised(const struct tokio_process *w, const struct polls *pol
 	case RUST_POLL_BEGIN:
 		f = poll_at(polls, at->address);
 		ret->prog = k->progs.tokio_raised_begin;
-		return f && f->raised && f->served == SERVES_TASKS;
+		return at->poller || (f && f->raised && f->served == SERVES_TASKS);
 	case RUST_SPAWN:
 		ret->prog = k->progs.tokio_raised_spawn;
 		return at->family == RUST_TOKIO && at->type < w->plan->n_types && w->raise.type &&

@@ -2,7 +2,7 @@
 # One build of the matrix of Rust services: prints the path of its program.
 #   rust_matrix_build.sh RUNTIME BUILD MANGLING
 #     RUNTIME   tokio (newest), tokio-1.38, tokio-1.24, smol (2), smol-1, async_std: a folder of tests/workloads/, or one of its lock files
-#     BUILD     release, lines (debug = 1), lto (fat, one unit, panic = abort), thin (ThinLTO), pgo, musl (static); with
+#     BUILD     dev (not optimised), release, lines (debug = 1), lto (fat, one unit, panic = abort), thin (ThinLTO), pgo, musl (static); with
 #               -stripped at its end: that one after strip(1), as cargo's strip = "symbols" leaves it
 #     MANGLING  legacy or v0
 # WEFT_CARGO_JOBS (all CPUs). Exits 77 where there is no cargo or no such target, with one line why.
@@ -10,7 +10,7 @@ set -euo pipefail
 self=$(realpath "$0")
 cd "$(dirname "$0")/.."
 [ $# -eq 3 ] || { echo "usage: rust_matrix_build.sh RUNTIME BUILD MANGLING" >&2; exit 2; }
-runtime=$1 build=$2 mangling=$3 target='' flags=''
+runtime=$1 build=$2 mangling=$3 target='' flags='' profile=release folder=release
 name=${runtime%%-*} out=$(realpath -m "${BUILD:-build}")/cargo/matrix
 export PATH=$PATH:$HOME/.cargo/bin
 unavailable() { echo "$*" >&2; exit 77; }
@@ -46,6 +46,7 @@ fi
 
 case $build in
 release) ;;
+dev) profile=dev folder=debug ;;
 lines) export CARGO_PROFILE_RELEASE_DEBUG=1 ;;
 lto) export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_PANIC=abort ;;
 thin) export CARGO_PROFILE_RELEASE_LTO=thin ;;
@@ -68,17 +69,17 @@ esac
 
 # cargo_build FLAGS
 cargo_build() {
-	CARGO_TARGET_DIR=$out/target.$runtime RUSTFLAGS=$1 cargo build --quiet --release --locked ${WEFT_CARGO_JOBS:+-j"$WEFT_CARGO_JOBS"} \
+	CARGO_TARGET_DIR=$out/target.$runtime RUSTFLAGS=$1 cargo build --quiet --profile $profile --locked ${WEFT_CARGO_JOBS:+-j"$WEFT_CARGO_JOBS"} \
 		${target:+--target $target} --manifest-path "$source/$name/Cargo.toml" >&2
 }
-built=$out/target.$runtime/${target:+$target/}release/${name}_workload
+built=$out/target.$runtime/${target:+$target/}$folder/${name}_workload
 if [ "$build" = pgo ]; then
-	profile=$out/profile.$runtime
-	rm -rf "$profile"
-	cargo_build "$flags -C profile-generate=$profile"
+	counts=$out/profile.$runtime
+	rm -rf "$counts"
+	cargo_build "$flags -C profile-generate=$counts"
 	"$built" --seconds 3 sound > /dev/null
-	"$profdata" merge -o "$profile/merged" "$profile"
-	flags="$flags -C profile-use=$profile/merged"
+	"$profdata" merge -o "$counts/merged" "$counts"
+	flags="$flags -C profile-use=$counts/merged"
 fi
 cargo_build "$flags"
 cp "$built" "$program.new"

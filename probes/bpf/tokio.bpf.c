@@ -17,7 +17,7 @@ int tokio_poll_begin(struct pt_regs *ctx)
 	struct hit x;
 	struct head h;
 
-	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || x.rust->closed)
+	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || x.rust->closed || is_job(&x))
 		return 0;
 	if (x.rust->raised && read_head(&x, x.header, &h) && is_raised(&x, &h))
 		return 0; /* tokio_raised_begin is here, too */

@@ -223,7 +223,7 @@ static __always_inline __u32 site_of(const struct hit *x, __u64 vtable)
 	struct weft_type_key key = { .vtable = vtable, .follow = x->follow };
 	__u32 *site = bpf_map_lookup_elem(&types, &key);
 
-	return site ? *site & ~WEFT_SITE_RAISED : ~0u;
+	return site ? *site & ~(WEFT_SITE_RAISED | WEFT_SITE_JOB) : ~0u;
 }
 
 /* ---- what a task's header tells ---- */
@@ -323,6 +323,21 @@ static __always_inline bool read_head(const struct hit *x, __u64 header, struct 
 	else if (!read_id(x->rust, header, h))
 		return 0;
 	return h->id && h->id < ID_LIMIT;
+}
+
+/* At a place that jobs of the blocking pool pass, too. */
+static __always_inline bool is_job(const struct hit *x)
+{
+	struct weft_type_key key = { .follow = x->follow };
+	__u64 vtable;
+	__u32 *site;
+
+	if (!(x->what & WEFT_ROW_ANY_TYPE) ||
+	    bpf_probe_read_user(&vtable, sizeof(vtable), (void *)(x->header + x->rust->vtable)))
+		return 0;
+	key.vtable = link_time(x, vtable);
+	site = bpf_map_lookup_elem(&types, &key);
+	return site && *site & WEFT_SITE_JOB;
 }
 
 /* Somebody wants to know all of this task, or of its type. */

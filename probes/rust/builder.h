@@ -13,7 +13,8 @@ struct rust_builder {
 	struct rust_decoder *decoder;
 	struct rust_graph *graph; /* made when first asked for, rust_builder_calls */
 	size_t room_libraries, room_types, room_probes, room_gaps, room_can_see, room_spawn_places;
-	int rc; /* the first error; adding goes on without effect after it */
+	bool unoptimised; /* each step is a function of its own: unoptimised.h */
+	int rc;           /* the first error; adding goes on without effect after it */
 };
 
 int rust_builder_init(struct rust_builder *b, int fd);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "probes/rust/scan.h"
+#include "probes/rust/unoptimised.h"
 
 #define MAX_DEPTH 3 /* of functions that end in a jump to a named one */
 
@@ -73,6 +74,14 @@ static const char *find_last(const char *name, const char *component)
 	return NULL;
 }
 
+bool rust_named_is(const char *name, const char *crate, const char *within, const char *last)
+{
+	const char *at = strstr(name, crate) ? find_last(name, last) : NULL;
+	const char *in = at ? strstr(name, within) : NULL;
+
+	return in && in < at;
+}
+
 static const struct named *match(const char *name, bool async_task, size_t *ret_index)
 {
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
@@ -87,6 +96,14 @@ static const struct named *match(const char *name, bool async_task, size_t *ret_
 	}
 	return NULL;
 }
+
+/* Functions whose first instructions are not emulated, in a build where all are called. */
+struct begins {
+	struct rust_builder *b;
+	struct rust_targets *of;
+	uint8_t reg_of_now;
+	bool any;
+};
 
 struct returns {
 	struct rust_builder *b;
@@ -112,7 +129,9 @@ static int on_call(void *ctx, const struct rust_call *call)
 			       ? rust_targets_add(r->next, code->low, call->value)
 			       : 0;
 	}
-	if (i + 1 < code->n)
+	if (r->b->unoptimised)
+		rust_unoptimised_behind(r->b, code, i, probe);
+	else if (i + 1 < code->n)
 		rust_builder_place(r->b, code, i + 1, probe);
 	return r->b->rc;
 }
@@ -160,8 +179,10 @@ static uint8_t reg_of_now(struct rust_builder *b, uint64_t function)
 	return RUST_RSI;
 }
 
-static void add(struct rust_builder *b, const struct named *n, uint64_t address)
+/* False: its calls are where the probe belongs (unoptimised.h). */
+static bool add(struct rust_builder *b, const struct named *n, uint64_t address)
 {
+	uint32_t before = b->plan->n_probes;
 	struct rust_probe probe = {
 		.kind = n->kind, .family = family_of(n), .reg = n->reg, .type = UINT32_MAX
 	};
@@ -169,11 +190,57 @@ static void add(struct rust_builder *b, const struct named *n, uint64_t address)
 	if (n->kind == RUST_TIMERS_BEGIN && !n->async_task)
 		probe.reg = reg_of_now(b, address);
 	rust_builder_entry(b, address, probe);
+	if (!b->unoptimised || n->kind == RUST_PANIC ||
+	    (b->plan->n_probes > before && b->plan->probes[before].emulated))
+		return true;
+	b->plan->n_probes = before;
+	return false;
+}
+
+static int on_begin(void *ctx, const struct rust_code *code, size_t i, uint32_t value)
+{
+	struct begins *s = ctx;
+	struct rust_probe probe = { .kind = named[value].kind,
+				    .family = family_of(&named[value]),
+				    .reg = named[value].reg,
+				    .type = UINT32_MAX };
+
+	if (probe.kind == RUST_TIMERS_BEGIN && probe.family == RUST_TOKIO)
+		probe.reg = s->reg_of_now;
+	rust_builder_place(s->b, code, i, probe);
+	return s->b->rc;
+}
+
+/* Which of `named` the symbol is: *ret; false: none. */
+static bool is_named(const char *name, size_t *ret)
+{
+	bool async_task = strstr(name, "8async_io") || strstr(name, "14async_executor") ||
+			  strstr(name, "async_task..task") || strstr(name, "10async_task4task");
+
+	return (async_task || strstr(name, "5tokio")) && match(name, async_task, ret);
+}
+
+static int add_named(struct begins *begins, struct rust_targets *returning, size_t index,
+		     uint64_t address, bool *any_return)
+{
+	const struct named *n = &named[index];
+	int rc = 0;
+
+	if (!add(begins->b, n, address)) {
+		begins->any = true;
+		begins->reg_of_now = reg_of_now(begins->b, address);
+		rc = rust_targets_add(begins->of, address, (uint32_t)index);
+	}
+	if (rc || !n->after)
+		return rc;
+	*any_return = true;
+	return rust_targets_add(returning, address, (uint32_t)index);
 }
 
 void rust_named_find(struct rust_builder *b)
 {
 	static const struct named panic = { .kind = RUST_PANIC, .reg = RUST_NO_REG };
+	struct begins begins = { .b = b };
 	struct rust_targets *returning = NULL;
 	int rc = rust_targets_new(&returning);
 	bool any = false;
@@ -181,28 +248,21 @@ void rust_named_find(struct rust_builder *b)
 	uint64_t address;
 	size_t index;
 
+	if (rc == 0)
+		rc = rust_targets_new(&begins.of);
 	for (size_t i = 0; rc == 0 && (name = symbol_table_at(b->image->symbols, i, &address));
 	     i++) {
-		const struct named *n;
-		bool async_task;
-
 		if (is_panic(name))
 			add(b, &panic, address);
-		async_task = strstr(name, "8async_io") || strstr(name, "14async_executor") ||
-			     strstr(name, "async_task..task") || strstr(name, "10async_task4task");
-		if (!async_task && !strstr(name, "5tokio"))
-			continue;
-		n = match(name, async_task, &index);
-		if (n)
-			add(b, n, address);
-		if (!n || !n->after)
-			continue;
-		any = true;
-		rc = rust_targets_add(returning, address, (uint32_t)index);
+		if (is_named(name, &index))
+			rc = add_named(&begins, returning, index, address, &any);
 	}
-	if (rc == 0 && any)
+	if (rc == 0 && begins.any)
+		rc = rust_unoptimised_calls(b, begins.of, on_begin, &begins);
+	if (rc >= 0 && any)
 		rc = add_returns(b, returning);
 	if (rc < 0 && b->rc == 0)
 		b->rc = rc;
+	rust_targets_free(begins.of);
 	rust_targets_free(returning);
 }

@@ -6,5 +6,7 @@
 #include "probes/rust/builder.h"
 
 void rust_named_find(struct rust_builder *b);
+/* Is `last` the last component of a mangled name, in a crate's name and behind `within`? All but `name` with their lengths: "4poll". */
+bool rust_named_is(const char *name, const char *crate, const char *within, const char *last);
 
 #endif

@@ -147,7 +147,8 @@ static bool by_drop_of(struct names *n, const struct rust_type *type, const stru
 		if (!rust_image_code_pointer(n->b->image, type->vtable + 8 * drops->slot[s],
 					     &function))
 			continue;
-		count = rust_graph_reach(n->b->graph, function, 2, reached, MAX_REACHED);
+		count = rust_graph_reach(n->b->graph, function, n->b->unoptimised ? 3 : 2, reached,
+					 MAX_REACHED);
 		for (size_t i = 0; i < count; i++) {
 			look_at(n, reached[i], wanted, 1);
 			if (take(n))

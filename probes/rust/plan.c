@@ -16,6 +16,7 @@
 #include "probes/rust/spawn_places.h"
 #include "probes/rust/spawns.h"
 #include "probes/rust/tokio.h"
+#include "probes/rust/unoptimised.h"
 
 #define MAX_LIBRARIES 32
 #define OLDEST_TOKIO  "1.23.0"
@@ -57,6 +58,14 @@ static bool has_probe(const struct rust_plan *plan, uint8_t kind)
 {
 	for (uint32_t i = 0; i < plan->n_probes; i++)
 		if (plan->probes[i].kind == kind)
+			return true;
+	return false;
+}
+
+static bool has_tokio_probe(const struct rust_plan *plan, uint8_t kind)
+{
+	for (uint32_t i = 0; i < plan->n_probes; i++)
+		if (plan->probes[i].kind == kind && plan->probes[i].family == RUST_TOKIO)
 			return true;
 	return false;
 }
@@ -155,10 +164,17 @@ static void find_probes(struct rust_builder *b)
 				&b->plan->layout[RUST_TOKIO].vtable);
 		rust_tokio_tasks(b);
 		rust_tokio_wakes(b);
+		if (!has_tokio_probe(b->plan, RUST_POLL_END))
+			rust_unoptimised_polls(b);
+		if (!has_tokio_probe(b->plan, RUST_COMPLETE))
+			rust_unoptimised_completions(b);
+		if (!has_tokio_probe(b->plan, RUST_WAKE))
+			rust_unoptimised_wakes(b);
 	}
 	if (has_types(b->plan, RUST_ASYNC_TASK))
 		rust_async_task_tasks(b);
 	rust_spawns_find(b);
+	rust_unoptimised_spawns(b);
 	rust_named_find(b);
 	rust_panics_find(b);
 }

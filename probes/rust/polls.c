@@ -221,6 +221,7 @@ static enum rust_poller poller_of_path(const char *text, size_t n)
 		enum rust_poller poller;
 	} known[] = {
 		{ "blocking", RUST_BY_BLOCKING_POOL },
+		{ "UnownedTask", RUST_BY_BLOCKING_POOL }, /* a job, while it is nobody's */
 		{ "multi_thread", RUST_BY_WORKER },
 		{ "current_thread", RUST_BY_CURRENT_THREAD },
 		{ "basic_scheduler", RUST_BY_CURRENT_THREAD },
@@ -234,7 +235,7 @@ static enum rust_poller poller_of_path(const char *text, size_t n)
 }
 
 /* By name; where inlining or stripping took that, by the sources that the function's panics name. */
-static enum rust_poller poller_of(struct rust_builder *b, const struct rust_code *code)
+uint8_t rust_polls_poller(struct rust_builder *b, const struct rust_code *code)
 {
 	uint64_t start;
 	const char *name = symbol_table_find(b->image->symbols, code->low, &start);
@@ -299,7 +300,7 @@ static void add_end(const struct sites *s, const struct rust_code *code, size_t 
 				  .family = s->family,
 				  .reg = RUST_NO_REG,
 				  .type = UINT32_MAX,
-				  .poller = (uint8_t)poller_of(b, code) };
+				  .poller = rust_polls_poller(b, code) };
 
 	if (end.poller == RUST_BY_OTHER && drops_reference(code, call + 1))
 		end.poller = RUST_BY_BLOCKING_POOL;

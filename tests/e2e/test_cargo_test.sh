@@ -31,11 +31,14 @@ well_pid=$PID
 
 join "$sick_pid" 60
 [ "$STATUS" = 1 ] || { show_document "$TMP_E2E/sick.out"; cat "$TMP_E2E"/weft-cargo-*.log "$TMP_E2E/sick.err"; fail "exit code of diagnose: $STATUS, should be 1"; }
-equal "findings" "$(findings "$TMP_E2E/sick.out" "SELECT group_concat(DISTINCT id || ' ' || kind) FROM f")" "never-runs thread"
-equal "tests that hang" "$(findings "$TMP_E2E/sick.out" "SELECT group_concat(name, ' ') FROM (SELECT name FROM f ORDER BY name)")" \
+equal "findings" "$(findings "$TMP_E2E/sick.out" "SELECT group_concat(DISTINCT id || ' ' || kind) FROM (SELECT * FROM f ORDER BY id)")" \
+	"blocking-call task,never-runs thread"
+equal "tests that hang" "$(findings "$TMP_E2E/sick.out" "SELECT group_concat(name, ' ') FROM (SELECT name FROM f WHERE id = 'never-runs' ORDER BY name)")" \
 	"hangs::locks_twice hangs::waits_for_a_message hangs::waits_for_a_task"
 line=$(grep -n 'async fn locks_twice' "$from/src/lib.rs" | cut -d: -f1)
 equal "place of the test" "$(findings "$TMP_E2E/sick.out" "SELECT location FROM f WHERE name = 'hangs::locks_twice'")" "src/lib.rs:$line"
+equal "what blocks in it: its task" "$(findings "$TMP_E2E/sick.out" "SELECT name FROM f WHERE id = 'blocking-call'")" \
+	"workload_hangs::hangs::locks_twice::{async block}"
 stack_has "$TMP_E2E/sick.out" never-runs 'locks_twice::{{closure}}'
 
 join "$well_pid" 60

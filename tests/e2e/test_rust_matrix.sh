@@ -17,13 +17,14 @@ subset=(
 	"tokio multi_thread musl v0"
 	"tokio current_thread release-stripped legacy"
 	"smol-1 executor lto v0"
+	"tokio multi_thread dev legacy"
 )
 all_rows() {
 	local runtime build mangling flavour flavours
 	for runtime in tokio tokio-1.38 tokio-1.24 smol smol-1 async_std; do
 		case $runtime in tokio*) flavours="multi_thread current_thread" ;; *) flavours=executor ;; esac
 		for mangling in legacy v0; do
-			for build in release release-stripped lines lto lto-stripped thin pgo musl musl-stripped; do
+			for build in dev release release-stripped lines lto lto-stripped thin pgo musl musl-stripped; do
 				for flavour in $flavours; do echo "$runtime $flavour $build $mangling"; done
 			done
 		done
