@@ -17,6 +17,7 @@
 #define SUBMISSIONS 256u
 #define COMPLETIONS 4096u       /* more are kept by the kernel, but end multishot requests */
 #define TURN        COMPLETIONS /* of one turn, at most: what was written in it is told in it */
+#define RETRY_NS    1000000u    /* sleep at most, while the kernel refuses requests */
 #define FEATURES    (IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP)
 
 static const char *words_of(int rc)
@@ -162,6 +163,9 @@ static int uring_turn(struct weft_driver *driver, uint64_t ns)
 	if (__atomic_load_n(&uring->todo, __ATOMIC_SEQ_CST))
 		weft_uring_flush(uring);
 	weft_uring_sends_flush(driver);
+	/* The kernel had no memory for some: nothing else may come, and who was told so may be in a queue. */
+	if (ns > RETRY_NS && __atomic_load_n(&uring->todo, __ATOMIC_SEQ_CST))
+		ns = RETRY_NS;
 	n = io_uring_cq_ready(&uring->ring);
 	if (n == 0) {
 		if (ns)

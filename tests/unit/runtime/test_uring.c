@@ -3,11 +3,12 @@
  * Which driver a runtime gets, and why: io_uring where it was asked for and works, else epoll with a
  * word. What the driver does once it is there is tested by all tests of IO (flavours_run_io).
  */
-/* ldflags: -Wl,--wrap=io_uring_queue_init_params,--wrap=io_uring_submit_and_wait */
+/* ldflags: -Wl,--wrap=io_uring_queue_init_params,--wrap=io_uring_submit_and_wait,--wrap=io_uring_submit */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,6 +48,18 @@ int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned n);
 int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned n)
 {
 	return submit_error ? submit_error : __real_io_uring_submit_and_wait(ring, n);
+}
+
+static int refusals; /* by the kernel, to come */
+
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+	if (!refusals)
+		return __real_io_uring_submit(ring);
+	refusals--;
+	return -EAGAIN;
 }
 #endif
 
@@ -256,14 +269,88 @@ static void test_without(void **state)
 }
 #endif
 
+#ifdef WEFT_URING
+struct wait {
+	WEFT_FRAME;
+	struct weft_stream *end;
+	size_t n;
+	char byte;
+};
+
+static weft_poll_t wait_for_byte(struct weft_cx *cx, struct wait *f)
+{
+	weft_async_begin(f);
+	weft_await(f, weft_stream_read(cx, f->end, &f->byte, 1, &f->n));
+	weft_async_end(f, f->rc == 0 && f->n == 1 ? 0 : -EIO);
+}
+
+static weft_poll_t nothing(struct weft_cx *cx, struct weft_yield *f)
+{
+	(void)cx, (void)f;
+	return WEFT_READY;
+}
+
+/* Writes a byte, and calls the runtime if that is not seen. */
+struct writer {
+	struct weft_runtime *rt;
+	int fd;
+	bool over, called;
+};
+
+static void *write_byte(void *arg)
+{
+	struct writer *w = arg;
+	struct weft_yield frame = { 0 };
+
+	usleep(50000);
+	if (write(w->fd, "x", 1) != 1)
+		abort();
+	for (unsigned i = 0; i < 500 && !__atomic_load_n(&w->over, __ATOMIC_RELAXED); i++)
+		usleep(10000);
+	w->called = !__atomic_load_n(&w->over, __ATOMIC_RELAXED);
+	if (w->called)
+		weft_spawn(w->rt, nothing, frame, .detach = true);
+	return NULL;
+}
+
+/* The request that a reader waits by was refused when nothing else was to be waited for. */
+static void test_no_memory_for_a_moment(void **state)
+{
+	struct weft_config config = { .size = sizeof(config),
+				      .driver = WEFT_DRIVER_URING,
+				      .flavour = WEFT_CURRENT_THREAD };
+	struct writer w = { .over = false };
+	struct wait f = { .n = 0 };
+	pthread_t thread;
+	int fd[2];
+
+	(void)state;
+	if (!has_ring)
+		return;
+	assert_int_equal(pipe2(fd, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(weft_runtime_new(&config, &w.rt), 0);
+	assert_int_equal(weft_stream_adopt(w.rt, fd[0], &f.end), 0);
+	w.fd = fd[1];
+	refusals = 5;
+	pthread_create(&thread, NULL, write_byte, &w);
+	assert_int_equal(weft_block_on(w.rt, wait_for_byte, &f), 0);
+	__atomic_store_n(&w.over, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_int_equal(refusals, 0);
+	assert_false(w.called);
+	weft_stream_close(f.end);
+	weft_runtime_free(w.rt);
+	close(fd[1]);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default),
 #ifdef WEFT_URING
-		cmocka_unit_test(test_ring),
-		cmocka_unit_test(test_fallback),
-		cmocka_unit_test(test_seccomp),
+		cmocka_unit_test(test_ring),     cmocka_unit_test(test_no_memory_for_a_moment),
+		cmocka_unit_test(test_fallback), cmocka_unit_test(test_seccomp),
 #else
 		cmocka_unit_test(test_without),
 #endif
