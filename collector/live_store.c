@@ -44,7 +44,8 @@ static void put_task(struct live *l, struct store *s, struct model_task *t)
 	row.runtime = t->runtime < p->nruntimes ? p->runtime[t->runtime].info.runtime : 0;
 	if (!model_sees_polls(l->model, t->process)) {
 		if (!model_sees_task(l->model, t))
-			row.polls = t->walk ? t->census_polls : LIVE_UNKNOWN;
+			row.polls = model_walks_tell_polls(l->model, t) ? t->census_polls
+									: LIVE_UNKNOWN;
 		row.wakes = row.self_wakes = LIVE_UNKNOWN;
 		/* Of long polls only. */
 		row.busy_ns = seen(row.busy_ns);

@@ -83,7 +83,7 @@ static double polls_per_second(const struct live *l, const struct model_task *t)
 {
 	if (model_sees_task(l->model, t))
 		return live_last_second(t, model_now(l->model)).polls;
-	return t->walk ? (double)t->census_rate : -1;
+	return model_walks_tell_polls(l->model, t) ? (double)t->census_rate : -1;
 }
 
 static uint64_t poll_p99(const struct live *l, const struct model_task *t)
@@ -111,9 +111,9 @@ static void fill_counts(const struct live *l, const struct model_task *t, struct
 {
 	bool seen = model_sees_polls(l->model, t->process);
 
-	row->polls = model_sees_task(l->model, t) ? t->polls
-		     : t->walk                    ? t->census_polls
-						  : LIVE_UNKNOWN;
+	row->polls = model_sees_task(l->model, t)          ? t->polls
+		     : model_walks_tell_polls(l->model, t) ? t->census_polls
+							   : LIVE_UNKNOWN;
 	row->wakes = seen ? t->wakes : LIVE_UNKNOWN;
 	row->self_wakes = seen ? t->self_wakes : LIVE_UNKNOWN;
 	row->busy_ns = t->busy_ns;

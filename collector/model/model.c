@@ -526,6 +526,11 @@ bool model_task_raised(const struct model *m, const struct model_task *t)
 	       (!p->raised_task || p->raised_task == t->id);
 }
 
+bool model_walks_tell_polls(const struct model *m, const struct model_task *t)
+{
+	return t->walk && model_process(m, t->process)->walk_polls;
+}
+
 bool model_sees_task(const struct model *m, const struct model_task *t)
 {
 	return model_sees_polls(m, t->process) || model_task_raised(m, t);

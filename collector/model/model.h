@@ -82,6 +82,8 @@ enum live_task_state model_task_state(const struct model *m, const struct model_
 bool model_sees_polls(const struct model *m, uint32_t process);
 /* Are those of this task? At level light of one that is raised. */
 bool model_sees_task(const struct model *m, const struct model_task *t);
+/* Walks tell how often the task was polled: census_polls, census_rate. */
+bool model_walks_tell_polls(const struct model *m, const struct model_task *t);
 bool model_task_raised(const struct model *m, const struct model_task *t);
 /* Since when without a gap. UINT64_MAX = they are not. */
 uint64_t model_polls_since(const struct model *m, uint32_t process);

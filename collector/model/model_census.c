@@ -40,6 +40,7 @@ static void set_polls(struct model *m, struct model_process *p, struct model_tas
 	if (again && dt)
 		t->census_rate = (float)((double)(polls - t->census_polls) * 1e9 / (double)dt);
 	t->census_polls = polls;
+	p->walk_polls |= polls > 0;
 }
 
 static void set_name(struct model *m, struct model_task *t, const struct weft_ev_snapshot_task *e)

@@ -66,6 +66,7 @@ struct model_process {
 	uint64_t gap_ns; /* when batches were last found missing */
 	uint64_t unsure_ns; /* polls that began before may lack records that were lost; UINT64_MAX = they are being lost */
 	uint32_t walk; /* number of the census under way or last done */
+	bool walk_polls; /* a walk told how often a task was polled: those of Rust runtimes never do */
 	uint64_t walk_ns, walk_before_ns,
 		walks;              /* when it and the one before began; complete ones */
 	uint64_t walk_done_ns;      /* when the last one ended */

@@ -336,7 +336,13 @@ static void what_light_does_not_show_is_unknown(void **state)
 	assert_in_range(h.polls_s, 9500, 10500); /* lanes add up what is not seen one by one */
 	assert_in_range(h.wakes_s, 9700, 10700);
 	assert_int_equal(h.poll_p99_ns, LIVE_UNKNOWN);
+	walk.polls = 0; /* as those of Rust runtimes, which don't count them */
 	feed_walk(f, 2 * S, &walk, 1);
+	live_tasks(f->l, &q, &row, &page);
+	assert_int_equal(row.polls, LIVE_UNKNOWN);
+	assert_true(row.polls_s < 0);
+	walk.polls = 1000;
+	feed_walk(f, 2 * S + 1, &walk, 1);
 	walk.polls = 6000;
 	feed_walk(f, 7 * S, &walk, 1);
 	live_tasks(f->l, &q, &row, &page);
