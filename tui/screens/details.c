@@ -253,7 +253,10 @@ static void add_polls(struct details *s, bool ascii)
 	lines_label(&s->lines, "polls", ROLE_TEXT, "%s  %s/s  p50 %s  p90 %s  p99 %s  max %s",
 		    format_count(t->polls).s, format_short(t->polls_s < 0 ? NAN : t->polls_s).s,
 		    format_ns(s->d.poll_p50_ns).s, format_ns(s->d.poll_p90_ns).s,
-		    format_ns(t->poll_p99_ns).s, format_ns(t->poll_max_ns).s);
+		    format_ns(t->poll_p99_ns).s,
+		    format_ns(t->polls == LIVE_UNKNOWN && !t->poll_max_ns ? LIVE_UNKNOWN
+									  : t->poll_max_ns)
+			    .s);
 	add_histogram(s, ascii, s->d.poll_hist);
 	lines_label(&s->lines, "time", ROLE_TEXT, "on CPU %s  blocked %s  waiting for a CPU %s",
 		    format_ns(t->busy_ns).s, format_ns(t->blocked_ns).s,

@@ -226,7 +226,7 @@ static struct format_text id_text(const struct live_task *t, int width)
 /* Polls that are known of: a p99 of nothing is not 0. */
 static uint64_t of_polls(const struct live_task *t, uint64_t ns)
 {
-	return t->polls || t->open_ns ? ns : LIVE_UNKNOWN;
+	return (t->polls == LIVE_UNKNOWN ? ns : t->polls) || t->open_ns ? ns : LIVE_UNKNOWN;
 }
 
 static struct format_text share_text(float share)
