@@ -176,7 +176,7 @@ static bool meets_other(struct ends *e, const struct end *from)
 	const struct rust_code *code = rust_decoder_at(e->b->decoder, from->address);
 	size_t i = code ? rust_code_index(code, from->address, false) : SIZE_MAX;
 
-	for (unsigned n = 0; i < code->n && n < MAX_WAY; n++) {
+	for (unsigned n = 0; code && i < code->n && n < MAX_WAY; n++) {
 		const struct rust_insn *insn = &code->insn[i];
 
 		for (size_t k = 0; n > 0 && k < e->n; k++)
