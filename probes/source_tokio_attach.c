@@ -95,22 +95,6 @@ void source_tokio_close(void *ctx)
 
 /* ---- the file ---- */
 
-static bool has_polls(const struct rust_plan *plan)
-{
-	bool begin[3] = { false }, end[3] = { false };
-
-	for (uint32_t i = 0; i < plan->n_probes; i++) {
-		const struct rust_probe *at = &plan->probes[i];
-
-		if (at->family > RUST_ASYNC_TASK)
-			continue;
-		begin[at->family] |= at->kind == RUST_POLL_BEGIN;
-		end[at->family] |= at->kind == RUST_POLL_END;
-	}
-	return (begin[RUST_TOKIO] && end[RUST_TOKIO]) ||
-	       (begin[RUST_ASYNC_TASK] && end[RUST_ASYNC_TASK]);
-}
-
 static bool stat_plain(int fd, struct tokio_plain *ret)
 {
 	struct stat st;
@@ -150,7 +134,7 @@ static int try_file(struct tokio_process *w, int fd)
 {
 	int err = fd < 0 ? fd : plan_of(w, fd);
 
-	if (!err && !has_polls(w->plan)) {
+	if (!err && !rust_plan_has_polls(w->plan)) {
 		w->plan = rust_plan_free(w->plan);
 		err = -ENOENT;
 	}

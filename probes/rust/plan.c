@@ -76,10 +76,6 @@ static const struct sight {
 	uint8_t kind[2];
 	const char *why, *stripped; /* NULL: the same */
 } sights[] = {
-	{ "polls",
-	  { RUST_POLL_BEGIN, RUST_POLL_END },
-	  "the code that polls tasks was not recognised",
-	  NULL },
 	{ "spawns", { RUST_SPAWN }, "the code that builds tasks was not recognised", NULL },
 	{ "wakes", { RUST_WAKE }, "the wakers were not recognised", NULL },
 	{ "ends of tasks",
@@ -105,6 +101,22 @@ static const struct sight {
 	  "its functions have no names" },
 };
 
+bool rust_plan_has_polls(const struct rust_plan *plan)
+{
+	bool begin[RUST_ASYNC_TASK + 1] = { false }, end[RUST_ASYNC_TASK + 1] = { false };
+
+	for (uint32_t i = 0; i < plan->n_probes; i++) {
+		const struct rust_probe *at = &plan->probes[i];
+
+		if (at->family > RUST_ASYNC_TASK)
+			continue;
+		begin[at->family] |= at->kind == RUST_POLL_BEGIN;
+		end[at->family] |= at->kind == RUST_POLL_END && at->poller != RUST_BY_BLOCKING_POOL;
+	}
+	return (begin[RUST_TOKIO] && end[RUST_TOKIO]) ||
+	       (begin[RUST_ASYNC_TASK] && end[RUST_ASYNC_TASK]);
+}
+
 /* Tokio's spawns carry their place in every build, those of async-task in none. */
 static void judge_places(struct rust_builder *b)
 {
@@ -127,6 +139,10 @@ static void judge(struct rust_builder *b)
 	rust_builder_can_see(b, "late drivers");
 	if (has_types(b->plan, RUST_TOKIO))
 		rust_builder_can_see(b, "queue depths");
+	if (rust_plan_has_polls(b->plan))
+		rust_builder_can_see(b, "polls");
+	else
+		rust_builder_gap(b, "polls", "the code that polls tasks was not recognised");
 	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++) {
 		const struct sight *s = &sights[i];
 
