@@ -377,7 +377,7 @@ check-rust-full: all $(helper_bin) ## Rust services in all builds and versions a
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft CYCLES=100 tests/e2e/test_async_task.sh
 	@WEFT=$(BUILD)/weft KNOWLEDGE_DIR=$(abspath $(BUILD))/knowledge tests/knowledge/check.sh c rust fails full evidence
 
-gallery: $(program) $(workloads) ## symptom x flavour from real runs, sick and healthy; root, 40 minutes; GALLERY="tokio" or "busy-loop spin" for a part
+gallery: $(program) $(workloads) ## symptom x flavour from real runs, sick and healthy; root, half an hour; GALLERY="tokio" or "busy-loop spin" for a part
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft scripts/gallery.sh $(GALLERY)
 
 stress-healthy: $(program) $(workloads) $(examples) $(load) $(BUILD)/tests/e2e/stop_threads ## healthy programs under stress, C and Tokio, a minute each: nothing may be found; root, cargo, 20 minutes; HEALTHY="http tokio" for a part

@@ -15,7 +15,7 @@ healthy_seconds=${GALLERY_HEALTHY_SECONDS:-12}
 work=$(mktemp -d) || exit 1
 pids=()
 cleanup() {
-	for p in ${pids[@]+"${pids[@]}"}; do kill -KILL "$p" 2> /dev/null; done
+	for p in ${pids[@]+"${pids[@]}"}; do kill -TERM "$p" 2> /dev/null; done
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -114,7 +114,8 @@ sick() {
 		set -- -p "$pid"
 	fi
 	mkfifo "$work/fifo"
-	"$weft" diagnose --duration "$seconds" "$@" > "$work/fifo" 2> "$work/err" &
+	# What a program that weft starts prints becomes a file there.
+	env -C "$work" "$(realpath "$weft")" diagnose --duration "$seconds" "$@" > "$work/fifo" 2> "$work/err" &
 	diag=$!
 	pids+=("$diag")
 	start=$(now)
@@ -147,7 +148,6 @@ healthy() {
 		pid=$PID
 		set -- -p "$pid"
 	fi
-	# What a program that weft starts prints becomes a file there.
 	env -C "$work" "$(realpath "$weft")" diagnose --duration "$seconds" --format json "$@" > "$work/json" 2> "$work/err"
 	[ -z "$pid" ] || finish "$pid"
 	ids=$(sqlite3 :memory: "SELECT group_concat(DISTINCT json_extract(value, '\$.id')) FROM
@@ -158,9 +158,17 @@ healthy() {
 	case $verdict in not-*) echo "UNCHECKED $verdict" ;; *) echo clean ;; esac
 }
 
-# cell FLAVOUR OPTIONS...: of the line that is in the variables of run_list; sets CELL, "1.2 s 0.95 / clean"
+# apart FOLDER COMMAND...: in a folder of its own, beside others of its kind
+apart() {
+	work=$1 pids=()
+	shift
+	trap 'for p in ${pids[@]+"${pids[@]}"}; do kill -KILL "$p" 2> /dev/null; done; exit 130' INT TERM
+	mkdir -p "$work" && "$@"
+}
+
+# cell FLAVOUR OPTIONS...: of the line that is in the variables of run_list; prints "1.2 s 0.95 / clean"
 cell() {
-	local flavour=$1 args=() twin=$healthy_seconds begun=
+	local flavour=$1 args=() twin=$healthy_seconds begun= found
 	shift
 	[ "$flavour" != start ] || begun=1
 	args=(--seconds 120 "$@")
@@ -168,35 +176,53 @@ cell() {
 	case $flavour in own | start) ;; *) args+=(--flavour "$flavour") ;; esac
 	# What needs a long window to be seen needs it to be seen absent.
 	[ "$seconds" -le 20 ] || twin=$seconds
-	CELL="$(sick "$symptom" "$seconds" "$cause" "$path" "${args[@]}") / $(healthy "$symptom" "$twin" "$path" "${args[@]}")"
-	case $CELL in *MISSED* | *FALSE* | *NO* | *CAUSE* | *PLACE* | *UNCHECKED* | *"no report"*) bad=1 ;; esac
+	if [ -n "$calm" ]; then
+		apart "$work/sick" sick "$symptom" "$seconds" "$cause" "$path" "${args[@]}" > "$work/found" &
+		pids+=("$!")
+		apart "$work/healthy" healthy "$symptom" "$twin" "$path" "${args[@]}" > "$work/twin" &
+		pids+=("$!")
+		wait
+		found=$(< "$work/found")
+		echo "$found / $(< "$work/twin")"
+	else
+		found=$(sick "$symptom" "$seconds" "$cause" "$path" "${args[@]}")
+		echo "$found / $(healthy "$symptom" "$twin" "$path" "${args[@]}")"
+	fi
 }
 
 # row_of OPTIONS...: all cells of the line; sets ROW
 row_of() {
-	local i letter
+	local i letter flavour cells=()
 	ROW=()
 	for i in "${!letters[@]}"; do
-		letter=${letters[i]}
+		letter=${letters[i]} flavour=${names[i]}
 		# What makes its own runtime is run once, and stands in the first column.
-		case $which$i in own0 | start0)
-			cell "$which" "$@"
-			ROW+=("$CELL")
-			continue
+		case $which$i in
+		own0 | start0) flavour=$which ;;
+		*)
+			case ,$which, in *,$letter,*) ;; *) ROW[i]=-; continue ;; esac
+			case ,$flavours, in *,all,* | *,$letter,*) ;; *) ROW[i]="not run"; continue ;; esac
 			;;
 		esac
-		case ,$which, in *,$letter,*) ;; *) ROW+=("-"); continue ;; esac
-		case ,$flavours, in *,all,* | *,$letter,*) ;; *) ROW+=("not run"); continue ;; esac
-		cell "${names[i]}" "$@"
-		ROW+=("$CELL")
+		if [ -n "$calm" ]; then
+			apart "$work/$i" cell "$flavour" "$@" > "$work/cell.$i" &
+			pids+=("$!")
+			cells+=("$i")
+		else
+			ROW[i]=$(cell "$flavour" "$@")
+		fi
 	done
+	wait
+	pids=()
+	for i in ${cells[@]+"${cells[@]}"}; do ROW[i]=$(< "$work/cell.$i"); done
+	case ${ROW[*]} in *MISSED* | *FALSE* | *NO* | *CAUSE* | *PLACE* | *UNCHECKED* | *"no report"*) bad=1 ;; esac
 }
 
 print_row() { printf '%-17s %-22s' "$1" "$2" && shift 2 && printf ' %-26s' "$@" && echo; }
 
 # run_list LIST: a table of its own
 run_list() {
-	local list=$1 letters=() names=() headed= symptom program variant which seconds cause options pair path form
+	local list=$1 letters=() names=() headed= symptom program variant which seconds cause options pair path form calm
 	while read -r symptom program variant which seconds cause options <&3; do
 		case $symptom in
 		'#'* | '') continue ;;
@@ -208,6 +234,7 @@ run_list() {
 			continue
 			;;
 		esac
+		calm=${seconds##*[0-9]} seconds=${seconds%"$calm"}
 		wanted "$list" "$symptom" "$program" "$variant" || continue
 		[ -n "$headed" ] || { echo; print_row symptom "$list" "${names[@]}"; }
 		headed=1
