@@ -3,7 +3,7 @@
  * Rust's test programs (libtest), which `cargo test` builds: each test has a thread, and an async one is the future of a
  * block_on there, which is no task of any runtime. So a test that hangs is seen by its thread alone: one that waits for a wake while
  * no thread of the process has run for a time. Their stacks name the test. What such a program is built with does not matter:
- * where the code that polls was not recognised (async-task without optimisation), this is all that is seen of it.
+ * where the code that polls was not recognised, this is all that is seen of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -145,7 +145,7 @@ static int libtest_attach(void *ctx, struct process *p, int exe_fd)
 	session_announce(p);
 	session_cannot_see(
 		p->session, p->index, "tasks",
-		"the code that polls them was not recognised, as is usual in builds without optimisation: a test that hangs is told by its thread; cargo test --release shows more");
+		"the code that polls them was not recognised: a test that hangs is told by its thread; cargo test --release shows more");
 	return 0;
 }
 

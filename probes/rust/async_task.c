@@ -12,6 +12,7 @@
 
 #include "probes/rust/polls.h"
 #include "probes/rust/scan.h"
+#include "probes/rust/unoptimised.h"
 
 #define MAX_TASK    (1u << 26)
 #define MAX_ALIGN   4096
@@ -224,8 +225,10 @@ static int find_state(void *ctx, uint64_t address)
 		    insn->disp == layout->vtable || insn->disp < 0 || insn->disp > 32)
 			continue;
 		layout->state = insn->disp;
-		break;
+		return 0;
 	}
+	if (c->b->unoptimised)
+		layout->state = rust_unoptimised_state(c->b, word[2]);
 	return 0;
 }
 
@@ -268,6 +271,8 @@ void rust_async_task_tasks(struct rust_builder *b)
 	}
 	if (rc == 0 && any) {
 		rust_polls_find(b, RUST_ASYNC_TASK, RUST_ASYNC_RUN, &layout->vtable);
+		if (layout->vtable < 0)
+			rust_unoptimised_async_polls(b);
 		rc = each_word(b, add_wakes, &c);
 	}
 	if (rc == 0 && any)

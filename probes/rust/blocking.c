@@ -65,6 +65,40 @@ static bool reaches_pool(struct rust_builder *b, uint64_t schedule, unsigned dep
 	return false;
 }
 
+static uint64_t callee_of(const struct rust_builder *b, const struct rust_insn *insn)
+{
+	uint64_t to = 0;
+
+	if (insn->op == RUST_OP_CALL)
+		return rust_code_target(b->image, insn);
+	if (insn->op == RUST_OP_LOAD && insn->target &&
+	    !rust_image_code_pointer(b->image, insn->target, &to))
+		return 0;
+	return to;
+}
+
+/* Without optimisation, addresses of functions are loaded before they are called, where the graph does not see it. By names alone. */
+static bool leads_to_pool(struct rust_builder *b, uint64_t function, unsigned depth)
+{
+	const struct rust_code *code = rust_decoder_at(b->decoder, function);
+	uint64_t callee[MAX_REACHED], start;
+	size_t n = 0;
+
+	for (size_t i = 0; code && code->low == function && i < code->n && n < MAX_REACHED; i++) {
+		uint64_t to = callee_of(b, &code->insn[i]);
+		const char *name = to ? symbol_table_find(b->image->symbols, to, &start) : NULL;
+
+		if (name && start == to && rust_blocking_names_pool(name))
+			return true;
+		if (name && start == to && to != function)
+			callee[n++] = to;
+	}
+	for (size_t i = 0; depth > 1 && i < n; i++)
+		if (leads_to_pool(b, callee[i], depth - 1))
+			return true;
+	return false;
+}
+
 /* There are a handful of different ones in a file. */
 struct schedules {
 	size_t n;
@@ -82,7 +116,8 @@ static bool look_up(struct rust_builder *b, struct schedules *known, uint64_t sc
 	for (size_t i = 0; i < known->n; i++)
 		if (known->at[i].address == schedule)
 			return known->at[i].blocking;
-	blocking = reaches_pool(b, schedule, depth);
+	blocking = reaches_pool(b, schedule, depth) ||
+		   (depth == ASYNC_DEPTH && leads_to_pool(b, schedule, 2));
 	if (known->n < sizeof(known->at) / sizeof(known->at[0])) {
 		known->at[known->n].address = schedule;
 		known->at[known->n++].blocking = blocking;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tokio built without optimisation (`cargo build`, `cargo test`): each step is a function of its own, with a name, and
+ * Tokio and async-task built without optimisation (`cargo build`, `cargo test`): each step is a function of its own, with a name, and
  * none has the shape that polls.c and tokio_wakes.c look for.
  */
 #ifndef WEFT_RUST_UNOPTIMISED_H
@@ -27,6 +27,10 @@ void rust_unoptimised_behind(struct rust_builder *b, const struct rust_code *cod
 void rust_unoptimised_spawns(struct rust_builder *b);
 /* COMPLETE, where the function that completes a task is called: it has the header for its argument. */
 void rust_unoptimised_completions(struct rust_builder *b);
+/* The same of async-task: POLL_END, and where a header holds its vtable. */
+void rust_unoptimised_async_polls(struct rust_builder *b);
+/* Where a header holds its state, told by a waker's wake_by_ref; -1 = it does not tell. */
+int32_t rust_unoptimised_state(struct rust_builder *b, uint64_t wake_by_ref);
 /* WAKE. */
 void rust_unoptimised_wakes(struct rust_builder *b);
 
