@@ -31,6 +31,7 @@ static const struct detector_option options[] = {
 struct place {
 	uint32_t process, type;
 	uint64_t times, first_ns, window_ns, worst_ns, worst_task, late_ns, victim;
+	bool fires; /* the timers themselves are in time */
 };
 
 /* A current-thread runtime of Tokio with timers past their deadlines, as of the last look. */
@@ -70,20 +71,23 @@ static void raise_held(struct detect_run *run, const struct place *p)
 	if (!t)
 		return;
 	subject = detect_subject_task(run->model, t);
-	f = detect_raise(run, &subject,
-			 &(struct detect_verdict){
-				 .cause = "its polls keep the timers from being fired",
-				 .severity = (double)p->worst_ns >= run->value[CRIT_MS] * 1e6
-						     ? LIVE_CRIT
-						     : LIVE_WARN,
-				 .confidence = 0.9f,
-				 .harm_task_ms = (double)p->late_ns / 1e6,
-				 .first_ns = p->first_ns });
+	f = detect_raise(
+		run, &subject,
+		&(struct detect_verdict){
+			.cause = p->fires ? "its polls keep tasks waiting whose timers have fired"
+					  : "its polls keep the timers from being fired",
+			.severity = (double)p->worst_ns >= run->value[CRIT_MS] * 1e6 ? LIVE_CRIT
+										     : LIVE_WARN,
+			.confidence = 0.9f,
+			.harm_task_ms = (double)p->late_ns / 1e6,
+			.first_ns = p->first_ns });
 	if (!f)
 		return;
-	detect_evidence(f, (double)p->worst_ns / 1e6, "ms",
-			"a timer fired %s late, all workers being inside polls",
-			detect_duration(p->worst_ns, text));
+	detect_evidence(
+		f, (double)p->worst_ns / 1e6, "ms",
+		p->fires ? "a task was polled %s after its deadline, all workers being inside polls"
+			 : "a timer fired %s late, all workers being inside polls",
+		detect_duration(p->worst_ns, text));
 	detect_evidence(f, (double)p->times, "timers", "%llu timers late, %s together",
 			(unsigned long long)p->times, detect_duration(p->late_ns, text));
 	if (victim)
@@ -94,20 +98,34 @@ static void raise_held(struct detect_run *run, const struct place *p)
 				  detect_runtime_kind(run->model, p->process, MODEL_NONE)));
 }
 
+/* A thread of its own turns the driver: it fires timers in time however long the workers are held. */
+static bool has_reactor(const struct detect_run *run, const struct timer_fired *fired)
+{
+	const struct model_process *p = model_process(run->model, fired->process);
+
+	for (uint32_t i = 0; p && i < p->nruntimes; i++)
+		if (p->runtime[i].info.runtime == fired->runtime)
+			return p->runtime[i].info.kind == WEFT_RT_WEFT &&
+			       p->runtime[i].info.flavour == WEFT_F_REACTOR_POOL;
+	return false;
+}
+
 static void late_timer(struct detect_run *run, const struct timer_fired *fired)
 {
+	bool fires = has_reactor(run, fired);
+	uint64_t until = fires && fired->poll_ns != UINT64_MAX ? fired->poll_ns : fired->fire_ns;
 	uint32_t process = fired->process;
 	uint64_t from = fired->deadline_ns > 0 ? (uint64_t)fired->deadline_ns : 0, late;
 	struct detect_workers w;
 	struct model_task *holder;
 	struct place *p;
 
-	if (fired->fire_ns <= from)
+	if (until <= from)
 		return;
-	late = fired->fire_ns - from;
+	late = until - from;
 	if ((double)late < run->value[WARN_MS] * 1e6 || detect_disturbed(run, process, from))
 		return;
-	detect_workers_of(run, process, fired->runtime, from, fired->fire_ns, &w);
+	detect_workers_of(run, process, fired->runtime, from, until, &w);
 	holder = w.n && w.held == w.n ? model_task(run->model, w.task) : NULL;
 	p = holder ? place_of(run->state, process, holder->type) : NULL;
 	if (!p)
@@ -117,6 +135,7 @@ static void late_timer(struct detect_run *run, const struct timer_fired *fired)
 		p->times = p->late_ns = p->worst_ns = 0;
 	}
 	p->first_ns = p->first_ns ? p->first_ns : from;
+	p->fires = fires;
 	p->times++;
 	p->late_ns += late;
 	if (late > p->worst_ns) {

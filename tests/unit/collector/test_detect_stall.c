@@ -109,6 +109,51 @@ static void timers_on_time(void **state)
 	assert_string_equal(feed_verdict(f, "timer-stall"), "clean");
 }
 
+/* The same polls; the timers fire in time, by a thread that does nothing else, and their task waits for a worker. */
+static void late_polls(struct feed *f, uint16_t flavour, uint32_t lanes)
+{
+	struct weft_ev_runtime e = {
+		.runtime = 1, .kind = WEFT_RT_WEFT, .flavour = flavour, .workers = 2
+	};
+
+	feed_event(f, T0 - 500 * MS, WEFT_EV_RUNTIME, &e, sizeof(e));
+	for (uint64_t t = T0; t < T0 + 3 * S; t += S) {
+		fire(f, t + 100 * MS + 10 * US, 8, t + 100 * MS);
+		for (uint32_t lane = 0; lane < lanes; lane++)
+			feed_poll(f, t + 300 * MS, (uint16_t)lane, 7, 300 * MS);
+		feed_poll(f, t + 300 * MS + 30 * US, 0, 8, 5 * US);
+	}
+	feed_tick_to(f, T0 + 6 * S);
+}
+
+static void polls_hold_those_whose_timers_fired(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	late_polls(f, WEFT_F_REACTOR_POOL, 2);
+	row = verdict_found(f, "timer-stall", LIVE_WARN, "query");
+	assert_non_null(strstr(row->cause, "have fired"));
+	assert_in_range(row->evidence[0].value, 199, 202);
+}
+
+static void a_worker_was_free_for_them(void **state)
+{
+	struct feed *f = *state;
+
+	late_polls(f, WEFT_F_REACTOR_POOL, 1);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
+/* Where workers turn the driver themselves, a timer that fires in time says that one of them was free. */
+static void timers_fired_by_a_worker(void **state)
+{
+	struct feed *f = *state;
+
+	late_polls(f, WEFT_F_MULTI_THREAD, 2);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
 /* The level rises at the very end, and before that nobody saw a timer. */
 static void the_level_was_light(void **state)
 {
@@ -159,6 +204,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(polls_hold_the_driver),
 		VERDICT_TEST(one_worker_was_free),
+		VERDICT_TEST(polls_hold_those_whose_timers_fired),
+		VERDICT_TEST(a_worker_was_free_for_them),
+		VERDICT_TEST(timers_fired_by_a_worker),
 		VERDICT_TEST(the_machine_was_overloaded),
 		VERDICT_TEST(they_waited_before_they_began),
 		VERDICT_TEST(the_records_were_lost),
