@@ -9,21 +9,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "probes/base/cleanup.h"
 #include "probes/rust/code.h"
-#include "probes/rust/plan_internal.h"
+#include "tests/support/asm_variants.h"
 
-static char dir[] = "/tmp/weft-rust-unoptimised-XXXXXX";
-
-static const char source[] =
-	".macro fn name\n.globl \"\\name\"\n.type \"\\name\",@function\n\"\\name\":\n.cfi_startproc\n.endm\n"
-	".macro end\n.cfi_endproc\n.balign 16\n.endm\n"
+static const char source[] = ASM_VARIANTS_MACROS
 	".text\n"
 	"fn _ZN4core4sync6atomic11AtomicUsize9fetch_xor17h0E\n mov %rsi,%rax\n ret\nend\n"
 	"fn _ZN5tokio7runtime4task5state5State22transition_to_complete17h0E\n sub $8,%rsp\n call *other_word(%rip)\n mov %rax,%rdi\n"
@@ -71,63 +62,8 @@ static const char *const kinds[] = { "PLAIN", "ANYWHERE", "TAKEN", "MAYBE", "TAI
 
 static int build(void **state)
 {
-	char line[512];
-	FILE *f;
-
 	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(line, sizeof(line), "%s/a.s", dir);
-	f = fopen(line, "w");
-	if (!f)
-		return -1;
-	fputs(source, f);
-	fclose(f);
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		snprintf(line, sizeof(line),
-			 "cd %s && cc -Wa,--defsym,%s=1 -Wl,-z,notext a.s -pie -o %s", dir,
-			 kinds[i], kinds[i]);
-		if (system(line) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int cleanup(void **state)
-{
-	char line[128];
-
-	(void)state;
-	snprintf(line, sizeof(line), "rm -rf %s", dir);
-	return system(line);
-}
-
-static struct rust_plan *plan_of(const char *kind)
-{
-	char path[128];
-	struct rust_plan *plan = NULL;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, kind);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(rust_plan_new(fd, &plan), 0);
-	assert_int_equal(plan->n_types, 2);
-	return plan;
-}
-
-static uint64_t label(const char *kind, const char *name)
-{
-	char line[256], text[128];
-	unsigned long long value = 0;
-
-	snprintf(line, sizeof(line), "nm %s/%s | awk '$3 == \"%s\" { print $1 }'", dir, kind, name);
-	FILE *f = popen(line, "r");
-	assert_non_null(f);
-	assert_non_null(fgets(text, sizeof(text), f));
-	pclose(f);
-	sscanf(text, "%llx", &value);
-	assert_true(value != 0);
-	return value;
+	return asm_variants_build(source, kinds, sizeof(kinds) / sizeof(kinds[0]));
 }
 
 static unsigned count(const struct rust_plan *plan, uint8_t kind)
@@ -143,7 +79,7 @@ static unsigned count(const struct rust_plan *plan, uint8_t kind)
 static const struct rust_probe *probe(const struct rust_plan *plan, const char *kind, uint8_t what,
 				      const char *name)
 {
-	uint64_t address = label(kind, name);
+	uint64_t address = asm_variants_label(kind, name);
 
 	for (uint32_t i = 0; i < plan->n_probes; i++)
 		if (plan->probes[i].kind == what && plan->probes[i].address == address) {
@@ -167,7 +103,7 @@ static void check_ends(const struct rust_plan *plan, const char *kind)
 
 static void test_plain(void **state)
 {
-	struct rust_plan *plan = plan_of("PLAIN");
+	struct rust_plan *plan = asm_variants_plan("PLAIN", 2);
 
 	(void)state;
 	check_ends(plan, "PLAIN");
@@ -189,7 +125,7 @@ static void test_plain(void **state)
 /* One type's poll function has no place: then all begin where tasks become running ones. */
 static void test_anywhere(void **state)
 {
-	struct rust_plan *plan = plan_of("ANYWHERE");
+	struct rust_plan *plan = asm_variants_plan("ANYWHERE", 2);
 
 	(void)state;
 	check_ends(plan, "ANYWHERE");
@@ -204,7 +140,7 @@ static void test_all_or_none(void **state)
 {
 	(void)state;
 	for (size_t i = 2; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		struct rust_plan *plan = plan_of(kinds[i]);
+		struct rust_plan *plan = asm_variants_plan(kinds[i], 2);
 		bool said = false;
 
 		assert_int_equal(count(plan, RUST_POLL_END), 0);
@@ -223,5 +159,5 @@ int main(void)
 		cmocka_unit_test(test_all_or_none),
 	};
 
-	return cmocka_run_group_tests(tests, build, cleanup);
+	return cmocka_run_group_tests(tests, build, asm_variants_cleanup);
 }

@@ -6,21 +6,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "probes/base/cleanup.h"
 #include "probes/rust/code.h"
-#include "probes/rust/plan_internal.h"
+#include "tests/support/asm_variants.h"
 
-static char dir[] = "/tmp/weft-rust-unoptimised-XXXXXX";
-
-static const char source[] =
-	".macro fn name\n.globl \"\\name\"\n.type \"\\name\",@function\n\"\\name\":\n.cfi_startproc\n.endm\n"
-	".macro end\n.cfi_endproc\n.balign 16\n.endm\n"
+static const char source[] = ASM_VARIANTS_MACROS
 	".text\n"
 	"fn _ZN4core4sync6atomic11AtomicUsize4load17h0E\n mov (%rdi),%rax\n ret\nend\n"
 	"fn from_ptr\n mov %rsi,(%rdi)\n ret\nend\n"
@@ -53,64 +44,17 @@ static const char *const kinds[] = { "PLAIN", "NO_PLACE", "ELSEWHERE" };
 
 static int build(void **state)
 {
-	char line[512];
-	FILE *f;
-
 	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(line, sizeof(line), "%s/a.s", dir);
-	f = fopen(line, "w");
-	if (!f)
-		return -1;
-	fputs(source, f);
-	fclose(f);
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		snprintf(line, sizeof(line),
-			 "cd %s && cc -Wa,--defsym,%s=1 -Wl,-z,notext a.s -pie -o %s", dir,
-			 kinds[i], kinds[i]);
-		if (system(line) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int cleanup(void **state)
-{
-	char line[128];
-
-	(void)state;
-	snprintf(line, sizeof(line), "rm -rf %s", dir);
-	return system(line);
-}
-
-static struct rust_plan *plan_of(const char *kind)
-{
-	char path[128];
-	struct rust_plan *plan = NULL;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, kind);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(rust_plan_new(fd, &plan), 0);
-	assert_int_equal(plan->n_types, 1);
-	return plan;
+	return asm_variants_build(source, kinds, sizeof(kinds) / sizeof(kinds[0]));
 }
 
 /* The one emulated probe of that kind, and poller for an end, is at the label. */
 static const struct rust_probe *probe(const struct rust_plan *plan, const char *kind, uint8_t what,
 				      uint8_t poller, const char *name)
 {
-	char line[256], text[128];
-	unsigned long long address = 0;
+	uint64_t address = asm_variants_label(kind, name);
 	const struct rust_probe *found = NULL;
 
-	snprintf(line, sizeof(line), "nm %s/%s | awk '$3 == \"%s\" { print $1 }'", dir, kind, name);
-	FILE *f = popen(line, "r");
-	assert_non_null(f);
-	assert_non_null(fgets(text, sizeof(text), f));
-	pclose(f);
-	sscanf(text, "%llx", &address);
 	for (uint32_t i = 0; i < plan->n_probes; i++) {
 		if (plan->probes[i].kind != what || plan->probes[i].poller != poller)
 			continue;
@@ -125,7 +69,7 @@ static const struct rust_probe *probe(const struct rust_plan *plan, const char *
 
 static void test_plain(void **state)
 {
-	struct rust_plan *plan = plan_of("PLAIN");
+	struct rust_plan *plan = asm_variants_plan("PLAIN", 1);
 
 	(void)state;
 	assert_int_equal(plan->layout[RUST_ASYNC_TASK].vtable, 0);
@@ -142,7 +86,7 @@ static void test_all_or_none(void **state)
 {
 	(void)state;
 	for (size_t i = 1; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		struct rust_plan *plan = plan_of(kinds[i]);
+		struct rust_plan *plan = asm_variants_plan(kinds[i], 1);
 
 		assert_false(rust_plan_has_polls(plan));
 		assert_int_equal(plan->layout[RUST_ASYNC_TASK].vtable, -1);
@@ -159,5 +103,5 @@ int main(void)
 		cmocka_unit_test(test_all_or_none),
 	};
 
-	return cmocka_run_group_tests(tests, build, cleanup);
+	return cmocka_run_group_tests(tests, build, asm_variants_cleanup);
 }
