@@ -13,7 +13,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/executor/parker.h"
 
-#define ROUNDS 200000u
+#define ROUNDS 2000000u
 #define LAST_NS \
 	20000000000ull /* for fewer rounds, on a machine so busy that each waits for a processor */
 #define DELAYS  64u
