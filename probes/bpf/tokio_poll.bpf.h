@@ -211,10 +211,10 @@ static __always_inline void meet_at_poll(const struct hit *x, const struct head 
 	if (!t)
 		return;
 	meet(x, t, h, !x->async_task && !(light && x->rust->raised_task));
-	if (!light && x->async_task)
+	if (!light) { /* there no wake is seen, and no other poll */
 		unseen_before(x, t, h->state);
-	if (!light) /* there no wake is seen, and no other poll */
 		take_ready(x, t, p);
+	}
 	t->open_ns = x->now;
 	p->number = ++t->polls;
 	t->panicked = 0;

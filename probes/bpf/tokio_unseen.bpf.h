@@ -32,7 +32,8 @@ static __always_inline void unseen_wake(const struct hit *x, struct weft_open_po
 /* The same, polled by a thief before the poll that woke it was seen to end. */
 static __always_inline void unseen_before(const struct hit *x, struct weft_task *t, __u64 state)
 {
-	if (t->open_ns > x->rust->since_ns && !is_ready(x, t) && !(state & STATE_CANCELLED))
+	if (t->open_ns > x->rust->since_ns && !is_ready(x, t) &&
+	    !(state & (STATE_CANCELLED | STATE_COMPLETE)))
 		tell_unseen(x, t, t->polls);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # An unmodified Tokio program, release build: what Weft sees of it against what the program counted itself, on both
-# flavours; it survives attaching and detaching under load, panics included, and its code is left as it was.
+# flavours; it survives attaching and detaching under load, panics included, and its code is left as it was. With LTO, wakes
+# that are built into polls whose task a thief has at once.
 # timeout: 400
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/rust_cycles.sh"
@@ -75,6 +76,29 @@ seen_from_start() {
 	compare "$name"
 }
 
+# crowd: tasks that wake themselves, built into their polls, and that workers take from each other before the poll is seen to end
+crowd() {
+	local program pid recorder i behaviours=()
+	program=$(scripts/rust_workload.sh tokio lto)
+	for ((i = 0; i < 40; i++)); do behaviours+=(hand_written); done
+	begin crowd "${behaviours[@]}"
+	pid=$PID
+	record crowd -p "$pid" --level normal
+	recorder=$PID
+	kill -USR1 "$pid"
+	must 20 "polls in the recording" polled "$DB" 30000
+	stop "$pid"
+	equal "exit code of the crowd" "$STATUS" 0
+	join "$recorder" 20
+	equal "exit code of weft record" "$STATUS" 0
+	equal "spawns in the crowd" "$(count task-spawn)" "$(truth crowd spawned)"
+	equal "completions in the crowd" "$(count task-end "reason = 'done'")" "$(truth crowd completed)"
+	# A timer that is late when it is set is one more.
+	holds "wakes of itself in the crowd: $(count task-wake 'waker = task') of $(truth crowd self_wakes)" \
+		"$(count task-wake 'waker = task') - $(truth crowd self_wakes) BETWEEN 0 AND 10"
+	accounting_is_exact "$DB"
+}
+
 # panics_stripped: without names the function that starts to unwind is known by a text
 panics_stripped() {
 	DB=$TMP_E2E/bare.db
@@ -91,6 +115,7 @@ holds "tasks move between two workers" "$(count steal) > 0"
 seen_from_start started all
 seen_whole ct 2 --current-thread sound
 equal "tasks that move where there is one worker" "$(count steal)" 0
+crowd
 attached_often mt.often "${CYCLES:-10}" "$program" all
 attached_often ct.often "${CYCLES:-5}" "$program" --current-thread sound
 panics_stripped
