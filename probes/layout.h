@@ -46,6 +46,7 @@ struct weft_raw_steal {
 	struct weft_ev ev;
 	__u32 from, to; /* lanes */
 };
+#define WEFT_WAKE_LATE       1u /* of a probe of wakes: the state has changed when it is hit */
 #define WEFT_TYPE_MARK(site) ((site) % 127u + 1) /* fits into a cookie, tells most types apart */
 #define WEFT_SPAWN_PROBES    0xfffffu /* numbers of probes that fit into a cookie: below it */
 struct weft_raw_spawn {

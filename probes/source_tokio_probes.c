@@ -232,6 +232,7 @@ static bool choose(const struct tokio_process *w, const struct polls *polls,
 		       at - w->plan->probes < WEFT_SPAWN_PROBES;
 	case RUST_WAKE:
 		ret->prog = k->progs.tokio_wake;
+		ret->what = at->late ? WEFT_WAKE_LATE : 0;
 		return true;
 	case RUST_SCHEDULE:
 		ret->prog = k->progs.tokio_schedule;

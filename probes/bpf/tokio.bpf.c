@@ -210,10 +210,12 @@ int tokio_wake(struct pt_regs *ctx)
 	struct hit x;
 	struct head h;
 	__u64 runnable, by;
+	bool late, fresh; /* fresh: it was not notified before this wake */
 
 	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !read_head(&x, x.header, &h))
 		return 0;
-	runnable = !(h.state & (STATE_RUNNING | STATE_COMPLETE | STATE_NOTIFIED));
+	late = x.what & WEFT_WAKE_LATE;
+	fresh = late == !!(h.state & STATE_NOTIFIED);
 	x.row->wakes++;
 	x.row->self_wakes += x.row->task == h.id;
 	woken_inside(&x);
@@ -223,9 +225,12 @@ int tokio_wake(struct pt_regs *ctx)
 	t = h.state & STATE_COMPLETE ? 0 : task_at(&x, x.header, &h);
 	if (t) {
 		meet(&x, t, &h, !x.async_task);
-		if (!is_ready(&x, t) && !(h.state & STATE_NOTIFIED))
+		if (late && is_ready(&x, t))
+			fresh = 0;
+		if (fresh && !is_ready(&x, t))
 			make_ready(&x, t, t->polls);
 	}
+	runnable = fresh && !(h.state & (STATE_RUNNING | STATE_COMPLETE));
 	by = waker_kind(x.row);
 	if (t && !x.row->task && x.row->scope && look_at_timers_of(&x, t))
 		by = WEFT_W_TIMER;

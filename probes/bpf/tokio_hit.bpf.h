@@ -2,7 +2,7 @@
 /*
  * One hit of a probe in a Tokio program: whose it is, the thread's row, the header of the task it is about. Cookie of a
  * probe: follow index : 8 | register of the header : 8 << 8 | what : 7 << 16 | async-task : 1 << 23 |
- * link-time address : 40 << 24. What: a role, a scope, or of a spawn in async-task the WEFT_TYPE_MARK.
+ * link-time address : 40 << 24. What: a role, a scope, WEFT_WAKE_LATE, or of a spawn in async-task the WEFT_TYPE_MARK.
  *
  * async-task has other headers and no ids: states are told in Tokio's bits, ids are given here at a task's first event.
  */

@@ -95,6 +95,8 @@ bool rust_builder_place(struct rust_builder *b, const struct rust_code *code, si
 	probe.address = place.address;
 	probe.reg = place.reg;
 	probe.emulated = place.emulated;
+	probe.late = probe.kind == RUST_WAKE &&
+		     rust_code_changes_before(code, rust_code_index(code, place.address, false));
 	rust_builder_probe(b, &probe);
 	return true;
 }

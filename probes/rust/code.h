@@ -48,6 +48,7 @@ struct rust_insn {
 	bool leader : 1;   /* something may jump here */
 	bool tabled : 1;   /* by a jump table */
 	bool final : 1;    /* a call of a function that never returns */
+	bool locked : 1;   /* changes memory that threads share, at once */
 };
 
 struct rust_code {
@@ -97,5 +98,8 @@ bool rust_code_slide(const struct rust_code *code, size_t i, uint8_t reg, struct
 bool rust_code_move(const struct rust_code *code, size_t i, uint8_t reg, struct rust_place *ret);
 /* Or before it: for what need not have happened yet, and needs no register. */
 bool rust_code_move_any(const struct rust_code *code, size_t i, struct rust_place *ret);
+
+/* Does something shared change, or may it inside a call, between the function's first instruction and the `i`th? */
+bool rust_code_changes_before(const struct rust_code *code, size_t i);
 
 #endif

@@ -326,3 +326,34 @@ bool rust_code_move_any(const struct rust_code *code, size_t i, struct rust_plac
 {
 	return move(code, i, RUST_NO_REG, true, ret);
 }
+
+static bool changes(const struct rust_code *code, size_t from, size_t to)
+{
+	for (; from < to; from++)
+		if (code->insn[from].locked || code->insn[from].op == RUST_OP_CALL)
+			return true;
+	return false;
+}
+
+bool rust_code_changes_before(const struct rust_code *code, size_t i)
+{
+	struct flow *f = malloc(sizeof(*f));
+	bool before[MAX_BLOCKS], behind[MAX_BLOCKS], found = true;
+	uint16_t here = NONE;
+
+	if (f && build(f, code))
+		here = block_of(f, i);
+	if (here != NONE) {
+		found = changes(code, f->block[here].from, i);
+		reach(f, 0, here, before);
+		before[0] = here != 0;
+	}
+	for (uint16_t b = 0; here != NONE && b < f->n && !found; b++) {
+		if (b == here || !before[b] || !changes(code, f->block[b].from, f->block[b].to))
+			continue;
+		reach(f, b, NONE, behind); /* a panic's call does not come back */
+		found = behind[here];
+	}
+	free(f);
+	return found;
+}

@@ -200,4 +200,5 @@ void rust_insn_read(csh handle, const cs_insn *from, struct rust_insn *ret)
 	note_registers(handle, from, ret);
 	ret->emulated = is_emulated(from->bytes, from->size);
 	ret->refused = !ret->emulated && is_refused(from);
+	ret->locked = from->detail->x86.prefix[0] == X86_PREFIX_LOCK;
 }

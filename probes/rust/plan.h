@@ -55,7 +55,8 @@ struct rust_probe {
 	uint8_t reg; /* DWARF number (0 rax 1 rdx 2 rcx 3 rbx 4 rsi 5 rdi 6 rbp 7 rsp 8..15), 255 = none */
 	uint8_t poller; /* POLL_END: enum rust_poller; at POLL_BEGIN 0, which is at the polls' own entries, or RUST_BY_OTHER: all types pass there */
 	bool emulated;  /* false: each hit is single-stepped, 20 times the cost */
-	uint32_t type;  /* SPAWN: index in types; UINT32_MAX = none */
+	bool late; /* WAKE: behind what changes the task's state, which says that it is notified */
+	uint32_t type; /* SPAWN: index in types; UINT32_MAX = none */
 	/*
 	 * SPAWN: the instruction that names the type; where who spawned is told by a return address, it is at `reg` +
 	 * `caller` bytes when the probe is hit (reg: rsp or rbp).

@@ -22,6 +22,11 @@ static const char source[] = ASM_IMAGE_MACROS
 	"fn states\n lea states_table(%rip),%rcx\n movslq (%rcx,%rax,4),%rax\n add %rcx,%rax\n jmp *%rax\n"
 	"states_1: call *%rdx\n test %edi,%edi\n states_it: je 1f\n states_here: mov %rdi,%rbx\n call *%rbx\n test %eax,%eax\n"
 	" je states_2\n ret\nstates_2: xor %eax,%eax\n ret\n1: call never\nend states\n"
+	/* the state changes behind the place, before it, in a call before it; a call that panics does not come back to it */
+	"fn early\n mov (%rdi),%rax\n early_it: test %eax,%eax\n1: lock cmpxchg %rcx,(%rdi)\n jne 1b\n ret\nend early\n"
+	"fn tried\n mov (%rdi),%rax\n1: mov %rax,%rcx\n or $4,%rcx\n lock cmpxchg %rcx,(%rdi)\n jne 1b\n tried_it: je 2f\n2: ret\nend tried\n"
+	"fn called\n test %edi,%edi\n je 1f\n call *%rax\n1: called_it: je 2f\n2: ret\nend called\n"
+	"fn panics\n mov (%rdi),%rax\n test %rax,%rax\n js 1f\n panics_it: je 2f\n2: lock incl (%rdi)\n ret\n1: call *%rax\n ud2\nend panics\n"
 	".section .rodata\n.balign 4\nstates_table: .long states_1-states_table, states_2-states_table\n"
 	".data\n.balign 8\nnever_at: .quad never\n" ASM_IMAGE_END;
 
@@ -102,13 +107,29 @@ static void test_jump_table(void **state)
 	check_before(*state, "states_here", "states_it");
 }
 
+static bool changes_before(const struct fixture *f, const char *place)
+{
+	uint64_t address = asm_image_label(&f->file, place);
+	const struct rust_code *code = rust_decoder_at(f->decoder, address);
+
+	assert_non_null(code);
+	return rust_code_changes_before(code, rust_code_index(code, address, false));
+}
+
+static void test_changes_before(void **state)
+{
+	assert_false(changes_before(*state, "early_it"));
+	assert_true(changes_before(*state, "tried_it"));
+	assert_true(changes_before(*state, "called_it"));
+	assert_false(changes_before(*state, "panics_it"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_block),
-		cmocka_unit_test(test_doomed),
-		cmocka_unit_test(test_behind_a_call),
-		cmocka_unit_test(test_jump_table),
+		cmocka_unit_test(test_in_block),       cmocka_unit_test(test_doomed),
+		cmocka_unit_test(test_behind_a_call),  cmocka_unit_test(test_jump_table),
+		cmocka_unit_test(test_changes_before),
 	};
 
 	return cmocka_run_group_tests_name("rust_code_flow", tests, open_file, close_file);

@@ -282,6 +282,8 @@ static void check_events(const char *name, const char *names)
 	assert_int_equal(count(plan, RUST_SPAWN), 4);
 	assert_int_equal(count(plan, RUST_WAKE), 4);
 	assert_int_equal(count(plan, RUST_COMPLETE), 1);
+	assert_true(probe_at(plan, RUST_WAKE, label(names, "wake_1"))->late);
+	assert_false(probe_at(plan, RUST_WAKE, label(names, "wake_val"))->late);
 	/* All of Tokio's types here are jobs, which are neither scheduled nor shut down as tasks are: what is there is async-task's. */
 	assert_int_equal(count(plan, RUST_SHUTDOWN), 1);
 	assert_int_equal(probe_at(plan, RUST_SHUTDOWN, label(names, "other"))->family,
