@@ -187,6 +187,7 @@ struct live_await {
 	uint32_t polls; /* of the task since its birth, wraps */
 	bool complete;  /* else it goes on, but could not be followed */
 	uint64_t t_ns;
+	uint64_t task; /* whose end or lock it waits for, the task's own id; 0 = not known. Of Rust tasks this is all that there is */
 	struct live_place place[WEFT_AWAIT_DEPTH]; /* innermost first */
 };
 int live_task_await(struct live *l, uint64_t task,

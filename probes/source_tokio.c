@@ -204,9 +204,10 @@ static int tokio_want(void *ctx, struct process *p, const struct session_want *w
 	(void)ctx;
 	if (w && want->kind == SESSION_WANT_RAISE)
 		return raise_wanted(w, want);
-	if (!w || want->kind != SESSION_WANT_SNAPSHOT)
+	/* A task's handle says who awaits it, not the task itself whom it awaits: all are asked. */
+	if (!w || (want->kind != SESSION_WANT_SNAPSHOT && want->kind != SESSION_WANT_AWAIT))
 		return -EOPNOTSUPP;
-	tokio_census_ask(w, want->value == 1);
+	tokio_census_ask(w, want->kind == SESSION_WANT_AWAIT || want->value == 1);
 	return 0;
 }
 

@@ -54,6 +54,11 @@ static struct weft_ev event(const struct tokio_process *w, uint16_t kind)
 	return tokio_event(w, kind, WEFT_EVF_SNAPSHOT);
 }
 
+static struct rust_walk_target target_of(const struct tokio_process *w)
+{
+	return (struct rust_walk_target){ w->p->pid, w->census->bias, w->plan };
+}
+
 /* ---- telling ---- */
 
 /*
@@ -68,6 +73,22 @@ static uint64_t state_of(const struct rust_walk_task *t)
 	refs += (low & (RUST_TOKIO_JOIN_INTEREST | RUST_TOKIO_JOIN_WAKER)) ==
 		RUST_TOKIO_JOIN_INTEREST;
 	return low | refs << WEFT_TASK_REF_SHIFT;
+}
+
+void tokio_tell_awaited(const struct tokio_process *w, uint64_t task, uint64_t by)
+{
+	struct weft_ev_awaited e = { .task = task, .by = by };
+
+	session_emit(w->p->session, event(w, WEFT_EV_AWAITED), &e, sizeof(e));
+}
+
+static void tell_awaiter(const struct tokio_process *w, const struct rust_walk_task *t)
+{
+	const struct rust_walk_target target = target_of(w);
+	struct rust_walk_task by;
+
+	if (w->census->chains && rust_walk_awaiter(&target, t, &by))
+		tokio_tell_awaited(w, t->id, by.id);
 }
 
 static void tell_task(void *ctx, const struct rust_walk_task *t)
@@ -96,6 +117,7 @@ static void tell_task(void *ctx, const struct rust_walk_task *t)
 		r->eldest_header = t->header;
 	}
 	session_emit(w->p->session, event(w, WEFT_EV_SNAPSHOT_TASK), &e, sizeof(e));
+	tell_awaiter(w, t);
 }
 
 static void tell_walk(struct tokio_process *w, uint16_t kind, const struct round *r)
@@ -116,9 +138,7 @@ static void tell_walk(struct tokio_process *w, uint16_t kind, const struct round
 
 static bool walk_from(struct round *r, struct root *root, uint64_t header)
 {
-	const struct rust_walk_target target = { .pid = r->w->p->pid,
-						 .bias = r->w->census->bias,
-						 .plan = r->w->plan };
+	const struct rust_walk_target target = target_of(r->w);
 	struct rust_walk_result result;
 
 	r->root = root;
@@ -290,6 +310,11 @@ void tokio_census_ask(struct tokio_process *w, bool chains)
 		return;
 	w->census->asked = true;
 	w->census->chains |= chains;
+}
+
+bool tokio_census_chains(const struct tokio_process *w)
+{
+	return w->census && w->census->chains;
 }
 
 /* Any thread has polled something, or the program's own variables may tell: without that nothing is known. */

@@ -255,6 +255,19 @@ uint64_t tokio_async_id(const struct tokio_process *w, uint64_t header, uint64_t
 	return task.id;
 }
 
+static void tell_awaiter(const struct tokio_process *w, const struct rust_walk_task *t, uint64_t id)
+{
+	const struct rust_walk_target target = target_of(w);
+	struct rust_walk_task by;
+	uint64_t by_id;
+
+	if (!tokio_census_chains(w) || !rust_executor_awaiter(&target, t, &by))
+		return;
+	by_id = tokio_async_id(w, by.header, by.type->vtable + w->executors->bias);
+	if (by_id)
+		tokio_tell_awaited(w, id, by_id);
+}
+
 static void tell(void *ctx, const struct rust_walk_task *t)
 {
 	struct round *r = ctx;
@@ -278,6 +291,7 @@ static void tell(void *ctx, const struct rust_walk_task *t)
 		w->id_seen = e.task;
 	session_emit(w->p->session, tokio_event(w, WEFT_EV_SNAPSHOT_TASK, WEFT_EVF_SNAPSHOT), &e,
 		     sizeof(e));
+	tell_awaiter(w, t, e.task);
 }
 
 /* One whose tasks all wait in its queue, walk after walk, is a runtime of its own, without a worker; its tasks are told again. */

@@ -291,6 +291,9 @@ void tokio_ask_programs(const struct tokio_process *w, uint64_t header, uint64_t
 
 void tokio_census_ask(struct tokio_process *w,
 		      bool chains); /* chains: somebody waits for a walk of that kind */
+bool tokio_census_chains(const struct tokio_process *w); /* this walk is one */
+/* Both by their own ids: `by` awaits the end of `task`. */
+void tokio_tell_awaited(const struct tokio_process *w, uint64_t task, uint64_t by);
 void tokio_census_step(struct tokio_process *w); /* walks when one is due or asked for */
 struct tokio_census *tokio_census_free(struct tokio_census *c);
 

@@ -13,7 +13,7 @@ static const char cells[SYMPTOMS][16] = {
 	[SYMPTOM_TASK_LEAK] = "- ++ ++ ~~ ~~",        [SYMPTOM_NOT_UNPIN] = "+ ++ -- -- --",
 	[SYMPTOM_LONG_POLL] = "- ++ ++ ++ ++",        [SYMPTOM_LOST_WAKER] = "- ++ ~~ ~~ ~~",
 	[SYMPTOM_WORKER_IMBALANCE] = "- ++ ~~ ?+ ?+", [SYMPTOM_QUEUE_BACKLOG] = "- ++ ++ ?+ ?+",
-	[SYMPTOM_CPU_STARVED] = "- ++ ++ ++ ++",      [SYMPTOM_WAIT_CYCLE] = "- ~~ -- -- --",
+	[SYMPTOM_CPU_STARVED] = "- ++ ++ ++ ++",      [SYMPTOM_WAIT_CYCLE] = "- ~~ ~~ ~~ ~~",
 	[SYMPTOM_TIMER_LATE] = "- ?+ ?+ ?+ ?+",       [SYMPTOM_DETACHED_PANIC] = "- ++ ++ ++ ++",
 	[SYMPTOM_LARGE_FUTURE] = "- ++ ~~ ?? ??",     [SYMPTOM_WORKER_COUNT] = "- ++ ++ ++ ++",
 };
@@ -58,7 +58,8 @@ static const struct {
 	  "level light: of async-std and smol, tasks that wait are not seen" },
 	{ RUN(WAIT_CYCLE), BOTH(WEFT_RT_WEFT),
 	  "circles through read locks, semaphores and channels are not seen" },
-	{ RUN(WAIT_CYCLE), RUST, "what tasks of Rust runtimes wait for is not read" },
+	{ RUN(WAIT_CYCLE), RUST,
+	  "only tasks that await each other's handles, and nothing else besides, are seen" },
 	{ RUN(LARGE_FUTURE), TOKIO, "futures above 16 KiB are not seen: Tokio boxes them" },
 	{ RUN(LARGE_FUTURE), ASYNC_TASK,
 	  "async-std and smol box large futures: the tasks do not show their size" },

@@ -3,6 +3,8 @@
  * wait-cycle: tasks each of which awaits the end of the next, or a mutex that the next one holds, back to the first. Who awaits whom
  * comes with a walk that reads await chains; a circle counts when two walks show it and none of its tasks was polled between.
  * Circles through read locks, semaphores and channels are not seen: they don't say who would have to let go.
+ * A Rust task does not say what it waits for; the task whose end it awaits has its waker. A select leaves wakers behind, too: so each task of the
+ * circle has to have one waker in all, that one, and then nothing but the circle can ever wake it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,22 +36,37 @@ struct circle {
 
 struct state {
 	uint64_t asked_ns[MODEL_MAX_PROCESSES];
-	bool suspect; /* a circle was seen once: the next walk comes soon */
+	uint64_t walk_ns[MODEL_MAX_PROCESSES]; /* of the walk that was looked at last */
+	bool suspect[MODEL_MAX_PROCESSES]; /* a circle was seen once: the next walk comes soon */
+	bool may_be[MODEL_MAX_PROCESSES];  /* tasks were there that may be part of one */
 	struct circle circle[CIRCLES];
 	uint32_t n;
 };
+
+static bool is_rust(const struct detect_run *run, uint32_t process)
+{
+	enum weft_runtime_kind kind = detect_runtime_kind(run->model, process, MODEL_NONE);
+
+	return kind == WEFT_RT_TOKIO || kind == WEFT_RT_ASYNC_STD || kind == WEFT_RT_SMOL;
+}
+
+static bool is_idle(const struct detect_run *run, const struct model_task *t)
+{
+	return task_alive(t) && !t->ready_ns &&
+	       (double)run->now_ns >= (double)t->poll_ns + run->value[IDLE_S] * 1e9;
+}
 
 /* From `t` from one to the next back to it: members in ret, returns how many. 0 = it leads elsewhere. */
 static uint32_t follow(const struct detect_run *run, struct model_task *t,
 		       struct model_task *ret[LONGEST])
 {
+	bool rust = is_rust(run, t->process);
 	struct model_task *at = t;
 
 	for (uint32_t n = 0; n < LONGEST; n++) {
 		uint64_t next = model_task_waits_for(run->model, at);
 
-		if (!task_alive(at) || at->ready_ns ||
-		    (double)run->now_ns < (double)at->poll_ns + run->value[IDLE_S] * 1e9)
+		if (!is_idle(run, at) || (rust && !at->stuck_on_one))
 			return 0;
 		ret[n] = at;
 		at = next ? model_task(run->model, next) : NULL;
@@ -124,6 +141,9 @@ static void raise_circle(struct detect_run *run, struct model_task *const member
 	if (!f)
 		return;
 	detect_evidence(f, n, "tasks", "the same circle at two walks, none of them polled between");
+	if (is_rust(run, member[0]->process))
+		detect_evidence(f, 1, "wakers",
+				"is left of each: the one that the end of the next would use");
 	for (uint32_t i = 0; i < n && i < 6; i++) {
 		bool known = model_task_await(run->model, member[i], &chain) && chain.places;
 
@@ -168,17 +188,24 @@ static void judge(struct detect_run *run, struct model_task *t, uint64_t walk_ns
 	if (walk_ns > c->first_walk_ns)
 		raise_circle(run, member, n, c);
 	else
-		((struct state *)run->state)->suspect = true;
+		((struct state *)run->state)->suspect[t->process] = true;
 }
 
 static void look(struct detect_run *run, const struct model_process *p)
 {
 	uint32_t cursor = 0, followed = 0;
+	bool rust = is_rust(run, p->index);
+	struct state *s = run->state;
 	struct model_task *t;
 
+	/* Of Rust's tasks the walks that come anyway tell whether one more is worth while. */
+	s->suspect[p->index] = false;
+	s->may_be[p->index] = !rust && p->alive >= 2;
 	while (followed < FOLLOWED && (t = model_task_each(run->model, &cursor))) {
-		if (t->process != p->index || !task_alive(t) ||
-		    !model_task_waits_for(run->model, t))
+		if (t->process != p->index || !task_alive(t))
+			continue;
+		s->may_be[p->index] |= rust && t->stuck_on_one && is_idle(run, t);
+		if (!p->chain_walks || !model_task_waits_for(run->model, t))
 			continue;
 		followed++;
 		judge(run, t, p->walk_ns);
@@ -190,16 +217,17 @@ static void tick(struct detect_run *run)
 	uint64_t every_ns = (uint64_t)(run->value[EVERY_S] * 1e9);
 	struct state *s = run->state;
 
-	for (uint32_t i = 0; run->new_second && i < model_processes(run->model); i++) {
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);
 
-		if (!p || p->gone || !p->nruntimes || p->runtime[0].info.kind != WEFT_RT_WEFT)
+		if (!p || p->gone || !p->nruntimes ||
+		    (!run->new_second && p->walk_done_ns == s->walk_ns[i] && !s->suspect[i]))
 			continue;
-		s->suspect = false;
-		if (p->chain_walks)
+		if (run->new_second || p->walk_done_ns != s->walk_ns[i])
 			look(run, p);
-		if (p->alive < 2 || (double)p->alive > run->value[TASKS] ||
-		    run->now_ns < s->asked_ns[i] + (s->suspect ? SOON_NS : every_ns) ||
+		s->walk_ns[i] = p->walk_done_ns;
+		if (!s->may_be[i] || (double)p->alive > run->value[TASKS] ||
+		    run->now_ns < s->asked_ns[i] + (s->suspect[i] ? SOON_NS : every_ns) ||
 		    run->now_ns < p->attached_ns + 1000000000ull)
 			continue;
 		s->asked_ns[i] = run->now_ns;
@@ -209,6 +237,7 @@ static void tick(struct detect_run *run)
 
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
+	const struct state *s = run->state;
 	bool walked = false;
 
 	if (detect_load_blind(run, why, size))
@@ -216,11 +245,13 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	for (uint32_t i = 0; i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);
 
-		walked |= p && p->chain_walks >= 2;
+		if (!p)
+			continue;
+		walked |= s->may_be[i] ? p->chain_walks > s->suspect[i] : p->walks > 0;
 	}
 	if (!walked)
-		snprintf(why, size, "fewer than two walks that read what tasks wait for");
-	return false;
+		snprintf(why, size, "no walk yet that reads what tasks wait for");
+	return !walked;
 }
 
 const struct detector wait_cycle_detector = {

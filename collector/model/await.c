@@ -28,8 +28,13 @@ struct edge {
 	uint32_t walk;
 };
 
+struct pair {
+	uint64_t by, task;
+};
+
 struct await_store {
 	uint32_t walk;
+	uint64_t walk_ns;    /* since when */
 	struct place *place; /* by number */
 	uint32_t nplaces;
 	struct chain *chain;
@@ -38,6 +43,8 @@ struct await_store {
 	uint32_t nslots;
 	struct edge *edge; /* by model_task.slot of the one that waits */
 	uint32_t nedges;
+	struct pair *pair; /* of the walk that goes on */
+	uint32_t npairs, pairs_room;
 };
 
 int await_store_new(struct await_store **ret)
@@ -58,6 +65,7 @@ struct await_store *await_store_free(struct await_store *s)
 	free(s->chain);
 	free(s->of_slot);
 	free(s->edge);
+	free(s->pair);
 	free(s);
 	return NULL;
 }
@@ -154,7 +162,30 @@ bool await_store_put(struct await_store *s, const struct record *r, const struct
 	return true;
 }
 
-bool await_store_awaited(struct await_store *s, const struct model_task *by, uint64_t task)
+bool await_store_awaited(struct await_store *s, uint64_t by, uint64_t task)
+{
+	struct pair *more = s->npairs < MAX_CHAINS
+				    ? grown(s->pair, &s->pairs_room, s->npairs, sizeof(*more))
+				    : NULL;
+
+	if (!more)
+		return false;
+	s->pair = more;
+	more[s->npairs++] = (struct pair){ by, task };
+	return true;
+}
+
+bool await_store_next(struct await_store *s, uint64_t *ret_by, uint64_t *ret_task)
+{
+	if (!s->npairs)
+		return false;
+	s->npairs--;
+	*ret_by = s->pair[s->npairs].by;
+	*ret_task = s->pair[s->npairs].task;
+	return true;
+}
+
+bool await_store_waits(struct await_store *s, const struct model_task *by, uint64_t task)
 {
 	struct edge *more = grown(s->edge, &s->nedges, by->slot, sizeof(*more));
 
@@ -172,9 +203,10 @@ uint64_t await_store_waits_for(const struct await_store *s, const struct model_t
 	return e && e->by == by->id && e->walk == s->walk ? e->task : 0;
 }
 
-void await_store_clear(struct await_store *s)
+void await_store_clear(struct await_store *s, uint64_t t_ns)
 {
-	s->nchains = 0;
+	s->walk_ns = t_ns;
+	s->nchains = s->npairs = 0;
 	s->walk++;
 }
 
@@ -215,10 +247,16 @@ bool await_store_get(const struct await_store *s, const struct model_task *t,
 		     struct live_await *ret)
 {
 	const struct chain *c = chain_of(s, t);
+	uint64_t other = await_store_waits_for(s, t) & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1);
 
-	if (!c)
+	if (!c && !other)
 		return false;
-	*ret = (struct live_await){ .t_ns = c->t_ns, .polls = c->polls, .complete = c->complete };
+	*ret = (struct live_await){ .t_ns = s->walk_ns, .task = other };
+	if (!c)
+		return true;
+	ret->t_ns = c->t_ns;
+	ret->polls = c->polls;
+	ret->complete = c->complete;
 	ret->places = c->places;
 	if (c->places)
 		snprintf(ret->on, sizeof(ret->on), "%s", wait_text(c->on));

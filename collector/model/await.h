@@ -20,14 +20,19 @@ struct await_store *await_store_free(struct await_store *s); /* takes NULL, retu
 /* False: makes no sense, or no memory. */
 bool await_store_place(struct await_store *s, const struct record *r);
 bool await_store_put(struct await_store *s, const struct record *r, const struct model_task *t);
-/* `by` waits for the end of `task`. False: no memory. */
-bool await_store_awaited(struct await_store *s, const struct model_task *by, uint64_t task);
+/* `by` waits for the end of `task`, or for a lock that it holds; kept until the walk's end. False: no memory, or too many. */
+bool await_store_awaited(struct await_store *s, uint64_t by, uint64_t task);
+/* Takes one of those out; false = there is none. */
+bool await_store_next(struct await_store *s, uint64_t *ret_by, uint64_t *ret_task);
+/* So it is. False: no memory. */
+bool await_store_waits(struct await_store *s, const struct model_task *by, uint64_t task);
 /* The task whose end it waited for at the last walk; 0 = none. */
 uint64_t await_store_waits_for(const struct await_store *s, const struct model_task *by);
-void await_store_clear(struct await_store *s); /* forgets the chains, keeps the places */
+/* A walk begins: forgets the chains, keeps the places. */
+void await_store_clear(struct await_store *s, uint64_t t_ns);
 /* When its chain was read, 0 = it was not; *ret_mute: whole, and it does not say on what the task waits. Makes no text. */
 uint64_t await_store_when(const struct await_store *s, const struct model_task *t, bool *ret_mute);
-/* False: nothing was asked about the task; *ret is as it was. */
+/* False: nothing is known of its waiting; *ret is as it was. */
 bool await_store_get(const struct await_store *s, const struct model_task *t,
 		     struct live_await *ret);
 

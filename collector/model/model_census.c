@@ -21,7 +21,7 @@ void model_census_begin(struct model *m, const struct record *r)
 	p->walk++;
 	p->walk_ns = r->t_ns;
 	if (p->awaits && r->ev && r->ev->flags & WEFT_EVF_CHAINS)
-		await_store_clear(p->awaits);
+		await_store_clear(p->awaits, r->t_ns);
 	for (uint32_t i = 0; i < m->ntypes; i++)
 		if (m->types[i]->process == p->index)
 			m->types[i]->held_now = 0;
@@ -80,12 +80,12 @@ static void seen_ended(struct model *m, struct model_task *t, const struct weft_
 }
 
 /* Every waker is a reference; so are the task itself until it ends, and its handle. */
-static bool is_alone(const struct weft_ev_snapshot_task *e)
+static bool has_wakers(const struct weft_ev_snapshot_task *e, uint64_t n)
 {
 	uint64_t refs = e->state >> WEFT_TASK_REF_SHIFT;
 
 	return refs && !(e->state & (WEFT_T_RUNNING | WEFT_T_COMPLETE | WEFT_T_NOTIFIED)) &&
-	       refs == 1 + ((e->state & WEFT_T_JOIN_INTEREST) != 0);
+	       refs == 1 + ((e->state & WEFT_T_JOIN_INTEREST) != 0) + n;
 }
 
 void model_census_task(struct model *m, const struct record *r)
@@ -126,7 +126,8 @@ void model_census_task(struct model *m, const struct record *r)
 	set_polls(m, p, t, e->polls);
 	set_name(m, t, e);
 	set_state(m, t, r, e);
-	t->alone = is_alone(e);
+	t->alone = has_wakers(e, 0);
+	t->stuck_on_one = e->state & WEFT_T_JOIN_WAKER && has_wakers(e, 1);
 	t->walk = (uint8_t)p->walk;
 	t->missed_walks = 0;
 }
@@ -150,6 +151,21 @@ static void end_missing(struct model *m, struct model_process *p, uint64_t t_ns)
 	}
 }
 
+/* At the end of a walk: it may meet who awaits after whom that one awaits. */
+static void settle_awaited(struct model *m, struct model_process *p)
+{
+	uint64_t by_id, id;
+
+	while (p->awaits && await_store_next(p->awaits, &by_id, &id)) {
+		const struct model_task *by = task_table_find(&m->tasks, by_id);
+		const struct model_task *t = task_table_find(&m->tasks, id);
+
+		/* A joiner may be gone, or be no task at all: the target's word. */
+		if (t && by && t->process == p->index && by->process == p->index && task_alive(by))
+			m->oddities += !await_store_waits(p->awaits, by, id);
+	}
+}
+
 void model_census_end(struct model *m, const struct record *r)
 {
 	const struct weft_ev_snapshot *e = model_payload(r, sizeof(*e));
@@ -160,6 +176,7 @@ void model_census_end(struct model *m, const struct record *r)
 	for (uint32_t i = 0; i < m->ntypes; i++)
 		if (m->types[i]->process == p->index)
 			m->types[i]->held = m->types[i]->held_now;
+	settle_awaited(m, p);
 	p->walk_before_ns = p->walk_ns;
 	p->walk_done_ns = r->t_ns;
 	p->chain_walks += (r->ev->flags & WEFT_EVF_CHAINS) != 0;
@@ -168,18 +185,6 @@ void model_census_end(struct model *m, const struct record *r)
 	p->walks++;
 	if (!e->torn)
 		end_missing(m, p, r->t_ns);
-}
-
-static void awaited(struct model *m, struct model_process *p, const struct record *r)
-{
-	const struct weft_ev_awaited *e = model_payload(r, sizeof(*e));
-	struct model_task *t = task_table_find(&m->tasks, model_task_id(r->process, e->task));
-	struct model_task *by = task_table_find(&m->tasks, model_task_id(r->process, e->by));
-
-	/* A joiner may be gone, or be no task at all: the target's word. */
-	if (!t || !by || t->process != r->process || by->process != r->process || !task_alive(by))
-		return;
-	m->oddities += !await_store_awaited(p->awaits, by, t->id);
 }
 
 void model_await(struct model *m, const struct record *r)
@@ -201,7 +206,10 @@ void model_await(struct model *m, const struct record *r)
 		return;
 	}
 	if (r->kind == WEFT_EV_AWAITED) {
-		awaited(m, p, r);
+		const struct weft_ev_awaited *pair = e;
+
+		m->oddities += !await_store_awaited(p->awaits, model_task_id(r->process, pair->by),
+						    model_task_id(r->process, pair->task));
 		return;
 	}
 	t = task_table_find(&m->tasks,

@@ -64,7 +64,10 @@ struct model_task {
 	uint8_t state; /* enum live_task_state, RUNNING and BLOCKED left out: those are the lanes' */
 	uint8_t flags;          /* enum model_task_flag */
 	uint8_t end_reason : 4; /* of the ended */
-	uint8_t alone : 1; /* as of the last walk: idle, and nobody but its runtime and its handle refers to it */
+	/* As of the last walk. alone: idle, and nobody but its runtime and its handle refers to it. stuck_on_one: idle, awaited by somebody,
+	 * and besides those two one waker of it is left. */
+	uint8_t alone : 1;
+	uint8_t stuck_on_one : 1;
 	uint8_t missed_walks, walk;
 	uint32_t next; /* slot: free list or list of the ended */
 

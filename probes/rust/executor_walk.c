@@ -2,7 +2,8 @@
 /*
  * Layout, seen in async-executor 1.5 to 1.14 with slab 0.4: the state holds `Mutex<Slab<Waker>>`, a slab is its vector (capacity,
  * pointer, length, the first two in either order), the number of entries in use and the next free one. An entry is two
- * words: a waker's data and vtable, in either order, or 0 in place of the vtable and the next free entry.
+ * words: a waker's data and vtable, in either order, or 0 in place of the vtable and the next free entry. A task's header is its state,
+ * its vtable and the waker of who awaits it, in an order that the compiler chose, perhaps a word more.
  */
 #include "probes/rust/executor_walk.h"
 
@@ -18,6 +19,7 @@
 #define LOOK_FAR     65536u /* for the first that is in use */
 #define BATCH        512u   /* entries that are read at once */
 #define HEADER_BYTES 64u
+#define OWN_WORDS    5u /* of them: the header's */
 #define LOWEST       4096u
 
 static int read_at(const struct rust_walk_target *target, uint64_t address, void *to, size_t bytes)
@@ -204,4 +206,19 @@ int rust_executor_walk(const struct rust_walk_target *target, const struct rust_
 		result.whole = false; /* it grew: old entries are where they were */
 	*ret = result;
 	return 0;
+}
+
+bool rust_executor_awaiter(const struct rust_walk_target *target, const struct rust_walk_task *task,
+			   struct rust_walk_task *ret)
+{
+	const struct rust_layout *l = &target->plan->layout[RUST_ASYNC_TASK];
+	uint64_t word[OWN_WORDS];
+
+	if (!(task->state & RUST_ASYNC_AWAITER) || !layout_known(l) ||
+	    read_at(target, task->header, word, sizeof(word)))
+		return false;
+	for (int32_t i = 0; i < (int32_t)OWN_WORDS; i++)
+		if (i != l->state / 8 && i != l->vtable / 8 && read_task(target, word[i], ret))
+			return true;
+	return false;
 }

@@ -44,4 +44,8 @@ int rust_executor_of(const struct rust_walk_target *target, uint64_t header,
 int rust_executor_walk(const struct rust_walk_target *target, const struct rust_executor *e,
 		       uint32_t max, rust_walk_fn fn, void *ctx, struct rust_walk_result *ret);
 
+/* As rust_walk_awaiter(): the task that awaits the end of `task`; its id and owner are 0. */
+bool rust_executor_awaiter(const struct rust_walk_target *target, const struct rust_walk_task *task,
+			   struct rust_walk_task *ret);
+
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layout, seen in Tokio 1.23 to 1.54: a task's block is header (state, queue_next, vtable, owner_id), the scheduler's Arc
- * and the id behind it, the future, the trailer. The trailer begins with the links of the owned list: prev, next.
+ * and the id behind it, the future, the trailer. The trailer begins with the links of the owned list: prev, next; then the waker of who
+ * awaits the task, its vtable and its data in either order; the data of a task's waker is that task's header.
  * The list's ends lie in the scheduler's handle: since 1.35 as a boxed slice of locked lists (lock, head, tail), a
  * power of two of them; before that as one list. Their place in the handle differs by version and compiler, so it
  * is searched for by shape, and the list that the first task is in has to be among them.
@@ -18,6 +19,7 @@
 #define LISTS_MAX      65536u
 #define LIST_BYTES     24u /* lock, head, tail */
 #define PASSES         3   /* until one sees no change */
+#define LOWEST         4096u
 
 /* Open addressing over headers that were seen; 0 = free. */
 struct seen {
@@ -254,7 +256,7 @@ static int read_slice(const struct walk *w, const uint64_t *word, uint64_t head,
 {
 	struct lists l = { NULL, (uint32_t)word[1] };
 
-	if (word[0] % 8 || word[0] < 4096 || !word[1] || word[1] > LISTS_MAX ||
+	if (word[0] % 8 || word[0] < LOWEST || !word[1] || word[1] > LISTS_MAX ||
 	    (word[1] & (word[1] - 1)))
 		return -ENOENT;
 	l.word = malloc((size_t)l.n * LIST_BYTES);
@@ -387,4 +389,24 @@ int rust_walk(const struct rust_walk_target *target, uint64_t header, uint32_t m
 	if (!err)
 		*ret = w.result;
 	return err;
+}
+
+bool rust_walk_awaiter(const struct rust_walk_target *target, const struct rust_walk_task *task,
+		       struct rust_walk_task *ret)
+{
+	const struct walk w = { .target = target, .layout = &target->plan->layout[RUST_TOKIO] };
+	uint64_t trailer[4];
+	struct node n;
+
+	if (!(task->state & RUST_TOKIO_JOIN_WAKER) || !layout_known(w.layout) ||
+	    read_at(&w, task->header + (uint32_t)task->type->trailer_offset, trailer,
+		    sizeof(trailer)))
+		return false;
+	for (size_t i = 2; i < 4; i++) {
+		if (trailer[i] < LOWEST || read_node(&w, trailer[i], &n))
+			continue;
+		*ret = (struct rust_walk_task){ n.header, n.id, n.state, n.owner, n.type };
+		return true;
+	}
+	return false;
 }

@@ -53,4 +53,11 @@ typedef void (*rust_walk_fn)(void *ctx, const struct rust_walk_task *task);
 int rust_walk(const struct rust_walk_target *target, uint64_t header, uint32_t max, rust_walk_fn fn,
 	      void *ctx, struct rust_walk_result *ret);
 
+/*
+ * The task that awaits the end of `task`: whose waker that one's handle has left with it. Read from the target's memory at that
+ * moment; what lies there has to be a task of a known type. False: nobody, no task (a block_on, a combinator's own waker), or not to be told.
+ */
+bool rust_walk_awaiter(const struct rust_walk_target *target, const struct rust_walk_task *task,
+		       struct rust_walk_task *ret);
+
 #endif

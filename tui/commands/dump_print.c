@@ -53,9 +53,10 @@ struct about {
 /* Since its birth where that is known, else since the attach. */
 static uint64_t polls_of(const struct live_task *t, const struct about *about)
 {
+	bool told = about->await.places || about->await.complete;
 	bool fewer = t->polls == LIVE_UNKNOWN || t->polls < about->await.polls;
 
-	return about->await.t_ns != LIVE_UNKNOWN && fewer ? about->await.polls : t->polls;
+	return about->await.t_ns != LIVE_UNKNOWN && told && fewer ? about->await.polls : t->polls;
 }
 
 /* ---- text ---- */
@@ -94,10 +95,14 @@ static void text_await(const struct dump_print *p, const struct live_await *a, i
 
 	if (a->places)
 		fprintf(p->out, "%*swaits for %s", indent, "", a->on);
+	else if (a->task)
+		fprintf(p->out, "%*swaits for join", indent, "");
 	else if (a->complete)
 		fprintf(p->out, "%*snot started", indent, "");
 	else
 		return;
+	if (a->task)
+		fprintf(p->out, " of task %llu", (unsigned long long)a->task);
 	for (uint32_t i = 0; i < a->places; i++) {
 		format_clean(func, sizeof(func), a->place[i].func);
 		format_clean(location, sizeof(location), a->place[i].location);
@@ -166,13 +171,14 @@ static void json_head(struct dump_print *p, const struct live_header *heads, siz
 
 static void json_await(struct json_out *j, const struct live_await *a)
 {
-	if (a->t_ns == LIVE_UNKNOWN || (!a->places && !a->complete)) {
+	if (a->t_ns == LIVE_UNKNOWN || (!a->places && !a->complete && !a->task)) {
 		json_out_null(j, "await");
 		return;
 	}
 	json_out_begin(j, "await", '{');
-	json_out_text(j, "on", a->places ? a->on : NULL);
-	json_out_bool(j, "started", a->places);
+	json_out_text(j, "on", a->places ? a->on : a->task ? "join" : NULL);
+	json_out_unsigned(j, "task", a->task ? a->task : LIVE_UNKNOWN);
+	json_out_bool(j, "started", a->places || a->task);
 	json_out_bool(j, "complete", a->complete);
 	json_out_begin(j, "places", '[');
 	for (uint32_t i = 0; i < a->places; i++) {
@@ -253,6 +259,8 @@ static void dot_task(const struct dump_print *p, const struct live_task *t,
 	fprintf(p->out, "\tt%llu [label=\"%llu ", id, id);
 	dot_quoted(p->out, t->name);
 	fprintf(p->out, "\\n%s", names_task_state(t->state));
+	if (about->await.task && !about->await.places)
+		fprintf(p->out, "\\njoin of task %llu", (unsigned long long)about->await.task);
 	if (about->await.places) {
 		fprintf(p->out, "\\n%s at ", about->await.on);
 		dot_quoted(p->out, about->await.place[0].func);

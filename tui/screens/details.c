@@ -156,6 +156,9 @@ static void await_text(const struct live_await *a, char *text, size_t size)
 {
 	size_t len = (size_t)snprintf(text, size, "%s", a->on);
 
+	if (a->task)
+		len += (size_t)snprintf(text + len, size - len, " of task %llu",
+					(unsigned long long)a->task);
 	for (uint32_t i = 0; i < a->places && i < WEFT_AWAIT_DEPTH && len < size; i++) {
 		const char *location = a->place[i].location, *base = strrchr(location, '/');
 
@@ -177,7 +180,12 @@ static void add_await(struct details *s, const struct view *v, int width)
 	if (a->t_ns == LIVE_UNKNOWN)
 		lines_label(&s->lines, "waits", ROLE_DIM, "%s",
 			    v->head.replay ? "? (nobody asked when this was recorded)"
-					   : "? (being read)");
+			    : v->head.runtime.kind == WEFT_RT_WEFT
+				    ? "? (being read)"
+				    : "? (a Rust task tells only whose handle it awaits)");
+	else if (!a->places && a->task)
+		lines_label(&s->lines, "waits", ROLE_TEXT, "for the end of task %llu",
+			    (unsigned long long)a->task);
 	else if (!a->places)
 		lines_label(&s->lines, "waits", ROLE_DIM, "%s",
 			    a->complete ? "not started" : "? (can't be read out of its memory)");

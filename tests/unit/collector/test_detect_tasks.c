@@ -323,9 +323,96 @@ static void they_go_on_at_light(void **state)
 	verdict_found(f, "wait-cycle", LIVE_CRIT, "query");
 }
 
+#define AWAITED_HANDLE (WEFT_T_JOIN_INTEREST | WEFT_T_JOIN_WAKER)
+
+/* As a walk over a Rust runtime tells them: who awaits whose handle, and how many references to the one with number 8 there are. */
+static void rust_walks(struct feed *f, const uint64_t by[3], uint64_t refs, uint32_t handle)
+{
+	struct weft_ev_snapshot e = { .tasks = 3 };
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	last_polls(f);
+	for (uint64_t t = T0 + 3 * S; t < T0 + 9 * S; t += 2 * S) {
+		feed_flagged(f, t, WEFT_EV_SNAPSHOT_BEGIN, WEFT_EVF_CHAINS, &e, sizeof(e));
+		for (uint64_t i = 0; i < 3; i++) {
+			struct weft_ev_snapshot_task task = { .task = 7 + i,
+							      .site = i ? 2 : 1,
+							      .runtime = 1,
+							      .wake_age_ns = UINT64_MAX,
+							      .age_ns = UINT64_MAX };
+			struct weft_ev_awaited awaited = { .task = 7 + i, .by = by[i] };
+
+			task.state = (i == 1 ? refs : 3) << WEFT_TASK_REF_SHIFT |
+				     (i == 1 ? handle : AWAITED_HANDLE);
+			feed_event(f, t, WEFT_EV_SNAPSHOT_TASK, &task, sizeof(task));
+			if (by[i])
+				feed_event(f, t, WEFT_EV_AWAITED, &awaited, sizeof(awaited));
+		}
+		feed_flagged(f, t, WEFT_EV_SNAPSHOT_END, WEFT_EVF_CHAINS, &e, sizeof(e));
+		verdict_calm(f, t + 1500 * MS, 0);
+	}
+}
+
+static void rust_tasks_await_each_other(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	rust_walks(f, (uint64_t[]){ 9, 7, 8 }, 3, AWAITED_HANDLE);
+	row = verdict_found(f, "wait-cycle", LIVE_CRIT, "query");
+	assert_non_null(strstr(row->cause, "3 tasks await each other"));
+	assert_non_null(strstr(row->evidence[1].text, "is left of each"));
+}
+
+/* A waker is left behind by a select that chose another branch; no handle; being polled; no circle. */
+static void rust_tasks_that_can_be_woken(void **state)
+{
+	static const struct {
+		uint64_t by[3], refs;
+		uint32_t state;
+	} healthy[] = {
+		{ { 9, 7, 8 }, 4, AWAITED_HANDLE },
+		{ { 9, 7, 8 }, 3, WEFT_T_JOIN_INTEREST },
+		{ { 9, 7, 8 }, 3, AWAITED_HANDLE | WEFT_T_NOTIFIED },
+		{ { 9, 7, 8 }, 3, AWAITED_HANDLE | WEFT_T_RUNNING },
+		{ { 0, 7, 8 }, 3, AWAITED_HANDLE },
+	};
+
+	for (size_t i = 0; i < sizeof(healthy) / sizeof(*healthy); i++) {
+		struct feed *f = *state;
+
+		rust_walks(f, healthy[i].by, healthy[i].refs, healthy[i].state);
+		if (feed_finding(f, "wait-cycle"))
+			fail_msg("a circle in case %zu", i);
+		assert_string_equal(feed_verdict(f, "wait-cycle"), "clean");
+		verdict_teardown(state);
+		verdict_setup(state);
+	}
+}
+
+/* Without a walk nothing is known; where none can be stuck, those that come anyway are enough. */
+static void no_walk_is_not_clean(void **state)
+{
+	struct weft_ev_snapshot e = { .snapshot = 1 };
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	last_polls(f);
+	verdict_calm(f, T0 + 100 * MS, 0);
+	feed_tick_to(f, T0 + 2 * S);
+	assert_string_equal(feed_verdict(f, "wait-cycle"), "not-checked");
+	feed_event(f, T0 + 2 * S, WEFT_EV_SNAPSHOT_BEGIN, &e, sizeof(e));
+	feed_event(f, T0 + 2 * S, WEFT_EV_SNAPSHOT_END, &e, sizeof(e));
+	feed_tick_to(f, T0 + 4 * S);
+	assert_string_equal(feed_verdict(f, "wait-cycle"), "clean");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(rust_tasks_await_each_other),
+		VERDICT_TEST(rust_tasks_that_can_be_woken),
+		VERDICT_TEST(no_walk_is_not_clean),
 		VERDICT_TEST(nobody_can_wake_a_rust_task),
 		VERDICT_TEST(a_thousand_of_16_kib),
 		VERDICT_TEST(small_ones_or_few),

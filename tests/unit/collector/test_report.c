@@ -202,7 +202,7 @@ static void text_for_people(void **state)
 	assert_non_null(strstr(text, "crit  blocking-call  task 7 session"));
 	assert_non_null(strstr(text, "src/svc.c:42"));
 	assert_non_null(strstr(text, "k:do_nanosleep"));
-	assert_non_null(strstr(text, "12 of 20 checked\nnot checked ("));
+	assert_non_null(strstr(text, "11 of 20 checked\nnot checked ("));
 	assert_non_null(strstr(text, "\nnot checked (watched for"));
 	free(text);
 	feed_free(f);

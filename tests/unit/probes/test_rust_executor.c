@@ -199,6 +199,29 @@ static void test_limit(void **ctx)
 	assert_false(result.whole);
 }
 
+/* The waker of who awaits it lies in the header, as that one's header and a table, in either order. */
+static void test_awaiter(void **ctx)
+{
+	struct rust_walk_task of = { address(block[5]), 0, RUST_ASYNC_AWAITER, 0, &type }, by;
+	struct rust_walk_target t = target();
+
+	(void)ctx;
+	assert_false(rust_executor_awaiter(&t, &of, &by));
+	for (unsigned data = 0; data < 2; data++) {
+		block[5][AWAITER + data] = address(block[9]);
+		block[5][AWAITER + !data] = address(waker_vtable);
+		assert_true(rust_executor_awaiter(&t, &of, &by));
+		assert_int_equal(by.header, address(block[9]));
+	}
+	of.state = 0;
+	assert_false(rust_executor_awaiter(&t, &of, &by));
+	of.state = RUST_ASYNC_AWAITER;
+	block[5][AWAITER] = block[5][AWAITER + 1] = address(block[9]) + 8;
+	assert_false(rust_executor_awaiter(&t, &of, &by));
+	block[5][AWAITER] = ~7ull;
+	assert_false(rust_executor_awaiter(&t, &of, &by));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +232,7 @@ int main(void)
 		cmocka_unit_test_setup(test_gone, setup),
 		cmocka_unit_test_setup(test_nonsense, setup),
 		cmocka_unit_test_setup(test_limit, setup),
+		cmocka_unit_test_setup(test_awaiter, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ enum {
 	FUTURE,
 	TRAILER_PREV = 10,
 	TRAILER_NEXT,
+	WAKER, /* data and vtable, in either order */
 	WORDS = 16
 };
 
@@ -232,6 +233,55 @@ static void no_task(void **state)
 	assert_int_equal(walk_from(address(block[400]), 10, &r), -ENOTSUP);
 }
 
+static bool awaiter_of(unsigned i, struct rust_walk_task *ret)
+{
+	const struct rust_walk_target target = { .pid = getpid(), .plan = &plan };
+	const struct rust_walk_task task = { .header = address(block[i]),
+					     .state = block[i][STATE],
+					     .type = &type };
+
+	return rust_walk_awaiter(&target, &task, ret);
+}
+
+static void awaiter(void **state)
+{
+	static uint64_t waker_vtable[4];
+	struct rust_walk_task by = { 0 };
+
+	(void)state;
+	for (unsigned data = 0; data < 2; data++) {
+		block[5][STATE] |= RUST_TOKIO_JOIN_INTEREST | RUST_TOKIO_JOIN_WAKER;
+		block[5][WAKER + data] = address(block[9]);
+		block[5][WAKER + !data] = address(waker_vtable);
+		assert_true(awaiter_of(5, &by));
+		assert_int_equal(by.id, 10);
+		assert_int_equal(by.header, address(block[9]));
+	}
+	block[9][STATE] = 0; /* freed */
+	assert_false(awaiter_of(5, &by));
+	block[9][STATE] = block[8][STATE];
+	block[5][STATE] &= ~(uint64_t)RUST_TOKIO_JOIN_WAKER; /* the waker was taken back */
+	assert_false(awaiter_of(5, &by));
+}
+
+/* A block_on, a combinator that has wakers of its own, a block at the end of memory. */
+static void no_awaiter(void **state)
+{
+	static const uint64_t odd[] = { 0, 1, 8, 4097, ~7ull, 1ull << 50 };
+	struct rust_walk_task by = { 0 };
+
+	(void)state;
+	block[5][STATE] |= RUST_TOKIO_JOIN_WAKER;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		block[5][WAKER] = block[5][WAKER + 1] = odd[i];
+		assert_false(awaiter_of(5, &by));
+	}
+	block[5][WAKER] = address(handle);
+	assert_false(awaiter_of(5, &by));
+	block[5][WAKER] = address(block[9]) + 8;
+	assert_false(awaiter_of(5, &by));
+}
+
 /* Words that point anywhere. */
 static void garbage(void **state)
 {
@@ -321,6 +371,8 @@ int main(void)
 		cmocka_unit_test_setup(first_taken_out, setup),
 		cmocka_unit_test_setup(bounds, setup),
 		cmocka_unit_test_setup(no_task, setup),
+		cmocka_unit_test_setup(awaiter, setup),
+		cmocka_unit_test_setup(no_awaiter, setup),
 		cmocka_unit_test_setup(garbage, setup),
 		cmocka_unit_test_setup(while_it_changes, setup),
 	};

@@ -25,7 +25,7 @@ crate::behaviours::kind_list! {
     SLEEPER "sleeper"            LOCKER "locker"              READER "reader"
     HOLDER "holder"              WAITER "waiter"              BEAT "beat"
     LOST "lost"                  CRUNCH "crunch"              CRASHER "crasher"
-    LARGE "large"
+    LARGE "large"                SIDE "side"
 }
 
 /// The cure is in.
@@ -341,6 +341,27 @@ fn lost() {
     beats();
 }
 
+// ---- wait-cycle ----
+
+async fn side(other: Receiver<Handle<()>>, waits: bool) { // gallery: cycle
+    let other = other.recv().await.expect("sent");
+    while !waits && !OVER.load(Relaxed) {
+        sleep(ms(100)).await;
+    }
+    let _ = other.await;
+}
+
+/// Each waits for the other's end; cure: one of them has work, and waits behind it.
+fn cycle() {
+    beats();
+    let (to_left, at_left) = bounded(1);
+    let (to_right, at_right) = bounded(1);
+    let left = spawn(&SIDE, side(at_left, true));
+    let right = spawn(&SIDE, side(at_right, !cured()));
+    let _ = to_left.try_send(right);
+    let _ = to_right.try_send(left);
+}
+
 // ---- task-leak ----
 
 /// What waits for an answer that never comes; the event's list has their wakers.
@@ -484,6 +505,7 @@ const ALL: &[(&str, Start)] = &[
     ("undriven", undriven),
     ("late", late),
     ("lost", lost),
+    ("cycle", cycle),
     ("leak_unbounded", || start_task(&SPAWNER, unbounded())),
     ("leak_kept", || start_task(&SPAWNER, kept())),
     ("leak_stuck", || start_task(&SPAWNER, stuck())),
