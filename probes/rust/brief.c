@@ -216,13 +216,13 @@ static void walk(struct path *p, const char *at, const char *end)
 	}
 }
 
-/* "blocking::unblock<T, F>::{{closure}}": F is what the program wants done. */
-static const char *job_of(const char *name, const char **ret_end)
+/* "spawn<T, F>::{{closure}}": F, NULL = not so. `at`: behind the function's name. */
+static const char *second_of(const char *at, const char **ret_end)
 {
-	const char *at = strstr(name, "blocking::unblock"), *first;
+	const char *first;
 	size_t n;
 
-	at = at ? strchr(at, '<') : NULL;
+	at = strchr(at, '<');
 	if (!at || !rust_brief_argument(at, &first, &n) || first[n] != ',')
 		return NULL;
 	if (!argument_after(first + n, &at, &n))
@@ -231,14 +231,35 @@ static const char *job_of(const char *name, const char **ret_end)
 	return at;
 }
 
+/* What the program wants done by a function of a library, whose own closure the type is. */
+static const char *given_to(const char *name, bool blocking, const char **ret_end)
+{
+	static const char *const spawns[] = { "async_executor::Executor::spawn",
+					      "async_executor::LocalExecutor::spawn",
+					      "<async_executor::Executor>::spawn",
+					      "<async_executor::LocalExecutor>::spawn" };
+	const char *at = blocking ? strstr(name, "blocking::unblock") : NULL;
+	size_t boxed = strncmp(name, "core::pin::Pin<alloc::boxed::Box<", 33) == 0 ? 33 : 0;
+
+	if (at)
+		return second_of(at, ret_end);
+	for (size_t i = 0; i < sizeof(spawns) / sizeof(spawns[0]); i++) { /* before 1.6 */
+		at = name + boxed + strlen(spawns[i]);
+		if (strncmp(name + boxed, spawns[i], strlen(spawns[i])) == 0 &&
+		    (*at == '<' || *at == ':'))
+			return second_of(at, ret_end);
+	}
+	return NULL;
+}
+
 void rust_brief(const char *name, bool blocking, char *ret, size_t size)
 {
 	struct out out = { .text = ret, .size = size };
 	struct path p = { .out = &out };
-	const char *end = name + strlen(name), *job = blocking ? job_of(name, &end) : NULL;
+	const char *end = name + strlen(name), *given = given_to(name, blocking, &end);
 
 	ret[0] = '\0';
-	walk(&p, job ? job : name, end);
+	walk(&p, given ? given : name, end);
 	if (p.closures == 0)
 		return;
 	if (blocking)

@@ -221,21 +221,26 @@ static bool by_future(struct names *n, const struct rust_type *type)
 	return false;
 }
 
-/* In the order of the calls: the outermost coroutine is nearest to the poll. */
+/* In the order of the calls: the outermost coroutine is nearest to the poll. One of the executor's own may be around it. */
 static void add_place(struct names *n, struct rust_type *type)
 {
 	uint64_t reached[MAX_REACHED];
 	size_t count = rust_graph_reach(n->b->graph, type->poll, 3, reached, MAX_REACHED);
 	struct rust_location at;
 	char text[1200];
+	bool wrapper;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!rust_places_of(n->places, reached[i], &at))
 			continue;
+		wrapper = rust_location_has(&at, "/async-executor-");
+		if (wrapper && type->place)
+			continue;
 		snprintf(text, sizeof(text), "%.*s:%u:%u", (int)at.bytes, at.file, at.line,
 			 at.column);
 		type->place = rust_builder_text(n->b, text, strlen(text));
-		return;
+		if (!wrapper)
+			return;
 	}
 }
 

@@ -64,6 +64,29 @@ static void test_types(void **state)
 	is("(svc::A, [svc::B; 4])", false, "(svc::A, [svc::B; 4])");
 }
 
+/* async-executor before 1.6: each task is a closure of its own, around what the program spawns. */
+static void test_executor(void **state)
+{
+	(void)state;
+	is("async_executor::Executor::spawn<(), svc::session::{{closure}}>::{{closure}}", false,
+	   "svc::session::{async fn}");
+	is("<async_executor::Executor>::spawn<(u8, u8), svc::main::{closure#0}::{closure#1}>::{closure#0}",
+	   false, "svc::main::{async block}");
+	is("<async_executor::LocalExecutor>::spawn::<(), svc::Counted<svc::session::{closure#0}>>::{closure#0}",
+	   false, "svc::session::{async fn}");
+	is("async_executor::Executor::spawn<(),async_std::task::builder::SupportTaskLocals<svc::session::{{closure}}>>::{{closure}}",
+	   false, "svc::session::{async fn}");
+	is("async_executor::Executor::spawn<(),svc::Countdown>::{{closure}}", false,
+	   "svc::Countdown");
+	is("core::pin::Pin<alloc::boxed::Box<async_executor::Executor::spawn<(),svc::large::{{closure}}>::{{closure}}>>",
+	   false, "svc::large::{async fn}");
+	is("async_executor::Executor::spawn_many<(),svc::large::{{closure}}>::{{closure}}", false,
+	   "async_executor::Executor::spawn_many::{async fn}");
+	is("async_executor::Executor::spawn<()>::{{closure}}", false,
+	   "async_executor::Executor::spawn::{async fn}");
+	is("async_executor::Executor::spawn", false, "async_executor::Executor::spawn");
+}
+
 /* No text of a target may lead out of the buffer or into a loop. */
 static void test_hostile(void **state)
 {
@@ -116,9 +139,8 @@ static void test_argument(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_closures),
-		cmocka_unit_test(test_types),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_closures), cmocka_unit_test(test_types),
+		cmocka_unit_test(test_executor), cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_argument),
 	};
 
