@@ -433,15 +433,29 @@ void lane_victim(struct model_lane *l, uint64_t ready_ns, uint64_t start_ns)
 	}
 }
 
-void lane_tick(struct model_lane *l, uint64_t now_ns)
+/* Records tell of polls and parks when they end: a stretch of which they tell all, or nearly. */
+static bool is_told(const struct lane_parts *p, uint64_t span)
+{
+	return (p->busy + p->blocked + p->runnable + p->parked) * 10 >= span * 9;
+}
+
+static void count_parks(struct model_lane *l)
 {
 	if (l->parks_before && l->parks >= l->parks_before)
 		l->parks_s = (float)(l->parks - l->parks_before);
 	l->parks_before = l->parks;
+}
+
+void lane_tick(struct model_lane *l, uint64_t now_ns, bool new_second)
+{
+	if (new_second)
+		count_parks(l);
 	if (l->sample_ns && now_ns < l->sample_ns + SAMPLED_NS)
 		return;
 	l->open.task = 0;
 	l->blocked = false;
+	if (!new_second && l->slice_ns && !is_told(&l->rec, minus(now_ns, l->slice_ns)))
+		return;
 	if (l->slice_ns && now_ns > l->slice_ns &&
 	    (l->rec.busy || l->rec.blocked || l->rec.parked || l->rec_polls)) {
 		struct lane_parts p = l->rec;

@@ -107,7 +107,8 @@ bool lane_take_off(struct model_lane *l, uint64_t task, uint64_t start_ns, uint6
 void lane_long_poll(struct model_lane *l, const struct lane_poll *p);
 /* A task that was runnable (or whose timer was due) since ready_ns is polled here (its timer fires) at start_ns: was it a victim of the last long polls? */
 void lane_victim(struct model_lane *l, uint64_t ready_ns, uint64_t start_ns);
-void lane_tick(struct model_lane *l, uint64_t now_ns);
+/* Four times a second. */
+void lane_tick(struct model_lane *l, uint64_t now_ns, bool new_second);
 /* Shares of the last second before now_ns, the open poll counted; false = nothing known. */
 bool lane_shares(const struct model_lane *l, uint64_t now_ns, struct lane_parts *ret);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/model/model_internal.h"
 
-#define POINT_NS 100000000ull
+#define POINT_NS   100000000ull
+#define QUARTER_NS 250000000ull
 
 /* Numbers over all lanes; what samples and records both show is taken once (lane.c). */
 static struct model_point point_now(const struct model_process *p, uint64_t now_ns)
@@ -42,9 +43,6 @@ static void second_tick(struct model_process *p, uint64_t now_ns)
 		p->recent[1] = p->recent[0];
 		p->recent[0] = (struct hist){ 0 };
 	}
-	for (uint32_t i = 0; i < p->nlanes; i++)
-		if (p->lanes[i])
-			lane_tick(p->lanes[i], now_ns);
 }
 
 void process_tick(struct model_process *p, uint64_t now_ns, bool new_second)
@@ -54,6 +52,10 @@ void process_tick(struct model_process *p, uint64_t now_ns, bool new_second)
 
 	if (new_second)
 		second_tick(p, now_ns);
+	for (uint32_t i = 0; now_ns / QUARTER_NS != p->quarter && i < p->nlanes; i++)
+		if (p->lanes[i])
+			lane_tick(p->lanes[i], now_ns, new_second);
+	p->quarter = now_ns / QUARTER_NS;
 	if (!last || now_ns >= last->t_ns + POINT_NS)
 		p->point[p->npoints++ % MODEL_POINTS] = point_now(p, now_ns);
 }

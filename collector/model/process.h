@@ -53,7 +53,7 @@ struct model_process {
 	uint64_t spawns, ends, seen_polls, seen_wakes, seen_self_wakes;
 	uint64_t first_spawn, last_spawn; /* ids */
 	struct hist recent[2];            /* poll durations of this and the last 5 s */
-	uint64_t recent_slot;
+	uint64_t recent_slot, quarter;    /* of five seconds; of one */
 	struct weft_ev_process_sample sample;
 	uint64_t sample_ns;
 	double cpu_share;            /* CPUs that it used between the last two samples */
