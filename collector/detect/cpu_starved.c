@@ -15,7 +15,8 @@ static const struct detector_option options[] = {
 	[SHARE] = { "starved.share", 0.6, "",
 		    "of the time in which the workers want a CPU they wait for one" },
 	[WANT] = { "starved.want", 0.2, "cpu", "a worker wants at least this, on average" },
-	[SECONDS] = { "starved.s", 4, "s", "full seconds in a row" },
+	[SECONDS] = { "starved.s", 4, "s",
+		      "without a break; three quarters where nearly all of it is a wait" },
 	[THROTTLED] = { "starved.throttled", 0.1, "",
 			"share of the time that the quota stops it, to be the cause" },
 	{ NULL, 0, NULL, NULL },
@@ -72,28 +73,38 @@ static void raise_process(struct detect_run *run, const struct model_process *p,
 				  detect_runtime_kind(run->model, p->index, MODEL_NONE)));
 }
 
+static enum detect_holds holding(const struct detect_run *run, const struct model_process *p,
+				 const struct detect_load *load)
+{
+	double share = run->value[SHARE], want = load->busy + load->runnable;
+
+	if (want < run->value[WANT] || load->runnable < share * want || process_own_share(p) >= 0.8)
+		return DETECT_HOLDS_NOT;
+	return want >= 2 * run->value[WANT] && load->runnable >= (1 + share) / 2 * want
+		       ? DETECT_HOLDS_CLEARLY
+		       : DETECT_HOLDS;
+}
+
 static void look(struct detect_run *run, const struct model_process *p,
 		 const struct model_runtime *rt)
 {
 	struct state *s = run->state;
 	struct detect_streak *k;
 	struct detect_load load;
-	bool holds = detect_load_of(run, p, rt, false, &load) &&
-		     load.busy + load.runnable >= run->value[WANT] &&
-		     load.runnable >= run->value[SHARE] * (load.busy + load.runnable) &&
-		     process_own_share(p) < 0.8;
+	enum detect_holds holds = detect_load_of(run, p, rt, false, &load) ? holding(run, p, &load)
+									   : DETECT_HOLDS_UNKNOWN;
 
-	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
+	k = detect_streak_step(&s->streaks, p, rt->info.runtime, &load, holds);
 	if (!k)
 		return;
-	k->sum += load.runnable * load.workers * 1e3;
-	if (k->seconds >= run->value[SECONDS])
+	k->sum += load.runnable * load.workers * (double)k->step_ns / 1e6;
+	if (detect_streak_proves(k, run->value[SECONDS]))
 		raise_process(run, p, &load, k);
 }
 
 static void tick(struct detect_run *run)
 {
-	if (run->new_second)
+	if (run->new_look)
 		detect_each_runtime(run, look);
 }
 

@@ -143,6 +143,7 @@ static struct detect_run run_of(const struct detect *d, uint32_t k)
 				    .value = d->value[k],
 				    .now_ns = d->now_ns,
 				    .new_second = d->now_ns / SECOND_NS != d->second,
+				    .new_look = d->now_ns / LOOK_NS != d->look,
 				    .lost = d->lost };
 }
 
@@ -224,6 +225,7 @@ void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 		d->current->tick(&run);
 	}
 	d->second = now_ns / SECOND_NS;
+	d->look = now_ns / LOOK_NS;
 	expire(d);
 }
 

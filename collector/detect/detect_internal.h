@@ -10,6 +10,7 @@
 #define MAX_DETECTORS 32u
 #define WANTS         64u
 #define SECOND_NS     1000000000ull
+#define LOOK_NS       250000000ull
 
 struct wanted {
 	uint32_t process, tid, kind;
@@ -26,7 +27,7 @@ struct detect {
 	struct finding_table findings;
 	struct wanted wanted[WANTS];
 	uint32_t nwanted;
-	uint64_t start_ns, now_ns, second;
+	uint64_t start_ns, now_ns, second, look;
 	uint64_t polls_ns;       /* how long single polls and timers of some process were seen */
 	uint32_t seconds, known; /* full ones; and those in which shares of workers were known */
 	bool started;

@@ -25,6 +25,7 @@ struct detect_run {
 	const double *value; /* of its options, in their order */
 	uint64_t now_ns;
 	bool new_second; /* first tick of a second */
+	bool new_look;   /* first tick of a quarter of one: for what has to be known soon */
 	double lost;
 };
 

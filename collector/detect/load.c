@@ -9,7 +9,8 @@
 #define WANTS      0.2
 #define STARVED    0.95
 #define POLLS_S    20.0 /* of a worker */
-#define LEAST_S    4u   /* full seconds; what is judged by them needs so many in a row */
+#define CLEAR      0.75
+#define LEAST_S    4u /* full seconds; what is judged by them needs so many in a row */
 
 static bool counts(const struct model_lane *l, uint32_t runtime, bool bound)
 {
@@ -30,6 +31,8 @@ static void add_lane(const struct detect_run *run, const struct model_lane *l,
 	busy = (double)(parts.busy + parts.own) / span;
 	want = busy + (double)parts.runnable / span;
 	to->workers++;
+	to->until_ns = l->slice_ns > to->until_ns ? l->slice_ns : to->until_ns;
+	to->span_ns = parts.span > to->span_ns ? parts.span : to->span_ns;
 	to->busy += busy;
 	to->blocked += (double)parts.blocked / span;
 	to->runnable += (double)parts.runnable / span;
@@ -68,29 +71,59 @@ bool detect_load_of(const struct detect_run *run, const struct model_process *p,
 	return true;
 }
 
-struct detect_streak *detect_streak_step(struct detect_streaks *s, const struct detect_run *run,
-					 const struct model_process *p, uint32_t runtime,
-					 bool holds)
+static struct detect_streak *streak_of(struct detect_streaks *s, uint32_t process, uint32_t runtime)
 {
-	struct detect_streak *k = NULL;
+	struct detect_streak *k = s->streak, *spare = NULL;
 
-	for (uint32_t i = 0; i < s->n && !k; i++)
-		if (s->streak[i].process == p->index && s->streak[i].runtime == runtime)
-			k = &s->streak[i];
-	if (!k && (!holds || s->n == DETECT_STREAKS))
-		return NULL;
-	if (!k) {
-		k = &s->streak[s->n++];
-		*k = (struct detect_streak){ .process = p->index, .runtime = runtime };
+	for (; k < s->streak + s->n; k++) {
+		if (k->process == process && k->runtime == runtime)
+			return k;
+		spare = k->until_ns ? spare : k;
 	}
-	if (!holds) {
-		k->seconds = 0;
+	if (s->n < DETECT_STREAKS)
+		spare = &s->streak[s->n++];
+	if (spare)
+		*spare = (struct detect_streak){ .process = process, .runtime = runtime };
+	return spare;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+struct detect_streak *detect_streak_step(struct detect_streaks *s, const struct model_process *p,
+					 uint32_t runtime, const struct detect_load *load,
+					 enum detect_holds holds)
+{
+	struct detect_streak *k = streak_of(s, p->index, runtime);
+	uint64_t now = load->until_ns, begin = now - load->span_ns;
+
+	if (!k)
+		return NULL;
+	if (holds < DETECT_HOLDS_CLEARLY) {
+		k->clear_ns = 0;
+		k->doubt_ns = holds == DETECT_HOLDS_UNKNOWN ? k->doubt_ns : now;
+	}
+	if (holds < DETECT_HOLDS) {
+		k->first_ns = k->until_ns = 0;
 		k->sum = 0;
+		k->not_ns = holds == DETECT_HOLDS_UNKNOWN ? k->not_ns : now;
 		return NULL;
 	}
-	if (!k->seconds++)
-		k->first_ns = run->now_ns;
+	if (!k->until_ns)
+		k->first_ns = k->until_ns = later(begin, k->not_ns);
+	if (!k->clear_ns && holds == DETECT_HOLDS_CLEARLY)
+		k->clear_ns = later(begin, k->doubt_ns);
+	k->step_ns = later(now, k->until_ns) - k->until_ns;
+	k->until_ns += k->step_ns;
 	return k;
+}
+
+bool detect_streak_proves(const struct detect_streak *k, double seconds)
+{
+	return (double)(k->until_ns - k->first_ns) >= seconds * 1e9 ||
+	       (k->clear_ns && (double)(k->until_ns - k->clear_ns) >= seconds * 1e9 * CLEAR);
 }
 
 struct detect_subject detect_subject_runtime(const struct model_process *p,

@@ -12,6 +12,7 @@ struct detect_load {
 	double rest;      /* mean share of busy of all but the busiest */
 	double most;      /* busy + runnable of the busiest */
 	const struct model_lane *busiest; /* NULL = none */
+	uint64_t until_ns, span_ns; /* all that is for this time: a second, less after the attach */
 	uint64_t queued; /* tasks that are runnable and not polled, by all that is known */
 };
 
@@ -26,21 +27,34 @@ uint64_t detect_queued(const struct detect_run *run, const struct model_process 
 bool detect_load_of(const struct detect_run *run, const struct model_process *p,
 		    const struct model_runtime *rt, bool bound, struct detect_load *ret);
 
-/* Seconds in a row that a condition has held, per runtime; one for each detector. */
+/*
+ * How long a condition on the last second has held without a break, per runtime; one for each detector. It is looked at four times a
+ * second. A break reaches to the first look that it is over at; where there was none, as after the attach, all that was looked at counts.
+ */
+enum detect_holds {
+	DETECT_HOLDS_UNKNOWN, /* breaks it, too, but says nothing of the time before */
+	DETECT_HOLDS_NOT,
+	DETECT_HOLDS,
+	DETECT_HOLDS_CLEARLY, /* far beyond its thresholds: three quarters of the time are as good a proof */
+};
 struct detect_streak {
-	uint32_t process, runtime, seconds;
-	uint64_t first_ns;
-	double sum; /* of whatever the detector adds up */
+	uint32_t process, runtime;
+	uint64_t first_ns, until_ns; /* until 0 = it does not hold */
+	uint64_t clear_ns;           /* since when it holds clearly, 0 = it does not */
+	uint64_t not_ns, doubt_ns;   /* last look at which it did not hold; did not clearly */
+	uint64_t step_ns;            /* by how much the last look made it longer */
+	double sum;                  /* of whatever the detector adds up */
 };
 #define DETECT_STREAKS 64u
 struct detect_streaks {
 	struct detect_streak streak[DETECT_STREAKS];
 	uint32_t n;
 };
-/* Once a second. holds: goes on, else it is reset. NULL = no room, or it does not hold. */
-struct detect_streak *detect_streak_step(struct detect_streaks *s, const struct detect_run *run,
-					 const struct model_process *p, uint32_t runtime,
-					 bool holds);
+/* At each new look. It goes on, or is reset. NULL = no room, or it does not hold. */
+struct detect_streak *detect_streak_step(struct detect_streaks *s, const struct model_process *p,
+					 uint32_t runtime, const struct detect_load *load,
+					 enum detect_holds holds);
+bool detect_streak_proves(const struct detect_streak *k, double seconds);
 
 struct detect_subject detect_subject_runtime(const struct model_process *p,
 					     const struct model_runtime *rt);

@@ -16,7 +16,7 @@ static const struct detector_option options[] = {
 	[CRIT_MS] = { "backlog.crit_ms", 500, "ms", "the same: crit" },
 	[TASKS] = { "backlog.tasks", 16, "tasks", "runnable per worker, at least" },
 	[BUSY] = { "backlog.busy", 0.8, "", "share of their time that the workers are busy" },
-	[SECONDS] = { "backlog.s", 3, "s", "full seconds in a row" },
+	[SECONDS] = { "backlog.s", 3, "s", "without a break" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -44,7 +44,7 @@ static void raise_runtime(struct detect_run *run, const struct model_process *p,
 	detect_evidence(f, (double)load->queued, "tasks", "%llu tasks are runnable and wait",
 			(unsigned long long)load->queued);
 	detect_evidence(f, delay_ms, "ms", "a wait of %.0f ms in the queue, for %u s by now",
-			delay_ms, k->seconds);
+			delay_ms, (unsigned)((k->until_ns - k->first_ns) / 1000000000));
 	detect_evidence(f, load->busy, "", "%u workers, busy for %.0f %% of their time",
 			load->workers, 100 * load->busy);
 	detect_advice(f, "%s", advice_text(ADVICE_QUEUE, (enum weft_runtime_kind)rt->info.kind));
@@ -77,17 +77,20 @@ static void look(struct detect_run *run, const struct model_process *p,
 		delay_ms >= run->value[DELAY_MS];
 	if (known && load.busy >= run->value[BUSY])
 		suspect(run, p, rt, load.workers);
-	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
+	k = detect_streak_step(&s->streaks, p, rt->info.runtime, &load,
+			       holds   ? DETECT_HOLDS
+			       : known ? DETECT_HOLDS_NOT
+				       : DETECT_HOLDS_UNKNOWN);
 	if (!k)
 		return;
-	k->sum += (double)load.queued * 1e3;
-	if (k->seconds >= run->value[SECONDS])
+	k->sum += (double)load.queued * (double)k->step_ns / 1e6;
+	if (detect_streak_proves(k, run->value[SECONDS]))
 		raise_runtime(run, p, rt, &load, k, delay_ms);
 }
 
 static void tick(struct detect_run *run)
 {
-	if (run->new_second)
+	if (run->new_look)
 		detect_each_runtime(run, look);
 }
 

@@ -17,7 +17,8 @@ static const struct detector_option options[] = {
 		  "share of the CPUs that the process itself uses, or its quota stops it" },
 	[CROWD] = { "workers.crowd", 4, "",
 		    "workers that want a CPU for each of them: half of that share is enough" },
-	[SECONDS] = { "workers.s", 4, "s", "full seconds in a row" },
+	[SECONDS] = { "workers.s", 4, "s",
+		      "without a break; three quarters where it is twice as bad" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -65,28 +66,41 @@ static bool is_own_fault(const struct detect_run *run, const struct model_proces
 	return share >= run->value[OWN] * (crowd ? 0.5 : 1) || process_throttled(p) >= 0.1;
 }
 
+static enum detect_holds holding(const struct detect_run *run, const struct model_process *p,
+				 const struct detect_load *load)
+{
+	double cpus = process_cpus(p), factor = run->value[FACTOR], wait = run->value[WAIT];
+
+	if (!p->cpu_share)
+		return DETECT_HOLDS_UNKNOWN; /* before its second sample */
+	if (!cpus || load->workers <= factor * cpus || load->workers < cpus + 1 ||
+	    load->runnable < wait || !is_own_fault(run, p, load))
+		return DETECT_HOLDS_NOT;
+	return load->workers > 2 * factor * cpus && load->runnable >= 2 * wait
+		       ? DETECT_HOLDS_CLEARLY
+		       : DETECT_HOLDS;
+}
+
 static void look(struct detect_run *run, const struct model_process *p,
 		 const struct model_runtime *rt)
 {
 	struct state *s = run->state;
 	struct detect_streak *k;
-	struct detect_load load = { 0 };
-	double cpus = process_cpus(p);
-	bool holds = cpus > 0 && detect_load_of(run, p, rt, false, &load) &&
-		     load.workers > run->value[FACTOR] * cpus && load.workers >= cpus + 1 &&
-		     load.runnable >= run->value[WAIT] && is_own_fault(run, p, &load);
+	struct detect_load load;
+	enum detect_holds holds = detect_load_of(run, p, rt, false, &load) ? holding(run, p, &load)
+									   : DETECT_HOLDS_UNKNOWN;
 
-	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
+	k = detect_streak_step(&s->streaks, p, rt->info.runtime, &load, holds);
 	if (!k)
 		return;
-	k->sum += load.runnable * load.workers * 1e3;
-	if (k->seconds >= run->value[SECONDS])
+	k->sum += load.runnable * load.workers * (double)k->step_ns / 1e6;
+	if (detect_streak_proves(k, run->value[SECONDS]))
 		raise_runtime(run, p, rt, &load, k);
 }
 
 static void tick(struct detect_run *run)
 {
-	if (run->new_second)
+	if (run->new_look)
 		detect_each_runtime(run, look);
 }
 

@@ -8,6 +8,8 @@
 #include "collector/detect/advice.h"
 #include "collector/detect/load.h"
 
+#define TICKS 20u /* that are remembered: a second */
+
 enum { MOST, REST, TASKS, SECONDS };
 
 static const struct detector_option options[] = {
@@ -16,13 +18,14 @@ static const struct detector_option options[] = {
 	[REST] = { "imbalance.rest", 0.25, "", "mean share of the others, at most" },
 	[TASKS] = { "imbalance.tasks", 2, "tasks",
 		    "runnable meanwhile, at four of five looks (20 a second)" },
-	[SECONDS] = { "imbalance.s", 4, "s", "full seconds in a row" },
+	[SECONDS] = { "imbalance.s", 4, "s",
+		      "without a break; three quarters where nobody else does anything" },
 	{ NULL, 0, NULL, NULL },
 };
 
-/* Looks of the second that runs, per process and runtime. */
+/* The ticks of the last second at which tasks waited, as bits, per process and runtime. */
 struct looks {
-	uint32_t process, runtime, looks, waiting;
+	uint32_t process, runtime, ticks, waiting;
 };
 
 struct state {
@@ -86,8 +89,26 @@ static void count(struct detect_run *run, const struct model_process *p,
 
 	if (!k)
 		return;
-	k->looks++;
-	k->waiting += (double)waiting(run, p, rt) >= run->value[TASKS];
+	k->ticks += k->ticks < TICKS;
+	k->waiting = k->waiting << 1 & ((1u << TICKS) - 1);
+	k->waiting |= (double)waiting(run, p, rt) >= run->value[TASKS];
+}
+
+static enum detect_holds holding(const struct detect_run *run, const struct looks *looks,
+				 const struct detect_load *load)
+{
+	uint32_t waiting = (uint32_t)__builtin_popcount(looks->waiting);
+	double most = run->value[MOST], rest = run->value[REST];
+
+	if (looks->ticks < TICKS / 2 || load->workers < 2)
+		return DETECT_HOLDS_UNKNOWN;
+	if (waiting * 5 < looks->ticks * 4 || load->most < most || load->rest > rest ||
+	    load->runnable >= 0.2)
+		return DETECT_HOLDS_NOT;
+	return waiting * 20 >= looks->ticks * 19 && load->most >= 1 - (1 - most) / 4 &&
+			       load->rest <= rest / 4
+		       ? DETECT_HOLDS_CLEARLY
+		       : DETECT_HOLDS;
 }
 
 static void judge(struct detect_run *run, const struct model_process *p,
@@ -97,27 +118,24 @@ static void judge(struct detect_run *run, const struct model_process *p,
 	struct looks *looks = looks_of(s, p, rt);
 	struct detect_streak *k;
 	struct detect_load load = { 0 };
-	bool holds = looks && !detect_is_held_up(run, p->index) && looks->looks >= 10 &&
-		     looks->waiting * 5 >= looks->looks * 4 &&
-		     detect_load_of(run, p, rt, true, &load) && load.workers > 1 &&
-		     load.most >= run->value[MOST] && load.rest <= run->value[REST] &&
-		     load.runnable < 0.2;
+	enum detect_holds holds = looks && !detect_is_held_up(run, p->index) &&
+						  detect_load_of(run, p, rt, true, &load)
+					  ? holding(run, looks, &load)
+					  : DETECT_HOLDS_UNKNOWN;
 
-	if (looks)
-		looks->looks = looks->waiting = 0;
-	k = detect_streak_step(&s->streaks, run, p, rt->info.runtime, holds);
-	if (!k || !load.busiest)
+	k = detect_streak_step(&s->streaks, p, rt->info.runtime, &load, holds);
+	if (!k)
 		return;
-	k->sum += (double)waiting(run, p, rt) * 1e3;
-	if (k->seconds >= run->value[SECONDS])
+	k->sum += (double)waiting(run, p, rt) * (double)k->step_ns / 1e6;
+	if (detect_streak_proves(k, run->value[SECONDS]))
 		raise_runtime(run, p, rt, &load, k);
 }
 
 static void tick(struct detect_run *run)
 {
-	if (run->new_second)
-		detect_each_runtime(run, judge);
 	detect_each_runtime(run, count);
+	if (run->new_look)
+		detect_each_runtime(run, judge);
 }
 
 const struct detector worker_imbalance_detector = {

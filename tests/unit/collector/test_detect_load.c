@@ -52,9 +52,11 @@ static void machine_second(struct feed *f, uint64_t t, const struct machine *m)
 		feed_event(f, t, WEFT_EV_CPUS, &c, sizeof(c));
 }
 
-static void run(struct feed *f, uint64_t seconds, const struct habit h[2], const struct machine *m)
+/* From where it is up to `ms` after T0. */
+static void run_until(struct feed *f, uint64_t ms, const struct habit h[2], const struct machine *m)
 {
-	for (uint64_t t = T0; t < T0 + seconds * S; t += STEP) {
+	for (uint64_t t = f->now < T0 ? T0 : (f->now / STEP + 1) * STEP; t < T0 + ms * MS;
+	     t += STEP) {
 		for (uint32_t lane = 0; lane < 2; lane++)
 			work(f, t + lane * US, lane, &h[lane]);
 		/* 20 a second, so that the model's CPU time is as fine as the lanes'. */
@@ -62,7 +64,41 @@ static void run(struct feed *f, uint64_t seconds, const struct habit h[2], const
 	}
 }
 
+static void run(struct feed *f, uint64_t seconds, const struct habit h[2], const struct machine *m)
+{
+	run_until(f, seconds * 1000, h, m);
+}
+
+/* Before sick workers, after what time: not yet at the first, and found at the second. */
+static void found_between(struct feed *f, const char *id, const uint64_t ms[2],
+			  const struct habit h[2], const struct machine *m)
+{
+	run_until(f, ms[0], h, m);
+	assert_null(feed_finding(f, id));
+	run_until(f, ms[1], h, m);
+	assert_non_null(feed_finding(f, id));
+}
+
+static const uint64_t clear[] = { 2800, 3800 }, doubtful[] = { 3700, 4800 };
+
 static const struct machine calm = { .cpus = 4, .own = 10 * MS };
+
+/* A thread of which there are no samples: soon, where records tell of nearly all of its time. Else what they leave out may be an open poll. */
+static void records_alone(void **state)
+{
+	struct feed *f = *state;
+	struct lane_parts p;
+
+	for (uint64_t t = 10 * MS; t <= 600 * MS; t += 10 * MS)
+		feed_poll(f, t, 0, 7, 4 * MS);
+	feed_tick_to(f, 650 * MS);
+	assert_false(lane_shares(model_lane(f->m, 0, 0), model_now(f->m), &p));
+	for (uint64_t t = 700 * MS; t <= 1800 * MS; t += 10 * MS)
+		feed_poll(f, t, 0, 7, 10 * MS);
+	assert_true(lane_shares(model_lane(f->m, 0, 0), model_now(f->m), &p));
+	assert_in_range(p.busy * 100 / p.span, 95, 100);
+	assert_in_range(p.span, 700 * MS, 800 * MS);
+}
 
 /* ---- queue-backlog ---- */
 
@@ -189,6 +225,40 @@ static void a_queue_at_light(void **state)
 	verdict_found(f, "worker-imbalance", LIVE_WARN, "");
 }
 
+static void it_is_told_when_it_is_clear(void **state)
+{
+	const struct habit full = { .cpu = 50 * MS, .polls = 500, .depth = 3 },
+			   most = { .cpu = 42 * MS, .polls = 500, .depth = 3 }, idle = { 0 },
+			   little = { .cpu = 8 * MS, .polls = 9 };
+	struct feed *f = *state;
+
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	found_between(f, "worker-imbalance", clear, (struct habit[]){ full, idle }, &calm);
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	found_between(f, "worker-imbalance", doubtful, (struct habit[]){ most, little }, &calm);
+}
+
+/* Two and a half seconds of it, whenever they begin; and twice as much of which a moment in each is not. */
+static void it_does_not_last(void **state)
+{
+	const struct habit full = { .cpu = 50 * MS, .polls = 500, .depth = 3 }, idle = { 0 };
+	struct feed *f = *state;
+
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	for (uint64_t ms = 0; ms < 24000; ms += 3700) {
+		run_until(f, ms + 2500, (struct habit[]){ full, idle }, &calm);
+		run_until(f, ms + 3700, (struct habit[]){ idle, idle }, &calm);
+	}
+	for (uint64_t ms = 26000; ms < 40000; ms += 2000) {
+		run_until(f, ms + 1500, (struct habit[]){ full, idle }, &calm);
+		run_until(f, ms + 2000, (struct habit[]){ full, full }, &calm);
+	}
+	assert_null(feed_finding(f, "worker-imbalance"));
+}
+
 /* ---- cpu-starved ---- */
 
 static const struct habit starved = { .cpu = 10 * MS, .runq = 38 * MS, .polls = 100 };
@@ -203,6 +273,28 @@ static void neighbours_have_the_cpus(void **state)
 	assert_non_null(strstr(row->cause, "others have the CPUs"));
 	assert_string_equal(row->subject_kind, "process");
 	verdict_nothing(f); /* not the program's fault */
+}
+
+static void starved_for_how_long(void **state)
+{
+	const struct habit hardly = { .cpu = 3 * MS, .runq = 45 * MS, .polls = 100 },
+			   less = { .cpu = 15 * MS, .runq = 30 * MS, .polls = 100 },
+			   idle = { .cpu = MS, .polls = 5 };
+	struct feed *f = *state;
+
+	found_between(f, "cpu-starved", clear, (struct habit[]){ hardly, hardly }, &calm);
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	found_between(f, "cpu-starved", doubtful, (struct habit[]){ less, less }, &calm);
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	for (uint64_t ms = 0; ms < 24000; ms += 4000) {
+		run_until(f, ms + 2500, (struct habit[]){ hardly, hardly }, &calm);
+		run_until(f, ms + 4000, (struct habit[]){ idle, idle }, &calm);
+	}
+	assert_null(feed_finding(f, "cpu-starved"));
 }
 
 static void the_quota_is_used_up(void **state)
@@ -275,6 +367,33 @@ static void a_crowd_of_workers_beside_neighbours(void **state)
 	assert_null(feed_finding(f, "worker-count"));
 }
 
+static void too_many_for_how_long(void **state)
+{
+	const struct habit tenth = { .cpu = 12 * MS, .runq = 36 * MS, .polls = 100 },
+			   half = { .cpu = 24 * MS, .runq = 25 * MS, .polls = 100 },
+			   idle = { .cpu = MS, .polls = 5 };
+	const struct machine quarter = { .cpus = 8,
+					 .quota_pct = 50,
+					 .own = 24 * MS,
+					 .throttled = 0.5 },
+			     one = { .cpus = 1, .own = 49 * MS };
+	struct feed *f = *state;
+
+	found_between(f, "worker-count", clear, (struct habit[]){ tenth, tenth }, &quarter);
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	found_between(f, "worker-count", doubtful, (struct habit[]){ half, half }, &one);
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	for (uint64_t ms = 0; ms < 24000; ms += 4000) {
+		run_until(f, ms + 2500, (struct habit[]){ tenth, tenth }, &quarter);
+		run_until(f, ms + 4000, (struct habit[]){ idle, idle }, &quarter);
+	}
+	assert_null(feed_finding(f, "worker-count"));
+}
+
 /* More workers than CPUs that hardly do anything harm nobody; as many as CPUs that wait for others are not too many. */
 static void it_does_no_harm(void **state)
 {
@@ -324,6 +443,7 @@ static void little_is_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		VERDICT_TEST(records_alone),
 		VERDICT_TEST(more_than_they_can_poll),
 		VERDICT_TEST(short_waits),
 		VERDICT_TEST(a_burst),
@@ -332,12 +452,16 @@ int main(void)
 		VERDICT_TEST(all_are_busy),
 		VERDICT_TEST(a_walk_met_them_at_light),
 		VERDICT_TEST(a_queue_at_light),
+		VERDICT_TEST(it_is_told_when_it_is_clear),
+		VERDICT_TEST(it_does_not_last),
 		VERDICT_TEST(neighbours_have_the_cpus),
+		VERDICT_TEST(starved_for_how_long),
 		VERDICT_TEST(the_quota_is_used_up),
 		VERDICT_TEST(some_waits),
 		VERDICT_TEST(two_workers_on_one_cpu),
 		VERDICT_TEST(two_workers_on_half_a_cpu_of_quota),
 		VERDICT_TEST(a_crowd_of_workers_beside_neighbours),
+		VERDICT_TEST(too_many_for_how_long),
 		VERDICT_TEST(it_does_no_harm),
 		VERDICT_TEST(little_is_known),
 	};
