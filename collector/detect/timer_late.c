@@ -16,7 +16,8 @@ static const struct detector_option options[] = {
 	[LATE_MS] = { "late.ms", 10, "ms", "from the deadline to the poll of its task" },
 	[PART] = { "late.part", 0.5, "", "of a type's timers so late" },
 	[TIMERS] = { "late.timers", 10, "timers", "at least so many of them in the window" },
-	[WINDOW_S] = { "late.window_s", 4, "s", "over which they are counted" },
+	[WINDOW_S] = { "late.window_s", 4, "s",
+		       "over which they are counted; three quarters where most of twice as many are late" },
 	[WAIT] = { "late.wait", 0.15, "",
 		   "a worker that waits for a CPU for more than this share excuses the window" },
 	{ NULL, 0, NULL, NULL },
@@ -24,13 +25,21 @@ static const struct detector_option options[] = {
 
 #define PLACES    64u
 #define PENDING   256u
+#define SLICES    16u          /* of the window */
+#define KEPT      (SLICES + 1) /* the last of them runs */
+#define CLEAR     12u          /* of them are enough where it is clear */
 #define SETTLE_NS 200000000ull /* what threads did is told by samples, which come after it */
+
+/* late: no poll held all workers, and they had CPUs. */
+struct sums {
+	uint64_t timers, late, fire_ns, queue_ns, worst_ns, worst_task;
+};
 
 struct place {
 	uint32_t process, type;
-	uint64_t window_ns, first_ns;   /* of the window; of the trouble */
-	uint64_t timers, late, excused; /* excused: a poll held all workers, or they had no CPU */
-	uint64_t fire_ns, queue_ns, worst_ns, worst_task;
+	uint64_t since_ns, last_ns, first_ns; /* its first and last timer; begin of the trouble */
+	uint64_t slice;                       /* that slot[slice % KEPT] is for */
+	struct sums slot[KEPT];
 };
 
 struct state {
@@ -42,6 +51,18 @@ struct state {
 	uint32_t n_pending;
 };
 
+static uint64_t slices_ns(const struct detect_run *run, uint32_t slices)
+{
+	double window_s = run->value[WINDOW_S] > 0.1 ? run->value[WINDOW_S] : 0.1;
+
+	return (uint64_t)(window_s * 1e9 * slices / SLICES);
+}
+
+static uint64_t slice_of(const struct detect_run *run)
+{
+	return run->now_ns / slices_ns(run, 1);
+}
+
 static struct place *place_of(struct state *s, const struct detect_run *run, uint32_t process,
 			      uint32_t type)
 {
@@ -50,13 +71,47 @@ static struct place *place_of(struct state *s, const struct detect_run *run, uin
 	for (uint32_t i = 0; i < PLACES; i++) {
 		struct place *p = &s->place[i];
 
-		if (p->window_ns && p->process == process && p->type == type)
+		if (p->since_ns && p->process == process && p->type == type)
 			return p;
-		if (p->window_ns < oldest->window_ns)
+		if (p->last_ns < oldest->last_ns)
 			oldest = p;
 	}
-	*oldest = (struct place){ .process = process, .type = type, .window_ns = run->now_ns };
+	*oldest = (struct place){
+		.process = process, .type = type, .since_ns = run->now_ns, .slice = slice_of(run)
+	};
 	return oldest;
+}
+
+/* Where it counts now; what is older than the window is forgotten. */
+static struct sums *slot_of(const struct detect_run *run, struct place *p)
+{
+	uint64_t now = slice_of(run);
+
+	if (now > p->slice + KEPT)
+		p->slice = now - KEPT;
+	while (p->slice < now)
+		p->slot[++p->slice % KEPT] = (struct sums){ 0 };
+	return &p->slot[p->slice % KEPT];
+}
+
+/* Of the last n slices before the one that runs. */
+static struct sums sum_of(const struct place *p, uint32_t n)
+{
+	struct sums sum = { 0 };
+
+	for (uint32_t i = 1; i <= n; i++) {
+		const struct sums *s = &p->slot[(p->slice - i) % KEPT];
+
+		sum.timers += s->timers;
+		sum.late += s->late;
+		sum.fire_ns += s->fire_ns;
+		sum.queue_ns += s->queue_ns;
+		if (s->worst_ns > sum.worst_ns) {
+			sum.worst_ns = s->worst_ns;
+			sum.worst_task = s->worst_task;
+		}
+	}
+	return sum;
 }
 
 /* One of the workers waited for a CPU for half of the time in which it had something to do. */
@@ -117,15 +172,11 @@ static void count_late(struct detect_run *run, const struct timer_fired *t)
 {
 	uint64_t deadline = (uint64_t)t->deadline_ns;
 	struct model_task *task = model_task(run->model, t->task);
-	struct place *p;
+	struct sums *p;
 
-	if (!task)
+	if (!task || is_excused(run, t, process_of(t)))
 		return;
-	p = place_of(run->state, run, process_of(t), task->type);
-	if (is_excused(run, t, process_of(t))) {
-		p->excused++;
-		return;
-	}
+	p = slot_of(run, place_of(run->state, run, process_of(t), task->type));
 	p->late++;
 	p->fire_ns += t->fire_ns > deadline ? t->fire_ns - deadline : 0;
 	p->queue_ns += t->poll_ns > t->fire_ns ? t->poll_ns - t->fire_ns : 0;
@@ -152,6 +203,7 @@ static void take(struct detect_run *run, const struct timer_fired *fired)
 {
 	struct model_task *t = model_task(run->model, fired->task);
 	struct state *s = run->state;
+	struct place *p;
 	bool late;
 
 	if (!t || fired->poll_ns == UINT64_MAX || fired->deadline_ns <= 0 ||
@@ -161,12 +213,14 @@ static void take(struct detect_run *run, const struct timer_fired *fired)
 	/* More than can be settled: the others are neither late nor in time. */
 	if (late && s->n_pending == PENDING)
 		return;
-	place_of(s, run, process_of(fired), t->type)->timers++;
+	p = place_of(s, run, process_of(fired), t->type);
+	p->last_ns = run->now_ns;
+	slot_of(run, p)->timers++;
 	if (late)
 		s->pending[s->n_pending++] = *fired;
 }
 
-static void raise_place(struct detect_run *run, const struct place *p)
+static void raise_place(struct detect_run *run, const struct place *at, const struct sums *p)
 {
 	struct model_task *t = model_task(run->model, p->worst_task);
 	bool queue = p->queue_ns > p->fire_ns;
@@ -184,7 +238,7 @@ static void raise_place(struct detect_run *run, const struct place *p)
 				 .severity = LIVE_WARN,
 				 .confidence = 0.9f,
 				 .harm_task_ms = (double)(p->fire_ns + p->queue_ns) / 1e6,
-				 .first_ns = p->first_ns });
+				 .first_ns = at->first_ns });
 	if (!f)
 		return;
 	detect_evidence(f, (double)p->late / (double)p->timers, "",
@@ -199,26 +253,37 @@ static void raise_place(struct detect_run *run, const struct place *p)
 			(double)p->queue_ns / 1e6 / (double)p->late);
 	detect_advice(f, "%s",
 		      advice_text(queue ? ADVICE_LATE_QUEUE : ADVICE_LATE_DRIVER,
-				  detect_runtime_kind(run->model, p->process, MODEL_NONE)));
+				  detect_runtime_kind(run->model, at->process, MODEL_NONE)));
 }
 
-/* At the end of its window. */
-static void judge(struct detect_run *run, struct place *p)
+/* Of as many slices, all watched, so many timers, and so large a part of them late. */
+static bool are_late(struct detect_run *run, struct place *p, uint32_t slices, double timers,
+		     double part)
 {
 	const struct state *s = run->state;
-	bool late = (double)p->timers >= run->value[TIMERS] &&
-		    (double)p->late >= run->value[PART] * (double)p->timers;
+	uint64_t span_ns = slices_ns(run, slices);
+	struct sums sum;
 
-	if (detect_is_held_up(run, p->process) || s->starved_ns[p->process] >= p->window_ns)
-		late = false;
-	if (late)
-		p->first_ns = p->first_ns ? p->first_ns : p->window_ns;
-	if (late)
-		raise_place(run, p);
-	*p = (struct place){ .process = p->process,
-			     .type = p->type,
-			     .window_ns = run->now_ns,
-			     .first_ns = late ? p->first_ns : 0 };
+	if (run->now_ns < p->since_ns + span_ns ||
+	    s->starved_ns[p->process] + span_ns >= run->now_ns)
+		return false;
+	sum = sum_of(p, slices);
+	if ((double)sum.timers < timers || (double)sum.late < part * (double)sum.timers)
+		return false;
+	p->first_ns = p->first_ns ? p->first_ns : run->now_ns - span_ns;
+	raise_place(run, p, &sum);
+	return true;
+}
+
+static void judge(struct detect_run *run, struct place *p)
+{
+	double timers = run->value[TIMERS], part = run->value[PART];
+
+	slot_of(run, p);
+	if (detect_is_held_up(run, p->process) ||
+	    (!are_late(run, p, SLICES, timers, part) &&
+	     !are_late(run, p, CLEAR, 2 * timers, (1 + part) / 2)))
+		p->first_ns = 0;
 }
 
 static void note_starved(struct detect_run *run, const struct model_lane *l)
@@ -236,16 +301,15 @@ static void tick(struct detect_run *run)
 	struct state *s = run->state;
 	struct timer_fired fired;
 
-	if (run->new_second)
+	if (run->new_look)
 		detect_each_worker(run, note_starved);
 	while (model_timer_next(run->model, &s->timers, &fired)) {
 		s->singles += fired.task != 0;
 		take(run, &fired);
 	}
 	settle(run);
-	for (uint32_t i = 0; run->new_second && i < PLACES; i++)
-		if (s->place[i].window_ns &&
-		    (double)(run->now_ns - s->place[i].window_ns) >= run->value[WINDOW_S] * 1e9)
+	for (uint32_t i = 0; run->new_look && i < PLACES; i++)
+		if (s->place[i].since_ns)
 			judge(run, &s->place[i]);
 }
 

@@ -112,9 +112,11 @@ static void fire(struct feed *f, uint64_t t, uint64_t deadline, uint64_t polled)
 }
 
 /* A timer of task 8 each 50 ms, fired and polled so late; the workers, busy for so long, wait for a CPU for so long. */
-static void timers_of(struct feed *f, uint64_t fired, uint64_t queued, uint64_t runq, uint64_t busy)
+static void timers_until(struct feed *f, uint64_t ms, uint64_t fired, uint64_t queued,
+			 uint64_t runq, uint64_t busy)
 {
-	for (uint64_t t = T0; t < T0 + 10 * S; t += STEP) {
+	for (uint64_t t = f->now < T0 ? T0 : (f->now / STEP + 1) * STEP; t < T0 + ms * MS;
+	     t += STEP) {
 		fire(f, t + fired, t, t + fired + queued);
 		for (uint32_t lane = 0; lane < 2; lane++)
 			feed_sample(f, t + 45 * MS + lane * US, lane,
@@ -124,6 +126,11 @@ static void timers_of(struct feed *f, uint64_t fired, uint64_t queued, uint64_t 
 							   .polls = 5,
 							   .busy = busy });
 	}
+}
+
+static void timers_of(struct feed *f, uint64_t fired, uint64_t queued, uint64_t runq, uint64_t busy)
+{
+	timers_until(f, 10000, fired, queued, runq, busy);
 	feed_tick_to(f, T0 + 11 * S);
 }
 
@@ -150,6 +157,42 @@ static void the_driver_is_turned_late(void **state)
 	timers(f, 25 * MS, MS, 0);
 	assert_non_null(
 		strstr(verdict_found(f, "timer-late", LIVE_WARN, "ticker")->cause, "driver"));
+}
+
+/* Where all of them are late it is told sooner than where half of them are. */
+static void late_for_how_long(void **state)
+{
+	struct feed *f = *state;
+
+	timers_until(f, 2800, MS, 25 * MS, 0, 20 * MS);
+	assert_null(feed_finding(f, "timer-late"));
+	timers_until(f, 3800, MS, 25 * MS, 0, 20 * MS);
+	assert_non_null(feed_finding(f, "timer-late"));
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	for (uint64_t ms = 0; ms < 5000; ms += 250) {
+		if (ms < 3900)
+			assert_null(feed_finding(f, "timer-late"));
+		timers_until(f, ms + 150, MS, 25 * MS, 0, 20 * MS);
+		timers_until(f, ms + 250, MS, MS, 0, 20 * MS);
+	}
+	assert_non_null(feed_finding(f, "timer-late"));
+}
+
+/* A second and a half of it in five, whenever it begins; and what begins between two windows is told as soon as anything else. */
+static void they_are_late_for_a_while(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t ms = 0; ms < 25000; ms += 5100) {
+		timers_until(f, ms + 3600, MS, MS, 0, 20 * MS);
+		timers_until(f, ms + 5100, MS, 25 * MS, 0, 20 * MS);
+	}
+	timers_until(f, 29000, MS, MS, 0, 20 * MS);
+	assert_null(feed_finding(f, "timer-late"));
+	timers_until(f, 32600, MS, 25 * MS, 0, 20 * MS);
+	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
 }
 
 static void a_few_milliseconds_are_fine(void **state)
@@ -371,6 +414,8 @@ int main(void)
 		VERDICT_TEST(a_sample_of_their_begin),
 		VERDICT_TEST(it_waits_in_the_queue),
 		VERDICT_TEST(the_driver_is_turned_late),
+		VERDICT_TEST(late_for_how_long),
+		VERDICT_TEST(they_are_late_for_a_while),
 		VERDICT_TEST(a_few_milliseconds_are_fine),
 		VERDICT_TEST(the_workers_have_no_cpu),
 		VERDICT_TEST(an_idle_worker_waits_for_a_cpu),
