@@ -12,7 +12,7 @@
 #include "collector/detect/load.h"
 
 static const struct detector_option options[] = {
-	{ "lost.wait_s", 2, "s", "idle for so long before it is looked at" },
+	{ "lost.wait_s", 2, "s", "idle for so long; looked at from half of that on" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -30,8 +30,9 @@ struct suspect {
 struct state {
 	struct suspect suspect[SUSPECTS];
 	uint32_t n;
-	uint32_t process, asked; /* whose chains this second asks for, of how many tasks */
-	uint64_t task;
+	uint32_t process, asked; /* whose chains this look asks for, of how many tasks */
+	uint64_t task,
+		asked_ns; /* the one among them that waits for longest; when chains were last asked for */
 };
 
 static struct suspect *find_suspect(struct state *s, uint64_t task)
@@ -116,6 +117,12 @@ static bool is_endless(const struct detect_run *run, const struct model_task *t)
 	       strstr(name, "futures_lite::future::Pending");
 }
 
+/* For that part of the time that it takes. */
+static bool is_idle(const struct detect_run *run, uint64_t since_ns, double part)
+{
+	return (double)run->now_ns >= (double)since_ns + part * run->value[0] * 1e9;
+}
+
 /* Each walk that meets it, alone, is a look. */
 static void look_by_count(struct detect_run *run, const struct model_task *t, struct suspect *k)
 {
@@ -126,7 +133,7 @@ static void look_by_count(struct detect_run *run, const struct model_task *t, st
 	if (!k->seen_ns || k->polls != (uint32_t)t->polls) {
 		k->seen_ns = p->walk_ns;
 		k->polls = (uint32_t)t->polls;
-	} else if (p->walk_ns >= k->seen_ns + APART_NS) {
+	} else if (p->walk_ns >= k->seen_ns + APART_NS && is_idle(run, k->seen_ns, 1)) {
 		raise_task(run, t, k, p->walk_ns, NULL);
 		return;
 	}
@@ -148,7 +155,7 @@ static void ask(struct detect_run *run, const struct model_task *t, const struct
 	struct state *s = run->state;
 
 	if (s->asked && s->process != t->process)
-		return; /* in the next second */
+		return; /* the next time */
 	if (!s->asked || k->asked_ns < find_suspect(s, s->task)->asked_ns)
 		s->task = t->id;
 	s->process = t->process;
@@ -162,11 +169,16 @@ static void ask_for_all(struct detect_run *run)
 	const struct model_process *p = model_process(run->model, s->process);
 	bool walk = s->asked > 1 && p->alive <= WALKED;
 
+	if (!s->asked || run->now_ns < s->asked_ns + AGAIN_NS) {
+		s->asked = 0;
+		return;
+	}
+	s->asked_ns = run->now_ns;
 	if (walk)
 		detect_want_walk(run, s->process, true);
-	else if (s->asked)
+	else
 		detect_want_await(run, s->process, s->task);
-	for (uint32_t i = 0; s->asked && i < s->n; i++)
+	for (uint32_t i = 0; i < s->n; i++)
 		if (s->suspect[i].task == s->task ||
 		    (walk && s->suspect[i].task >> WEFT_TASK_PROCESS_SHIFT == s->process))
 			s->suspect[i].asked_ns = run->now_ns;
@@ -181,7 +193,7 @@ static void look_at(struct detect_run *run, const struct model_task *t)
 	uint64_t read_ns;
 
 	if (!task_alive(t) || !t->alone || t->ready_ns || (t->flags & MODEL_T_BLOCK_ON) ||
-	    (double)run->now_ns < (double)t->poll_ns + run->value[0] * 1e9)
+	    !is_idle(run, t->poll_ns, 0.5))
 		return;
 	whole = is_counted_whole(run, t);
 	read_ns = whole ? 0 : model_task_await_when(run->model, t, &mute);
@@ -198,9 +210,10 @@ static void look_at(struct detect_run *run, const struct model_task *t)
 	}
 	if (mute && read_ns > k->asked_ns && k->asked_ns &&
 	    model_task_await(run->model, t, &chain)) {
-		if (k->seen_ns && chain.polls == k->polls && chain.t_ns >= k->seen_ns + APART_NS) {
-			raise_task(run, t, k, chain.t_ns, &chain);
-		} else if (!k->seen_ns || chain.polls != k->polls) {
+		if (k->seen_ns && chain.polls == k->polls) {
+			if (chain.t_ns >= k->seen_ns + APART_NS && is_idle(run, t->poll_ns, 1))
+				raise_task(run, t, k, chain.t_ns, &chain);
+		} else {
 			k->seen_ns = chain.t_ns;
 			k->polls = chain.polls;
 		}
@@ -209,18 +222,36 @@ static void look_at(struct detect_run *run, const struct model_task *t)
 		ask(run, t, k);
 }
 
+static uint64_t tasks(const struct detect_run *run)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < model_processes(run->model); i++)
+		n += model_process(run->model, i) ? model_process(run->model, i)->alive : 0;
+	return n;
+}
+
+/* Four times a second; where there are many only those that are suspected, and the others once. */
 static void tick(struct detect_run *run)
 {
+	struct state *s = run->state;
 	const struct model_task *t;
 	uint32_t cursor = 0;
 
-	while (run->new_second && (t = model_task_each(run->model, &cursor)))
-		look_at(run, t);
-	if (run->new_second)
-		ask_for_all(run);
+	if (!run->new_look)
+		return;
+	if (run->new_second || tasks(run) <= WALKED) {
+		while ((t = model_task_each(run->model, &cursor)))
+			look_at(run, t);
+	} else {
+		for (uint32_t i = s->n; i-- > 0;) /* one that is cleared makes room for the last */
+			if ((t = model_task(run->model, s->suspect[i].task)))
+				look_at(run, t);
+	}
+	ask_for_all(run);
 }
 
-/* The walks come every five seconds; a recording without any is not judged, and says so. */
+/* The walks come every few seconds; a recording without any is not judged, and says so. */
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
 	double needs = run->value[0] * 1e9 + APART_NS;

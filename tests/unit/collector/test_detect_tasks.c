@@ -218,6 +218,57 @@ static void it_is_one_of_many(void **state)
 	assert_int_equal(verdict_found(f, "lost-waker", LIVE_CRIT, "query")->subject_id, 300);
 }
 
+/* As a session tells it, each look as soon as it is asked for: after two seconds, of which the looks take their part. */
+static void it_is_told_after_two_seconds(void **state)
+{
+	struct feed *f = *state;
+
+	last_polls(f);
+	walk(f, T0, 1, NULL);
+	for (uint64_t t = T0 + 1100 * MS; t <= T0 + 2200 * MS; t += 1100 * MS) {
+		assert_null(feed_finding(f, "lost-waker"));
+		await(f, t, 7, WEFT_WAIT_UNKNOWN, 3);
+	}
+	feed_tick_to(f, T0 + 2600 * MS);
+	verdict_found(f, "lost-waker", LIVE_CRIT, "query");
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	last_polls(f);
+	walk(f, T0 + 100 * MS, 1, NULL);
+	walk(f, T0 + 1100 * MS, 1, NULL);
+	feed_tick_to(f, T0 + 1900 * MS);
+	assert_null(feed_finding(f, "lost-waker"));
+	feed_tick_to(f, T0 + 2500 * MS);
+	verdict_found(f, "lost-waker", LIVE_WARN, "query");
+}
+
+/* Between the looks it is polled, or somebody has a waker again. */
+static void it_is_only_between_two_polls(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	last_polls(f);
+	for (uint64_t t = T0; t < T0 + 12 * S; t += 1100 * MS) {
+		walk(f, t, 1, NULL);
+		feed_poll(f, t + 300 * MS, 0, 7, US);
+	}
+	assert_null(feed_finding(f, "lost-waker"));
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	last_polls(f);
+	for (uint64_t t = T0; t < T0 + 12 * S; t += 500 * MS) {
+		walk(f, t, 1, NULL);
+		await(f, t + MS, 7, WEFT_WAIT_UNKNOWN, (uint32_t)(t / S));
+		if (t % S)
+			feed_poll(f, t + 400 * MS, 0, 7, US);
+	}
+	assert_null(feed_finding(f, "lost-waker"));
+}
+
 static void it_is_watched_for_two_seconds(void **state)
 {
 	struct feed *f = *state;
@@ -423,6 +474,8 @@ int main(void)
 		VERDICT_TEST(three_in_a_circle),
 		VERDICT_TEST(a_task_that_awaits_itself),
 		VERDICT_TEST(it_is_one_of_many),
+		VERDICT_TEST(it_is_told_after_two_seconds),
+		VERDICT_TEST(it_is_only_between_two_polls),
 		VERDICT_TEST(it_is_watched_for_two_seconds),
 		VERDICT_TEST(no_circle),
 		VERDICT_TEST(they_go_on_at_light),
