@@ -48,7 +48,7 @@ static void set_defaults(struct session_options *o)
 	if (!o->ring_bytes)
 		o->ring_bytes = RING_BYTES;
 	if (!o->census_ms)
-		o->census_ms = 5000;
+		o->census_ms = 2000;
 }
 
 static int check_kernel(struct session *s)

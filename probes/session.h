@@ -27,7 +27,7 @@ struct session_options {
 	uint64_t block_stack_ns; /* stack of a poll off the CPU this long; 0 = 1 ms */
 	uint64_t oncpu_stack_ns; /* samples of a poll on the CPU this long; 0 = 10 ms */
 	size_t ring_bytes;       /* power of two; 0 = 32 MiB */
-	unsigned census_ms; /* walk of all tasks; 0 = every 5,000 ms, and 1 ms per task at least; ~0u = never but on request */
+	unsigned census_ms; /* walk of all tasks; 0 = every 2,000 ms, the first time after 1,000, and 1 ms per task at least; ~0u = never but on request */
 	const char *mask_features; /* comma list of kernel features to treat as missing (tests) */
 	const char *
 		raise; /* at light tell all polls of task types with this in their name or place; NULL = of none; borrowed */

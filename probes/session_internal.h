@@ -14,6 +14,8 @@
 
 #define SESSION_SAMPLE_NS 50000000ull
 #define SESSION_SECOND_NS 1000000000ull
+/* Two looks prove that a task waits for nothing, and the first walk may have found no way to a runtime. */
+#define SESSION_SECOND_WALK_NS 1000000000ull
 
 enum process_state {
 	PROCESS_SPAWNED,   /* started by us, exec not seen yet */

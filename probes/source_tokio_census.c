@@ -337,6 +337,8 @@ void tokio_census_step(struct tokio_process *w)
 	if (!have_census(w))
 		return;
 	c = w->census;
+	if (c->number == 1 && wait_ns > SESSION_SECOND_WALK_NS)
+		wait_ns = SESSION_SECOND_WALK_NS;
 	if (c->tasks * PACE_NS > wait_ns)
 		wait_ns = c->tasks * PACE_NS;
 	if (tokio_executors_doubt(w) && wait_ns > DOUBT_NS)

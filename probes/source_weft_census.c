@@ -243,6 +243,8 @@ void weft_census_due(struct weft_process *w)
 	unsigned every = w->p->session->options.census_ms;
 	uint64_t wait_ns = every * 1000000ull, paced_ns = w->census_tasks * PACE_NS;
 
+	if (w->snapshots == 1 && wait_ns > SESSION_SECOND_WALK_NS)
+		wait_ns = SESSION_SECOND_WALK_NS;
 	if (paced_ns > wait_ns)
 		wait_ns = paced_ns;
 	if (every != ~0u && w->p->session->now_ns - w->census_ns >= wait_ns)
