@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "probes/base/cleanup.h"
+#include "probes/base/priority.h"
 #include "probes/session_internal.h"
 
 #define RING_BYTES ((size_t)32 << 20)
@@ -161,6 +162,7 @@ static void emit_session(struct session *s)
 
 static int open_all(struct session *s)
 {
+	auto_priority int before = priority_raise();
 	int err = check_kernel(s);
 
 	if (!err)
@@ -240,6 +242,7 @@ int session_attach(struct session *s, pid_t pid)
 
 int session_attach_one(struct session *s, pid_t pid, bool forked)
 {
+	auto_priority int before = priority_raise();
 	struct process *p;
 	int err;
 

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "probes/base/cleanup.h"
+#include "probes/base/priority.h"
 #include "probes/session_internal.h"
 #include "probes/symbols/elf_file.h"
 
@@ -357,6 +358,7 @@ int process_attach(struct process *p, int exe_fd)
 void process_detach(struct process *p)
 {
 	struct weft_follow_entry *f = &p->session->follow->entry[p->follow];
+	auto_priority int before = priority_raise();
 
 	release(p);
 	if (f->process == p->index)
