@@ -129,6 +129,7 @@ static int open_sources(struct session *s)
 	for (unsigned i = 0; sources[i]; i++) {
 		int err = sources[i]->open(s, &s->source_state[i]);
 
+		s->source_error[i] = err;
 		if (err && i == 0)
 			return err;
 	}

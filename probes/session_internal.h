@@ -72,6 +72,7 @@ struct session {
 	bool losing;                 /* switches were lost in the last round */
 	uint64_t lost_told, lost_ns; /* how many were told, when some last were */
 	void *source_state[SOURCES_MAX];
+	int source_error[SOURCES_MAX]; /* why it has no state, negative errno */
 	struct clock_pair clock;
 	uint64_t now_ns, next_sample_ns, next_second_ns, watermark_ns;
 	double hit_ns; /* CPU of one flush probe, calibrated */

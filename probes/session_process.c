@@ -294,13 +294,12 @@ uint32_t process_source_id(const struct source *source)
 	return i;
 }
 
-/* A Rust service on a kernel on which its programs can't be attached. */
-static bool needs_newer_kernel(const struct process *p)
+/* A Rust service, and the programs for such are not there. */
+static bool lacks_programs(const struct process *p)
 {
 	struct session_process about;
 
-	if ((p->session->features.uprobe_multi && p->session->features.uprobe_multi_pid) ||
-	    session_inspect(p->pid, &about))
+	if (!p->session->source_error[SOURCE_TOKIO] || session_inspect(p->pid, &about))
 		return false;
 	for (uint32_t i = 0; i < about.runtimes; i++)
 		if (about.runtime[i].kind != WEFT_RT_WEFT)
@@ -311,11 +310,20 @@ static bool needs_newer_kernel(const struct process *p)
 /* running: it has begun, and is not still to become another program. */
 static int refuse(struct process *p, bool running)
 {
-	if (running && needs_newer_kernel(p))
+	const struct session *s = p->session;
+	bool lacks = running && lacks_programs(p);
+
+	if (lacks && (!s->features.uprobe_multi || !s->features.uprobe_multi_pid))
 		return session_fail(p->session, -ENOTSUP,
 				    "cannot trace process %d: for Rust services this kernel lacks "
 				    "uprobe_multi links with a pid filter; Linux 6.10 has them",
 				    p->pid);
+	if (lacks)
+		return session_fail(p->session, -ENOTSUP,
+				    "cannot trace process %d: this kernel did not take the "
+				    "programs for Rust services (%s); please report it with the "
+				    "output of `weft check`",
+				    p->pid, strerror(-s->source_error[SOURCE_TOKIO]));
 	return session_fail(p->session, -ENOENT,
 			    "cannot trace process %d: it carries no runtime that Weft knows; "
 			    "`weft list` shows the processes that do",

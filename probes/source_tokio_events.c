@@ -120,7 +120,7 @@ static bool has_all(const struct rust_plan *plan, uint8_t family, uint32_t kinds
 		const struct rust_probe *at = &plan->probes[i];
 
 		if (at->family == family && at->emulated &&
-		    (at->kind != RUST_TIMER_ARM || at->reg == NO_REG))
+		    (at->kind != RUST_TIMER_ARM || at->reg == NO_REG || family == RUST_ASYNC_TASK))
 			found |= 1u << at->kind;
 	}
 	return (found & kinds) == kinds;

@@ -153,7 +153,8 @@ static bool choose_timer(const struct tokio_process *w, const struct rust_probe 
 	ret->prog = of == WEFT_TIMERS_TOKIO      ? k->progs.tokio_timer_arm
 		    : at->kind == RUST_TIMER_ARM ? k->progs.async_timer_arm
 						 : k->progs.async_timer_drop;
-	return w->state->rust[w->p->follow].has_timers & of && at->reg == NO_REG;
+	return w->state->rust[w->p->follow].has_timers & of &&
+	       (at->reg == NO_REG || of == WEFT_TIMERS_ASYNC_IO);
 }
 
 /* async-io looks at its timers inside of a turn and wakes nothing meanwhile: that end has no use. */

@@ -4,6 +4,7 @@
  * Reactor::remove_timer(self, when, id), and all that are due are taken in Reactor::process_timers(self), whose callers wake
  * them at the end of a turn. `when` is CLOCK_MONOTONIC, seconds and nanoseconds in two registers. A turn looks at
  * the timers once before it waits and once after it, so what it wakes was due since the look before those two.
+ * Link-time optimisation leaves `self` out, as there is one reactor: then what is known of it goes by ANY_REACTOR.
  */
 #ifndef WEFT_BPF_ASYNC_TIMER_H
 #define WEFT_BPF_ASYNC_TIMER_H
@@ -14,7 +15,10 @@
 #define WHEN_S    (1ull << 33)
 #define SECOND_NS 1000000000ull
 
-static __always_inline void reactor_looks(const struct hit *x, __u64 reactor)
+#define ANY_REACTOR 1ull
+#define RSI         4 /* DWARF's number */
+
+static __always_inline void look_of(const struct hit *x, __u64 reactor)
 {
 	struct weft_task_key key = { .header = reactor, .follow = x->follow };
 	struct weft_tick_clock fresh = { .now = x->now }, *c = bpf_map_lookup_elem(&clocks, &key);
@@ -26,6 +30,13 @@ static __always_inline void reactor_looks(const struct hit *x, __u64 reactor)
 	c->start_ns = c->before;
 	c->before = c->now;
 	c->now = x->now;
+}
+
+static __always_inline void reactor_looks(const struct hit *x)
+{
+	if (x->header) /* its address */
+		look_of(x, x->header);
+	look_of(x, ANY_REACTOR);
 }
 
 static __always_inline bool look_at_async_timer(const struct hit *x, struct weft_timer *timer,
@@ -51,10 +62,17 @@ static __always_inline bool look_at_async_timers(const struct hit *x, struct wef
 		     look_at_async_timer(x, &t->timer[1], c, t->id));
 }
 
-/* 0 = beyond what is kept. */
-static __always_inline __u64 when_of(const struct pt_regs *ctx)
+/* Is `self` left out? */
+static __always_inline bool is_selfless(__u64 cookie)
 {
-	__u64 s = ctx->si, ns = (__u32)ctx->dx;
+	return (cookie >> 8 & 0xff) == RSI;
+}
+
+/* 0 = beyond what is kept. */
+static __always_inline __u64 when_of(const struct pt_regs *ctx, __u64 cookie)
+{
+	__u64 s = is_selfless(cookie) ? READ(di) : READ(si);
+	__u64 ns = (__u32)(is_selfless(cookie) ? READ(si) : READ(dx));
 
 	return s < WHEN_S && ns < SECOND_NS ? s * SECOND_NS + ns : 0;
 }
@@ -70,12 +88,12 @@ SEC("uprobe")
 int async_timer_arm(struct pt_regs *ctx)
 {
 	struct hit x;
-	__u64 when = when_of(ctx);
-	struct weft_task *t = enter_timer(ctx, bpf_get_attach_cookie(ctx), when, &x);
+	__u64 cookie = bpf_get_attach_cookie(ctx), when = when_of(ctx, cookie);
+	struct weft_task *t = enter_timer(ctx, cookie, when, &x);
 
 	if (!t)
 		return 0;
-	t->clock = ctx->di;
+	t->clock = is_selfless(cookie) ? ANY_REACTOR : READ(di);
 	keep_timer(t, when, when);
 	emit4(&x, WEFT_K_TIMER_ARM, when & WEFT_ID_MASK, t->id, when);
 	return 0;
@@ -86,8 +104,8 @@ SEC("uprobe")
 int async_timer_drop(struct pt_regs *ctx)
 {
 	struct hit x;
-	__u64 when = when_of(ctx);
-	struct weft_task *t = enter_timer(ctx, bpf_get_attach_cookie(ctx), when, &x);
+	__u64 cookie = bpf_get_attach_cookie(ctx), when = when_of(ctx, cookie);
+	struct weft_task *t = enter_timer(ctx, cookie, when, &x);
 
 	if (!t)
 		return 0;

@@ -376,7 +376,7 @@ int tokio_scope_begin(struct pt_regs *ctx)
 	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x))
 		return 0;
 	if (x.async_task && x.what == WEFT_SCOPE_TIMERS) {
-		reactor_looks(&x, ctx->di);
+		reactor_looks(&x);
 		return 0;
 	}
 	x.row->scope = x.what;

@@ -48,9 +48,9 @@ static const struct named {
 	{ RUST_PARK, "5sleep", "6Ticker", RUST_NO_REG, 0, true },
 	{ RUST_UNPARK, "6notify", "14async_executor", RUST_NO_REG, 0, true },
 	{ RUST_DRIVER_BEGIN, "5react", "11ReactorLock", RUST_NO_REG, RUST_DRIVER_END, true },
-	{ RUST_TIMERS_BEGIN, "14process_timers", "7Reactor", RUST_NO_REG, RUST_TIMERS_END, true },
-	{ RUST_TIMER_ARM, "12insert_timer", "7Reactor", RUST_NO_REG, 0, true },
-	{ RUST_TIMER_DROP, "12remove_timer", "7Reactor", RUST_NO_REG, 0, true },
+	{ RUST_TIMERS_BEGIN, "14process_timers", "7Reactor", RUST_RDI, RUST_TIMERS_END, true },
+	{ RUST_TIMER_ARM, "12insert_timer", "7Reactor", RUST_RDX, 0, true },
+	{ RUST_TIMER_DROP, "12remove_timer", "7Reactor", RUST_RDX, 0, true },
 };
 
 static uint8_t family_of(const struct named *n)
@@ -179,6 +179,46 @@ static uint8_t reg_of_now(struct rust_builder *b, uint64_t function)
 	return RUST_RSI;
 }
 
+/* Is the first argument, or a copy of it, used as an address, or passed on as a first argument? */
+static bool uses_self(const struct rust_code *code)
+{
+	uint32_t copies = 1u << RUST_RDI;
+
+	for (size_t i = 0; i < code->n && copies; i++) {
+		const struct rust_insn *insn = &code->insn[i];
+		bool copy = insn->op == RUST_OP_MOVE && copies >> insn->base & 1;
+
+		if (insn->op != RUST_OP_MOVE && insn->base < 16 && copies >> insn->base & 1)
+			return true;
+		if (insn->op == RUST_OP_CALL && copies >> RUST_RDI & 1)
+			return true;
+		copies &= ~(uint32_t)insn->writes;
+		copies |= copy ? 1u << insn->reg : 0;
+	}
+	return false;
+}
+
+/*
+ * async-io's insert_timer(self, when, waker): `when` is two registers, the second of them tells both. There is one reactor, in a variable of
+ * the program: link-time optimisation knows where, and leaves `self` out.
+ */
+static uint8_t reg_of_self(struct rust_builder *b, uint8_t kind, uint64_t function)
+{
+	const struct rust_code *code = b->unoptimised ? NULL
+						      : rust_decoder_at(b->decoder, function);
+	bool self = !code || uses_self(code);
+
+	if (kind == RUST_TIMERS_BEGIN)
+		return self ? RUST_RDI : RUST_NO_REG;
+	return self ? RUST_RDX : RUST_RSI;
+}
+
+static bool is_of_reactor(const struct named *n)
+{
+	return n->async_task && (n->kind == RUST_TIMERS_BEGIN || n->kind == RUST_TIMER_ARM ||
+				 n->kind == RUST_TIMER_DROP);
+}
+
 /* False: its calls are where the probe belongs (unoptimised.h). */
 static bool add(struct rust_builder *b, const struct named *n, uint64_t address)
 {
@@ -189,6 +229,8 @@ static bool add(struct rust_builder *b, const struct named *n, uint64_t address)
 
 	if (n->kind == RUST_TIMERS_BEGIN && !n->async_task)
 		probe.reg = reg_of_now(b, address);
+	if (is_of_reactor(n))
+		probe.reg = reg_of_self(b, n->kind, address);
 	rust_builder_entry(b, address, probe);
 	if (!b->unoptimised || n->kind == RUST_PANIC ||
 	    (b->plan->n_probes > before && b->plan->probes[before].emulated))

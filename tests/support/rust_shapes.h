@@ -36,6 +36,9 @@ static const char rust_shapes[] =
 	/* Tokio's timers: the tick in rsi, or, where there are several wheels, in rdx */
 	"fn _ZN5tokio7runtime4time6Handle15process_at_time17h0123456789abcdefE\n push %rbx\n xor %edx,%edx\n mov %rsi,%rbx\n"
 	" mov %rdx,%rax\n pop %rbx\n ret\nend _ZN5tokio7runtime4time6Handle15process_at_time17h0123456789abcdefE\n"
+	"fn _ZN8async_io7reactor7Reactor12insert_timer17h0123456789abcdefE\n push %rbx\n mov %edx,%ebx\n mov %rsi,%rax\n mov %rdi,%r14\n lea 0x220(%r14),%rax\n pop %rbx\n ret\nend _ZN8async_io7reactor7Reactor12insert_timer17h0123456789abcdefE\n"
+	"fn _ZN8async_io7reactor7Reactor12remove_timer17h0123456789abcdefE\n push %rbx\n mov %esi,%ebx\n mov %rdi,%r14\n jmp 5f\n 5:\n mov %r14,-8(%rsp)\n mov %rsp,%rdi\n pop %rbx\n ret\nend _ZN8async_io7reactor7Reactor12remove_timer17h0123456789abcdefE\n"
+	"fn _ZN8async_io7reactor7Reactor14process_timers17h0123456789abcdefE\n push %rbx\n mov %rsi,%rbx\n lock incl 0x220(%rdi)\n pop %rbx\n ret\nend _ZN8async_io7reactor7Reactor14process_timers17h0123456789abcdefE\n"
 	"fn _ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE\n push %rbx\n mov %rdx,%rbx\n"
 	" xor %edx,%edx\n pop %rbx\n ret\nend _ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE\n"
 	/* spawns: forwards in the block; before it, past a check that ends in a trap; one of two ways: stays; in a loop: its end */

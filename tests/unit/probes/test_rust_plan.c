@@ -314,11 +314,39 @@ static void test_timers(void **state)
 		plan, RUST_TIMERS_BEGIN,
 		label("pie",
 		      "_ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE"));
-	assert_int_equal(count(plan, RUST_TIMERS_BEGIN), 2);
+	assert_int_equal(count(plan, RUST_TIMERS_BEGIN), 3);
 	assert_non_null(one);
 	assert_int_equal(one->reg, 4);
 	assert_non_null(several);
 	assert_int_equal(several->reg, 1);
+	rust_plan_free(plan);
+}
+
+/* Of async-io the nanoseconds, behind `self` and the seconds, or without a `self`. */
+static void test_reactor(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind, reg;
+	} truth[] = {
+		{ "_ZN8async_io7reactor7Reactor12insert_timer17h0123456789abcdefE", RUST_TIMER_ARM,
+		  1 },
+		{ "_ZN8async_io7reactor7Reactor12remove_timer17h0123456789abcdefE", RUST_TIMER_DROP,
+		  4 },
+		{ "_ZN8async_io7reactor7Reactor14process_timers17h0123456789abcdefE",
+		  RUST_TIMERS_BEGIN, 5 },
+	};
+	struct rust_plan *plan = plan_of("pie");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(truth) / sizeof(*truth); i++) {
+		const struct rust_probe *probe =
+			probe_at(plan, truth[i].kind, label("pie", truth[i].name));
+
+		assert_non_null(probe);
+		assert_int_equal(probe->reg, truth[i].reg);
+		assert_int_equal(probe->family, RUST_ASYNC_TASK);
+	}
 	rust_plan_free(plan);
 }
 
@@ -518,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_types),     cmocka_unit_test(test_polls),
 		cmocka_unit_test(test_events),    cmocka_unit_test(test_async_task),
 		cmocka_unit_test(test_timers),    cmocka_unit_test(test_offsets),
+		cmocka_unit_test(test_reactor),   cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_libraries), cmocka_unit_test(test_no_runtime),
 		cmocka_unit_test(test_shared),    cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_damaged),   cmocka_unit_test(test_overlapping),
