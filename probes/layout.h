@@ -221,8 +221,10 @@ struct weft_task {
 	__u32 closed;     /* async-task: its last poll began after it was cancelled */
 	__u32 waking; /* async-task: number of its last poll that was told to have woken it, unseen */
 	__u32 ready_poll; /* its polls so far when it was made runnable */
-	__u64 open_ns;    /* its last poll began, 0 = and was seen to end */
-	__u64 clock;      /* the runtime's, of its timers */
+	__u32 open_lane;  /* of the worker that began its last poll, + 1; 0 = none or not known */
+	__u32 pad;
+	__u64 open_ns; /* its last poll began, 0 = and was seen to end */
+	__u64 clock;   /* the runtime's, of its timers */
 	struct weft_timer {
 		__u64 entry, tick;
 	} timer[WEFT_TASK_TIMERS];

@@ -216,6 +216,7 @@ static __always_inline void meet_at_poll(const struct hit *x, const struct head 
 		take_ready(x, t, p);
 	}
 	t->open_ns = x->now;
+	t->open_lane = lane_of_worker(x);
 	p->number = ++t->polls;
 	t->panicked = 0;
 	t->closed = !!(h->state & STATE_CANCELLED);

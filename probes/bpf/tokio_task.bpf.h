@@ -41,6 +41,11 @@ static __always_inline void meet(const struct hit *x, struct weft_task *t, const
 		t->told = tell_task(x, h, site, newborn);
 }
 
+static __always_inline __u32 lane_of_worker(const struct hit *x)
+{
+	return x->row->roles & WEFT_ROW_WORKER ? x->row->lane + 1 : 0;
+}
+
 /*
  * What a worker makes runnable goes into its own queue. `poll`: the last one it was seen in; where a thief began the next one meanwhile,
  * nobody takes what is written here.
@@ -49,7 +54,7 @@ static __always_inline void make_ready(const struct hit *x, struct weft_task *t,
 {
 	t->ready_ns = x->now;
 	t->ready_poll = poll;
-	t->ready_lane = x->row->roles & WEFT_ROW_WORKER ? x->row->lane + 1 : 0;
+	t->ready_lane = lane_of_worker(x);
 }
 
 /* Made runnable, as far as the programs have seen it: not before a time in which no wake was seen. */

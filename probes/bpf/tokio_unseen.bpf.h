@@ -32,9 +32,12 @@ static __always_inline void unseen_wake(const struct hit *x, struct weft_open_po
 /* The same, polled by a thief before the poll that woke it was seen to end. */
 static __always_inline void unseen_before(const struct hit *x, struct weft_task *t, __u64 state)
 {
-	if (t->open_ns > x->rust->since_ns && !is_ready(x, t) &&
-	    !(state & (STATE_CANCELLED | STATE_COMPLETE)))
-		tell_unseen(x, t, t->polls);
+	if (t->open_ns <= x->rust->since_ns || is_ready(x, t) ||
+	    state & (STATE_CANCELLED | STATE_COMPLETE))
+		return;
+	tell_unseen(x, t, t->polls);
+	if (t->open_lane && t->open_lane != x->row->lane + 1)
+		tell_steal(x, t->open_lane - 1);
 }
 
 /* Is the header's task of the type of which this thread builds one? */
