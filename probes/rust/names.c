@@ -181,6 +181,21 @@ static bool is_library(const char *name)
 	return false;
 }
 
+/* Futures that wait for one thing: a task waits for such a one, it is none. */
+static bool is_leaf(const char *name)
+{
+	static const char *const crates[] = {
+		"async_io::",       "async_net::",    "async_channel::",   "async_lock::",
+		"event_listener::", "futures_lite::", "futures_channel::", "piper::"
+	};
+
+	name += strspn(name, "<&");
+	for (size_t i = 0; i < sizeof(crates) / sizeof(crates[0]); i++)
+		if (strncmp(name, crates[i], strlen(crates[i])) == 0)
+			return true;
+	return false;
+}
+
 static bool ends_with(const char *text, const char *end)
 {
 	size_t n = strlen(text), m = strlen(end);
@@ -195,7 +210,7 @@ static void look_future(struct names *n, const char *symbol)
 
 	if ((!strstr(symbol, "closure") && !strstr(symbol, "4poll") &&
 	     strncmp(symbol, "_RNC", 4) != 0) ||
-	    !demangle(symbol, n->text, sizeof(n->text)) || is_library(n->text))
+	    !demangle(symbol, n->text, sizeof(n->text)) || is_library(n->text) || is_leaf(n->text))
 		return;
 	if (n->text[0] == '<' && ends_with(n->text, poll))
 		note(n, n->text + 1, strlen(n->text) - strlen(poll) - 1);
@@ -291,44 +306,66 @@ static uint64_t scheduler_of(const struct names *n, const struct rust_type *type
 	return function;
 }
 
-static bool is_claimed_twice(const struct names *n, struct rust_type *const *list, size_t count,
-			     size_t i)
+/* Of Tokio's blocks the size is told in steps. */
+static bool is_other_size(const struct rust_type *a, const struct rust_type *b)
 {
-	for (size_t j = i; j-- > 0 && strcmp(list[j]->name, list[i]->name) == 0;)
-		if (scheduler_of(n, list[j]) == scheduler_of(n, list[i]))
-			return true;
-	for (size_t j = i + 1; j < count && strcmp(list[j]->name, list[i]->name) == 0; j++)
-		if (scheduler_of(n, list[j]) == scheduler_of(n, list[i]))
+	return a->family == RUST_ASYNC_TASK && a->size && b->size && a->size != b->size;
+}
+
+/* Does another type go by the same name? One future has one size: with `by_size` only one of another size counts. */
+static bool is_claimed_twice(const struct names *n, struct rust_type *const *list, size_t count,
+			     size_t i, bool by_size)
+{
+	size_t first = i;
+
+	while (first > 0 && strcmp(list[first - 1]->name, list[i]->name) == 0)
+		first--;
+	for (size_t j = first; j < count && strcmp(list[j]->name, list[i]->name) == 0; j++)
+		if (j != i && (!by_size || is_other_size(list[i], list[j])) &&
+		    scheduler_of(n, list[j]) == scheduler_of(n, list[i]))
 			return true;
 	return false;
 }
 
-/* Merged functions carry the name of one of their types. The poll, which differs, decides, or nobody is named. */
-static int settle(struct names *n, const bool *sure)
+/* The types whose names are not sure and are told twice, at the front of `list`. */
+static size_t find_doubtful(const struct names *n, const bool *sure, bool by_size,
+			    struct rust_type **list)
 {
 	struct rust_plan *plan = n->b->plan;
-	struct rust_type **list = calloc(plan->n_types + 1, sizeof(*list));
-	bool *doubtful = calloc(plan->n_types + 1, sizeof(*doubtful));
-	size_t count = 0;
+	size_t count = 0, doubtful = 0;
+	struct rust_type **named = calloc(plan->n_types + 1, sizeof(*named));
 
-	for (uint32_t i = 0; list && i < plan->n_types; i++)
+	for (uint32_t i = 0; named && i < plan->n_types; i++)
 		if (plan->types[i].name && !sure[i])
-			list[count++] = &plan->types[i];
+			named[count++] = &plan->types[i];
 	if (count > 1)
-		qsort(list, count, sizeof(*list), compare_names);
-	for (size_t i = 0; doubtful && i < count; i++)
-		doubtful[i] = is_claimed_twice(n, list, count, i);
-	for (size_t i = 0; doubtful && i < count; i++) {
-		if (!doubtful[i])
-			continue;
+		qsort(named, count, sizeof(*named), compare_names);
+	for (size_t i = 0; i < count; i++)
+		if (is_claimed_twice(n, named, count, i, by_size))
+			list[doubtful++] = named[i];
+	free(named);
+	return doubtful;
+}
+
+/*
+ * Merged functions carry the name of one of their types. The poll, which differs, decides, or nobody is named. What it
+ * calls may be a future that several wait for.
+ */
+static int settle(struct names *n, const bool *sure)
+{
+	struct rust_type **list = calloc(n->b->plan->n_types + 1, sizeof(*list));
+	size_t count = list ? find_doubtful(n, sure, false, list) : 0;
+
+	for (size_t i = 0; i < count; i++) {
 		list[i]->name = list[i]->brief = NULL;
 		if (by_future(n, list[i]))
 			set_name(n, list[i]);
 	}
-	count = list && doubtful ? 0 : 1;
+	count = list ? find_doubtful(n, sure, true, list) : 0;
+	for (size_t i = 0; i < count; i++)
+		list[i]->name = list[i]->brief = NULL;
 	free(list);
-	free(doubtful);
-	return count ? -ENOMEM : 0;
+	return list ? 0 : -ENOMEM;
 }
 
 /* The crate whose sources cargo keeps there: ".../registry/src/INDEX/CRATE-1.2.3/...". 0 = none. */
