@@ -305,7 +305,7 @@ static void tick(struct detect_run *run)
 	while (model_notable_next(run->model, &s->cursor, &n))
 		if (n.kind == NOTABLE_MISUSE)
 			disabled(run, &n);
-	if (run->new_second)
+	if (run->new_look)
 		unturned(run);
 	for (uint32_t i = 0; run->new_second && i < model_processes(run->model); i++) {
 		const struct model_process *p = model_process(run->model, i);
