@@ -110,8 +110,8 @@ static void tell_task(void *ctx, const struct rust_walk_task *t)
 	r->tasks++;
 	tokio_window_met(w, t);
 	tokio_ask_programs(w, t->header, t->id, &e);
-	if (t->id > w->id_seen)
-		w->id_seen = t->id; /* no spawn that comes later is of this task */
+	if (t->id > w->id_walked)
+		w->id_walked = t->id;
 	if (!r->eldest || t->id < r->eldest) {
 		r->eldest = t->id;
 		r->eldest_header = t->header;
@@ -282,6 +282,7 @@ static void walk(struct tokio_process *w)
 	settle_roots(&r);
 	r.tasks += tokio_executors_walk(w, &r.torn);
 	r.tasks += tokio_kept_walk(w);
+	w->walked_ns = clock_pair_now_ns();
 	c->tasks = r.tasks;
 	tell_walk(w, WEFT_EV_SNAPSHOT_END, &r);
 	c->asked = c->chains = false;

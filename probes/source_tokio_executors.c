@@ -287,8 +287,8 @@ static void tell(void *ctx, const struct rust_walk_task *t)
 	r->tasks++;
 	tokio_ask_programs(w, t->header, e.task, &e);
 	r->driven += e.polls || !(t->state & RUST_ASYNC_SCHEDULED) || t->state & RUST_ASYNC_RUNNING;
-	if (e.task > w->id_seen)
-		w->id_seen = e.task;
+	if (e.task > w->id_walked)
+		w->id_walked = e.task;
 	session_emit(w->p->session, tokio_event(w, WEFT_EV_SNAPSHOT_TASK, WEFT_EVF_SNAPSHOT), &e,
 		     sizeof(e));
 	tell_awaiter(w, t, e.task);

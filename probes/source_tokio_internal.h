@@ -127,7 +127,8 @@ struct tokio_process {
 	struct tokio_kept kept;
 	uint32_t *place_site; /* of the plan's spawn places, by index */
 	bool *unborn;         /* by type: spawns of it are not seen, or not all */
-	uint64_t id_seen;     /* the largest so far */
+	uint64_t id_seen;     /* the largest so far of what the programs told */
+	uint64_t id_walked, walked_ns; /* the largest that a walk met, and when the walk was over */
 	uint64_t id_found;    /* the largest of a task that was there before the probes */
 	uint64_t bias;        /* of addresses in the file, once the handle of a runtime was found */
 	uint64_t spawns, steals, depths; /* events made here */

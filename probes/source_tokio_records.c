@@ -59,6 +59,15 @@ static void drop_first(struct tokio_births *b)
 	b->n--;
 }
 
+/*
+ * No spawn from now on is of a task that is known already. A walk sees what is now, records come later: thousands of tasks that it met
+ * may have their spawn still on the way, and only what was spawned after it is none of them.
+ */
+static uint64_t id_before(const struct tokio_process *w, uint64_t spawn_ns)
+{
+	return spawn_ns > w->walked_ns && w->id_walked > w->id_seen ? w->id_walked : w->id_seen;
+}
+
 static void remember(struct tokio_process *w, const struct weft_raw_spawn *raw)
 {
 	struct tokio_births *b = &w->births;
@@ -72,7 +81,7 @@ static void remember(struct tokio_process *w, const struct weft_raw_spawn *raw)
 	*birth_at(b, b->n++) = (struct tokio_birth){
 		.ev = raw->ev,
 		.parent = raw->parent,
-		.id_before = w->id_seen,
+		.id_before = id_before(w, raw->ev.time_ns),
 		.site = tokio_site(w->plan->probes[raw->probe].type) + 1,
 		.spawned = tokio_spawn_site(w, raw->probe, raw->caller),
 	};
