@@ -73,7 +73,8 @@ enum weft_ev_flag {
 	X(CPUS, 156, "cpus", "CPUs that a process may use, and how busy the machine is")     \
 	X(AWAITED, 157, "awaited",                                                           \
 	  "a task that another one waits for: to end, or to let a mutex go")                 \
-	X(RAISED, 158, "raised", "the type or task whose polls are all told at level light")
+	X(RAISED, 158, "raised", "the type or task whose polls are all told at level light") \
+	X(BLOCK_ON, 159, "block-on", "who is in the block_on that drives a runtime, if anybody")
 
 enum weft_ev_kind {
 #define X(name, code, text, what) WEFT_EV_##name = code,
@@ -211,16 +212,34 @@ struct weft_ev_frame {
 };
 
 /*
+ * BLOCK_ON: of a runtime that only a thread inside of its block_on drives, every second while that thread (tid), for for_ns by now, has not
+ * come back to its driver and has polled none of the runtime's tasks: the future that was given to block_on has it. Or no thread is in there.
+ * due: timers of the runtime's tasks that are past their deadlines, as their memory tells.
+ */
+enum weft_block_on { WEFT_BLOCK_ON_NOBODY = 1, WEFT_BLOCK_ON_BLOCKED, WEFT_BLOCK_ON_COMPUTES };
+struct weft_ev_block_on {
+	__u32 runtime;
+	__u32 doing;   /* enum weft_block_on */
+	__s32 syscall; /* BLOCKED; else -1 */
+	__u32 due;
+	__u64 for_ns;
+	__u64 overdue_ns; /* of the earliest of them */
+	__u64 due_task;   /* whose that is */
+};
+
+/*
  * CANCELLER: of the thread that cancels the task, by the drop of its handle or else; it polls another, or none. WAITING: of a thread that
  * polls nothing that is known (no task, no lane), in a process none of whose threads has run for open_ns and which only a wake can
- * move; poll_seq 1: that may come from outside, as there are sockets or a child.
+ * move; poll_seq 1: that may come from outside, as there are sockets or a child. ROOT: of the thread that a BLOCK_ON tells; poll_seq is its
+ * runtime.
  */
 enum weft_stack_why {
 	WEFT_STACK_BLOCKED = 1,
 	WEFT_STACK_ON_CPU,
 	WEFT_STACK_ASKED,
 	WEFT_STACK_CANCELLER,
-	WEFT_STACK_WAITING
+	WEFT_STACK_WAITING,
+	WEFT_STACK_ROOT
 };
 
 /* Payload: this, then `frames` frame ids (u32), kernel frames first, leaf first, padded to 8. */
@@ -373,6 +392,7 @@ struct weft_ev_cannot_see {
 
 WEFT_ASSERT(ev, sizeof(struct weft_ev) == 24);
 WEFT_ASSERT(ev_raised, sizeof(struct weft_ev_raised) == 16);
+WEFT_ASSERT(ev_block_on, sizeof(struct weft_ev_block_on) == 40);
 WEFT_ASSERT(ev_batch, sizeof(struct weft_ev_batch) == 32);
 WEFT_ASSERT(ev_lane, sizeof(struct weft_ev_lane) == 56);
 WEFT_ASSERT(ev_site, sizeof(struct weft_ev_site) == 256);

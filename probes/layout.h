@@ -263,6 +263,7 @@ struct weft_raw_stack {
 	__u32 kernel_bytes;               /* of `kernel` */
 	__u32 stack_bytes;                /* of `stack`, which begins at the stack pointer */
 	__u64 task, poll_seq, poll_start; /* SAMPLE only: the poll that was open, its start stamp */
+	__u64 tls; /* by the thread iterator only: thread-local storage lies below it */
 	__u64 kernel[WEFT_KERNEL_FRAMES];
 	__u8 stack[WEFT_STACK_COPY];
 };

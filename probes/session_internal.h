@@ -118,6 +118,8 @@ void process_free(struct process *p);
 int process_ns_pid(pid_t pid, pid_t *ret_ns_pid); /* -ESRCH: no process, or one of its threads */
 struct process *process_of_pid(struct session *s, pid_t pid); /* not ended */
 void process_announce(struct process *p);
+/* CLOCK_MONOTONIC, at the latest: time that the machine was suspended may lie in between. 0 = not known. */
+uint64_t process_start_ns(const struct process *p);
 void process_exe(pid_t pid, char *to, size_t size);
 void process_sample(struct process *p);
 void process_sample_cpus(struct process *p); /* emits CPUS */

@@ -103,6 +103,19 @@ void process_exe(pid_t pid, char *to, size_t size)
 	to[n > 0 ? n : 0] = '\0';
 }
 
+uint64_t process_start_ns(const struct process *p)
+{
+	uint64_t mono = clock_pair_now_ns(), start, suspended;
+	struct proc_stat now;
+	struct timespec boot;
+
+	if (!read_stat(p->pid, &now) || clock_gettime(CLOCK_BOOTTIME, &boot))
+		return 0;
+	suspended = (uint64_t)boot.tv_sec * 1000000000u + (uint64_t)boot.tv_nsec - mono;
+	start = now.start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+	return start > suspended ? start - suspended : 0;
+}
+
 void process_announce(struct process *p)
 {
 	struct weft_ev_process e = { .pid = (uint32_t)p->pid,

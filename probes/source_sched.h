@@ -23,6 +23,10 @@ struct process;
 int source_sched_waiting(struct session *s, struct process *p, uint32_t tid, uint64_t quiet_ns,
 			 bool company);
 
+/* Tells the stack of the thread that is in the block_on of a runtime, and whose future has blocked it for so long (WEFT_STACK_ROOT). */
+int source_sched_root(struct session *s, struct process *p, uint32_t tid, uint32_t runtime,
+		      uint64_t for_ns);
+
 /* Number of programs that a process has executed, as EXEC records carry it. 0 = not known. */
 uint64_t source_sched_exec_id(struct session *s, pid_t pid);
 

@@ -43,8 +43,8 @@ void sched_stacks_caller(struct sched_state *state, struct process *p,
 int sched_stacks_want(struct sched_state *state, struct process *p,
 		      const struct session_want *want);
 /* Of a thread that polls nothing. -EAGAIN: it is not asleep. */
-int sched_stacks_waiting(struct sched_state *state, struct process *p, uint32_t tid,
-			 const struct weft_ev_stack *head);
+int sched_stacks_asleep(struct sched_state *state, struct process *p, uint32_t tid,
+			const struct weft_ev_stack *head);
 void sched_stacks_stop(struct sched_thread *t); /* sampling of a thread */
 bool sched_stacks_oldest(struct sched_state *state, uint64_t *ret_ns);
 void sched_stacks_begin(struct sched_state *state, struct process *p); /* read its symbols */

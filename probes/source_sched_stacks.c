@@ -214,8 +214,8 @@ void sched_stacks_caller(struct sched_state *state, struct process *p,
 	submit(state, &job, &raw->stack);
 }
 
-int sched_stacks_waiting(struct sched_state *state, struct process *p, uint32_t tid,
-			 const struct weft_ev_stack *head)
+int sched_stacks_asleep(struct sched_state *state, struct process *p, uint32_t tid,
+			const struct weft_ev_stack *head)
 {
 	const struct weft_slot slot = { .tid = tid, .lane = UINT32_MAX };
 	const struct weft_raw_stack *raw;
@@ -226,7 +226,7 @@ int sched_stacks_waiting(struct sched_state *state, struct process *p, uint32_t 
 
 	if (err || !raw->state)
 		return err ? err : -EAGAIN;
-	job = job_of(p, &slot, raw, WEFT_STACK_WAITING);
+	job = job_of(p, &slot, raw, head->why);
 	job.head.open_ns = head->open_ns;
 	job.head.poll_seq = head->poll_seq;
 	submit(state, &job, raw);

@@ -102,6 +102,7 @@ static void tokio_second(void *ctx, struct process *p)
 	tokio_lanes_leave(w);
 	tokio_self_test(w);
 	tokio_tell_counts(w, 0);
+	tokio_block_on_second(w);
 	say_light(w);
 }
 

@@ -343,6 +343,7 @@ void source_tokio_detach(void *ctx, struct process *p)
 	tokio_kept_done(&w->kept);
 	tokio_queues_done(w);
 	w->census = tokio_census_free(w->census);
+	w->block_on = tokio_block_on_free(w->block_on);
 	w->executors = tokio_executors_free(w->executors);
 	free(w->window);
 	free(w->raise.type);

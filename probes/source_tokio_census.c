@@ -30,6 +30,7 @@ struct root {
 	bool undriven;    /* its runtime was made for that */
 	bool met, walked; /* in this round: reached at all, wholly */
 	bool led;         /* and by what a thread polled or woke */
+	bool running;     /* one of its tasks was being polled */
 };
 
 struct tokio_census {
@@ -108,6 +109,7 @@ static void tell_task(void *ctx, const struct rust_walk_task *t)
 	if (t->id >= 1ull << 40) /* no id: the collector has no room for it */
 		return;
 	r->tasks++;
+	r->root->running |= t->state & RUST_TOKIO_RUNNING;
 	tokio_window_met(w, t);
 	tokio_ask_programs(w, t->header, t->id, &e);
 	if (t->id > w->id_walked)
@@ -142,6 +144,7 @@ static bool walk_from(struct round *r, struct root *root, uint64_t header)
 	struct rust_walk_result result;
 
 	r->root = root;
+	root->running = false;
 	r->eldest = 0;
 	if (rust_walk(&target, header, TASKS_MAX, tell_task, r, &result))
 		return false;
@@ -326,6 +329,9 @@ static bool can_walk(const struct tokio_process *w)
 	for (uint32_t i = 0; i < w->state->lanes_used; i++)
 		if (w->state->lane[i].owner == w->p)
 			return true;
+	for (size_t i = 0; i < ROOTS; i++)
+		if (w->census->root[i].header)
+			return true;
 	return false;
 }
 
@@ -350,6 +356,42 @@ void tokio_census_step(struct tokio_process *w)
 		return;
 	if (c->asked || can_walk(w))
 		walk(w);
+}
+
+bool tokio_census_root(const struct tokio_process *w, uint64_t owner, struct tokio_list *ret)
+{
+	for (size_t i = 0; w->census && owner && i < ROOTS; i++) {
+		const struct root *root = &w->census->root[i];
+
+		if (root->owner != owner || !root->header || !w->census->bias_known)
+			continue;
+		*ret = (struct tokio_list){ .owner = owner,
+					    .header = root->header,
+					    .bias = w->census->bias,
+					    .running = root->running };
+		return true;
+	}
+	return false;
+}
+
+bool tokio_census_bias(const struct tokio_process *w, uint64_t *ret)
+{
+	if (!w->census || !w->census->bias_known)
+		return false;
+	*ret = w->census->bias;
+	return true;
+}
+
+void tokio_census_lead(struct tokio_process *w, const struct tokio_list *list)
+{
+	struct root *root = have_census(w) ? root_of(w->census, list->owner) : NULL;
+
+	if (!root || root->header)
+		return;
+	root->header = list->header;
+	w->census->asked = true;
+	w->census->bias = list->bias;
+	w->census->bias_known = true;
 }
 
 struct tokio_census *tokio_census_free(struct tokio_census *c)

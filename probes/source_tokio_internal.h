@@ -139,6 +139,7 @@ struct tokio_process {
 	uint32_t last_tid, last_lane;
 	struct tokio_census *census; /* NULL until the first is due */
 	struct tokio_executors *executors;
+	struct tokio_block_on *block_on; /* NULL until its first second is over */
 	struct tokio_current current;
 	struct tokio_window *window;
 	struct tokio_raise raise;
@@ -277,6 +278,39 @@ void tokio_runtime_tell(struct tokio_process *w, const struct tokio_runtime *r);
 
 void tokio_queues_look(struct tokio_process *w); /* and tells gauges of each runtime */
 void tokio_queues_done(struct tokio_process *w);
+/* Memory of the target: all of it or false. */
+bool tokio_read(const struct tokio_process *w, uint64_t address, void *to, size_t bytes);
+bool tokio_is_arc(
+	const uint64_t *counts); /* what two words at the beginning of an Arc's block can be */
+#define TOKIO_HANDLE_WORDS 512u
+/* What there is of a scheduler's handle; returns words. */
+size_t tokio_read_handle(const struct tokio_process *w, uint64_t handle,
+			 uint64_t word[TOKIO_HANDLE_WORDS]);
+
+/* ---- source_tokio_block_on.c: who drives a current-thread runtime ---- */
+
+void tokio_block_on_second(struct tokio_process *w);
+struct tokio_block_on *tokio_block_on_free(struct tokio_block_on *b); /* takes NULL, returns NULL */
+
+/* ---- source_tokio_leads.c: from a scheduler's handle to its tasks, and back ---- */
+
+/* One runtime's list of tasks. */
+struct tokio_list {
+	uint64_t owner, header; /* header: of a task of it that is there */
+	uint64_t bias;          /* of addresses in the file */
+	uint64_t handle;
+	bool running; /* one of them was being polled at the last walk */
+};
+bool tokio_list_of(const struct tokio_process *w, uint64_t owner, struct tokio_list *ret);
+/* The next walk begins there, too. False: it is no handle, or none that has tasks. */
+bool tokio_lead_handle(struct tokio_process *w, uint64_t handle);
+/* The same for all words of a stack, and what they point to. */
+void tokio_lead_stack(struct tokio_process *w, uint32_t tid);
+
+/* ---- source_tokio_due.c: timers that are past their deadlines ---- */
+
+void tokio_due(const struct tokio_process *w, const struct tokio_list *list,
+	       struct weft_ev_block_on *e);
 
 /* ---- source_tokio_records.c: the programs' records on their way to the sink ---- */
 
@@ -297,6 +331,11 @@ bool tokio_census_chains(const struct tokio_process *w); /* this walk is one */
 void tokio_tell_awaited(const struct tokio_process *w, uint64_t task, uint64_t by);
 void tokio_census_step(struct tokio_process *w); /* walks when one is due or asked for */
 struct tokio_census *tokio_census_free(struct tokio_census *c);
+struct tokio_list;
+/* As the last walk found the list: all but its handle. */
+bool tokio_census_root(const struct tokio_process *w, uint64_t owner, struct tokio_list *ret);
+bool tokio_census_bias(const struct tokio_process *w, uint64_t *ret);
+void tokio_census_lead(struct tokio_process *w, const struct tokio_list *list);
 
 /* ---- source_tokio_kept.c: tasks that are done, and whose handle is held ---- */
 

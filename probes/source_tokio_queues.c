@@ -12,7 +12,6 @@
 
 #include "probes/source_tokio_internal.h"
 
-#define HANDLE_WORDS   512u
 #define PIECE          256u /* a handle may end at the end of what is mapped */
 #define SCHEDULER_SLOT 64u  /* of the vtable: where the scheduler's Arc lies in the block */
 #define QUEUE_ROOM     256u /* tasks */
@@ -25,7 +24,7 @@
 
 /* ---- memory of the target ---- */
 
-static bool read_at(const struct tokio_process *w, uint64_t address, void *to, size_t bytes)
+bool tokio_read(const struct tokio_process *w, uint64_t address, void *to, size_t bytes)
 {
 	struct iovec local = { to, bytes }, remote = { (void *)(uintptr_t)address, bytes };
 
@@ -33,10 +32,11 @@ static bool read_at(const struct tokio_process *w, uint64_t address, void *to, s
 }
 
 /* What of the handle is there. */
-static size_t read_handle(const struct tokio_process *w, uint64_t handle,
-			  uint64_t word[HANDLE_WORDS])
+size_t tokio_read_handle(const struct tokio_process *w, uint64_t handle,
+			 uint64_t word[TOKIO_HANDLE_WORDS])
 {
-	struct iovec local = { word, HANDLE_WORDS * 8 }, remote[HANDLE_WORDS * 8 / PIECE];
+	struct iovec local = { word, TOKIO_HANDLE_WORDS * 8 },
+		     remote[TOKIO_HANDLE_WORDS * 8 / PIECE];
 	ssize_t n;
 
 	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
@@ -51,7 +51,7 @@ static bool is_pointer(uint64_t word)
 }
 
 /* Strong and weak count of an Arc. */
-static bool is_arc(const uint64_t *word)
+bool tokio_is_arc(const uint64_t *word)
 {
 	return word[0] && word[0] < 1u << 31 && word[1] && word[1] < 1u << 31;
 }
@@ -66,12 +66,13 @@ static uint64_t handle_by(struct tokio_process *w, const struct tokio_runtime *r
 	uint64_t word[8], offset, handle, counts[2];
 
 	if (!poll->header || poll->owner != r->owner || l->vtable < 0 || l->vtable >= 64 ||
-	    l->owner < 0 || l->owner >= 64 || !read_at(w, poll->header, word, sizeof(word)) ||
+	    l->owner < 0 || l->owner >= 64 || !tokio_read(w, poll->header, word, sizeof(word)) ||
 	    word[l->owner / 8] != r->owner || !rust_plan_type(w->plan, poll->vtable) ||
 	    (word[l->vtable / 8] - poll->vtable) % PAGE ||
-	    !read_at(w, word[l->vtable / 8] + SCHEDULER_SLOT, &offset, sizeof(offset)) ||
-	    offset >= PAGE || !read_at(w, poll->header + offset, &handle, sizeof(handle)) ||
-	    !is_pointer(handle) || !read_at(w, handle, counts, sizeof(counts)) || !is_arc(counts))
+	    !tokio_read(w, word[l->vtable / 8] + SCHEDULER_SLOT, &offset, sizeof(offset)) ||
+	    offset >= PAGE || !tokio_read(w, poll->header + offset, &handle, sizeof(handle)) ||
+	    !is_pointer(handle) || !tokio_read(w, handle, counts, sizeof(counts)) ||
+	    !tokio_is_arc(counts))
 		return 0;
 	w->bias = word[l->vtable / 8] - poll->vtable;
 	return handle;
@@ -110,7 +111,7 @@ static bool read_queue(const struct tokio_process *w, uint64_t address, bool buf
 {
 	uint64_t word[QUEUE_BYTES / 8], at;
 
-	if (!read_at(w, address, word, sizeof(word)) || !is_arc(word))
+	if (!tokio_read(w, address, word, sizeof(word)) || !tokio_is_arc(word))
 		return false;
 	at = word[buffer_first ? 2 : 3];
 	return is_pointer(at) && depth_of(word[buffer_first ? 3 : 2], (uint32_t)word[4], ret_depth);
@@ -123,8 +124,8 @@ static bool is_queue(const struct tokio_process *w, uint64_t address, bool *ret_
 
 	for (int first = 1; first >= 0; first--) {
 		if (!read_queue(w, address, first, &depth) ||
-		    !read_at(w, address, word, sizeof(word)) ||
-		    !read_at(w, word[first ? 2 : 3] + 8 * (QUEUE_ROOM - 1), &last, sizeof(last)))
+		    !tokio_read(w, address, word, sizeof(word)) ||
+		    !tokio_read(w, word[first ? 2 : 3] + 8 * (QUEUE_ROOM - 1), &last, sizeof(last)))
 			continue;
 		*ret_buffer_first = first;
 		return true;
@@ -141,7 +142,7 @@ static bool take_slice(struct tokio_process *w, struct tokio_runtime *r, uint64_
 		struct tokio_queue *q = &queue[i];
 		bool found = false;
 
-		if (read_at(w, at + 16ull * i, pair, sizeof(pair)) && is_pointer(pair[0]) &&
+		if (tokio_read(w, at + 16ull * i, pair, sizeof(pair)) && is_pointer(pair[0]) &&
 		    is_pointer(pair[1]))
 			for (unsigned k = 0; k < 2 && !found; k++) {
 				q->queue = pair[k];
@@ -179,7 +180,7 @@ static bool queued(const struct tokio_process *w, uint64_t header, uint64_t *ret
 	uint64_t word[4];
 	const struct rust_type *type;
 
-	if (!is_pointer(header) || !read_at(w, header, word, sizeof(word)) || l->vtable != 16 ||
+	if (!is_pointer(header) || !tokio_read(w, header, word, sizeof(word)) || l->vtable != 16 ||
 	    l->queue_next != 8)
 		return false;
 	type = rust_plan_type(w->plan, word[2] - w->bias);
@@ -226,7 +227,7 @@ static void look_inject(struct tokio_process *w, struct tokio_runtime *r)
 
 	r->inject = 0;
 	if (r->inject_at > 0 &&
-	    read_at(w, r->handle + (uint32_t)r->inject_at, &length, sizeof(length)) &&
+	    tokio_read(w, r->handle + (uint32_t)r->inject_at, &length, sizeof(length)) &&
 	    length < 1u << 31)
 		r->inject = (uint32_t)length;
 }
@@ -244,14 +245,14 @@ static void forget_handle(struct tokio_process *w, struct tokio_runtime *r)
 static void look_handle(struct tokio_process *w, struct tokio_runtime *r)
 {
 	bool settled = r->inject_at > 0 && (r->queue || r->looks >= LOOKS_MAX);
-	uint64_t word[HANDLE_WORDS];
-	size_t n = settled ? 2 : HANDLE_WORDS;
+	uint64_t word[TOKIO_HANDLE_WORDS];
+	size_t n = settled ? 2 : TOKIO_HANDLE_WORDS;
 
 	if (!settled)
-		n = read_handle(w, r->handle, word);
-	else if (!read_at(w, r->handle, word, 2 * sizeof(word[0])))
+		n = tokio_read_handle(w, r->handle, word);
+	else if (!tokio_read(w, r->handle, word, 2 * sizeof(word[0])))
 		n = 0;
-	if (n < 2 || !is_arc(word)) {
+	if (n < 2 || !tokio_is_arc(word)) {
 		forget_handle(w, r);
 		return;
 	}

@@ -365,6 +365,7 @@ int thread_stack(struct bpf_iter__task *ctx)
 		return 0;
 	copy_regs(out, &regs);
 	out->state = task->__state;
+	out->tls = task->thread.fsbase;
 	n = bpf_get_task_stack(task, out->kernel, sizeof(out->kernel), 0);
 	out->kernel_bytes = n > 0 ? n : 0;
 	copy_stack_of(out, task);
