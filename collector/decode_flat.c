@@ -39,6 +39,7 @@ static const struct {
 	{ WEFT_EV_CPUS, sizeof(struct weft_ev_cpus) },
 	{ WEFT_EV_AWAITED, sizeof(struct weft_ev_awaited) },
 	{ WEFT_EV_RAISED, sizeof(struct weft_ev_raised) },
+	{ WEFT_EV_BLOCK_ON, sizeof(struct weft_ev_block_on) },
 };
 
 /* Last byte of each text field. */
@@ -174,6 +175,9 @@ static bool subject(const struct weft_ev *ev, struct record *r)
 		return true;
 	case WEFT_EV_AWAITED:
 		r->task = task_of(ev, ((const struct weft_ev_awaited *)payload)->task);
+		return true;
+	case WEFT_EV_BLOCK_ON:
+		r->task = task_of(ev, ((const struct weft_ev_block_on *)payload)->due_task);
 		return true;
 	case WEFT_EV_SNAPSHOT_TASK:
 		r->task = task_of(ev, ((const struct weft_ev_snapshot_task *)payload)->task);

@@ -35,8 +35,9 @@ static void fill_wakers(struct live *l, const struct model_task *t, struct live_
 
 static void fill_stack(struct live *l, const struct model_task *t, struct live_task_detail *d)
 {
-	static const char *const why[] = { "",          "blocked",      "on CPU",
-					   "asked for", "cancelled by", "waiting" };
+	static const char *const why[] = { "",           "blocked",      "on CPU",
+					   "asked for",  "cancelled by", "waiting",
+					   "in block_on" };
 	const struct model_stack *k =
 		stack_store_last(model_stacks(l->model), t->id, 0, LIVE_UNKNOWN);
 	const struct model_lane *lane = model_task_lane(l->model, t);
@@ -51,7 +52,7 @@ static void fill_stack(struct live *l, const struct model_task *t, struct live_t
 	d->nstack = stack_store_text(model_stacks(l->model), k, d->stack,
 				     sizeof(d->stack) / sizeof(*d->stack));
 	snprintf(d->stack_why, sizeof(d->stack_why), "%s",
-		 why[k->why <= WEFT_STACK_WAITING ? k->why : 0]);
+		 why[k->why <= WEFT_STACK_ROOT ? k->why : 0]);
 	if (!d->syscall[0] && k->syscall >= 0)
 		snprintf(d->syscall, sizeof(d->syscall), "%s", resolver_syscall_name(k->syscall));
 }

@@ -154,6 +154,12 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_ASYNC_STD] = "Keep the program inside async_std::task::block_on.",
 		[WEFT_RT_SMOL] = "An Executor runs only inside block_on(executor.run(..)): keep a thread there.",
 	},
+	[ADVICE_ROOT] = {
+		[WEFT_RT_WEFT] = "Only the thread in weft_block_on() drives this flavour: nothing in there may block or compute for long.",
+		[WEFT_RT_TOKIO] = "Only the thread in block_on drives a current_thread runtime: await in its future, use spawn_blocking, or the multi-thread one.",
+		[WEFT_RT_ASYNC_STD] = "Nothing in the future of block_on may block: use async_std::task::spawn_blocking.",
+		[WEFT_RT_SMOL] = "Nothing in the future of block_on may block: use smol::unblock.",
+	},
 	[ADVICE_ALL_HELD] = {
 		[WEFT_RT_WEFT] = "No worker is left for it: move what they do to weft_spawn_blocking(), or cut it up with weft_yield().",
 		[WEFT_RT_TOKIO] = "No worker is left for it: move what they do to spawn_blocking, or yield_now().await between pieces.",

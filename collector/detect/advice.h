@@ -29,6 +29,7 @@ enum advice {
 	ADVICE_ABORTED,
 	ADVICE_SHUTDOWN,
 	ADVICE_NOT_DRIVEN,
+	ADVICE_ROOT, /* the future given to block_on has the thread */
 	ADVICE_ALL_HELD,
 	ADVICE_STRANDED,
 	ADVICE_QUEUE,

@@ -48,7 +48,7 @@ static const struct {
 	  "level light: how tasks of one runtime wake those of another is not seen" },
 	{ RUN(TIMER_STALL) | RUN(TIMER_LATE), LIGHTS, "level light: single timers are not seen" },
 	{ RUN(TIMER_STALL), TOKIO,
-	  "a current-thread runtime that nobody drives any more: only its timers that were armed under watch are seen" },
+	  "of a current-thread runtime that was left before the watch began, timers in several boxes or behind combinators are not seen" },
 	{ RUN(WORKER_IMBALANCE), TOKIO,
 	  "the workers of Tokio steal; a LocalSet is told as a runtime of its own" },
 	{ RUN(TASK_LEAK), ASYNC_TASK,

@@ -2,12 +2,13 @@
 /*
  * never-runs: a task that is runnable and is not polled. A walk over all tasks that began later confirms it out of the
  * target's memory, so a lost event is no finding. Causes, told apart by what the runtime's workers do meanwhile: there are none
- * (the runtime is not driven), all of them are inside one poll, some are (it is stranded behind one), or they go on and
+ * (the runtime is not driven), the future given to block_on has the only one, all of them are inside one poll, some are (it is stranded behind one), or they go on and
  * others are polled before it.
  */
 #include <stdio.h>
 
 #include "collector/detect/advice.h"
+#include "collector/detect/driver.h"
 #include "collector/detect/workers.h"
 
 enum { WAIT_MS, QUEUE_MS };
@@ -94,10 +95,11 @@ static void look_at(struct detect_run *run, const struct model_task *t)
 }
 
 struct why {
-	char cause[96], holder[160];
+	char cause[112], holder[160];
 	enum advice advice;
 	enum live_severity severity;
 	struct detect_workers workers;
+	bool root;     /* the future given to block_on has the thread */
 	uint32_t all;  /* workers; those that have not been met do nothing */
 	uint32_t left; /* threads that drove the runtime once */
 };
@@ -138,6 +140,16 @@ static bool goes_on(const struct detect_run *run, const struct model_process *p,
 	return true;
 }
 
+/* Of Tokio it is looked up whether a thread is in there; where that can't be, nothing is said. */
+static bool nobody_drives(const struct detect_run *run, const struct model_process *p,
+			  const struct model_task *t, const struct stuck *k, struct why *w)
+{
+	if (w->workers.n && !detect_is_left(run, t, k->ready_ns, &w->left))
+		return false;
+	return p->runtime[t->runtime].info.kind != WEFT_RT_TOKIO ||
+	       detect_driver_of(run, k->process, t->runtime, k->ready_ns) == DETECT_DRIVER_NOBODY;
+}
+
 /* False: no finding. */
 static bool explain(const struct detect_run *run, const struct stuck *k, struct why *w)
 {
@@ -154,10 +166,18 @@ static bool explain(const struct detect_run *run, const struct stuck *k, struct 
 			 ? p->runtime[t->runtime].info.workers
 			 : w->workers.n;
 	w->severity = LIVE_CRIT;
-	if (!w->workers.n || detect_is_left(run, t, k->ready_ns, &w->left)) {
+	w->root = !w->workers.held &&
+		  detect_driver_of(run, k->process, t->runtime, k->ready_ns) == DETECT_DRIVER_HELD;
+	if (w->root) {
+		snprintf(w->cause, sizeof(w->cause), "%s: %s", how(run, k),
+			 detect_driver_cause(run, k->process, t->runtime));
+		w->advice = ADVICE_ROOT;
+	} else if (nobody_drives(run, p, t, k, w)) {
 		snprintf(w->cause, sizeof(w->cause), "%s: no thread drives the runtime",
 			 how(run, k));
 		w->advice = ADVICE_NOT_DRIVEN;
+	} else if (!w->workers.n) {
+		return false;
 	} else if (w->workers.held == w->all) {
 		snprintf(w->cause, sizeof(w->cause), "%s: every worker is inside one poll",
 			 how(run, k));
@@ -202,8 +222,12 @@ static void raise_stuck(struct detect_run *run, const struct stuck *k)
 			"runnable for %s by now", detect_duration(run->now_ns - k->ready_ns, text));
 	if (k->tasks > 1)
 		detect_evidence(f, k->tasks, "tasks", "%u tasks of this type wait so", k->tasks);
-	detect_evidence(f, w.workers.held, "workers",
-			"%u of %u workers inside one poll all that time", w.workers.held, w.all);
+	if (w.root)
+		detect_driver_evidence(run, f, k->process, t->runtime);
+	else
+		detect_evidence(f, w.workers.held, "workers",
+				"%u of %u workers inside one poll all that time", w.workers.held,
+				w.all);
 	if (w.left)
 		detect_evidence(f, w.left, "threads",
 				"of %u that drove it, none has come back to its driver since",

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * timer-stall: timers fire late because nobody turned the driver, and why nobody did: every worker was inside a poll (the task
- * that held the driver is named), or no thread drives the runtime. A timer whose workers only waited for CPUs is late by
+ * that held the driver is named), the future given to block_on has the thread that would, or no thread drives the runtime. A timer whose workers only waited for CPUs is late by
  * the machine's fault and no finding.
  */
 #include <stdio.h>
 
 #include "collector/detect/advice.h"
+#include "collector/detect/driver.h"
 #include "collector/detect/workers.h"
 #include "collector/model/notable.h"
 #include "collector/model/timer.h"
@@ -38,6 +39,8 @@ struct place {
 struct due {
 	uint32_t process, runtime;       /* runtime: its index */
 	uint64_t timers, first_ns, task; /* first_ns: the earliest deadline; whose it is */
+	uint64_t before_ns;              /* so much earlier: before the watch began */
+	bool read;                       /* in the runtime's memory */
 };
 
 struct state {
@@ -195,8 +198,45 @@ static struct due *due_of(struct due *due, uint32_t *n, const struct model_task 
 			return &due[i];
 	if (*n == DUES)
 		return NULL;
-	due[*n] = (struct due){ t->process, t->runtime, 0, UINT64_MAX, 0 };
+	due[*n] = (struct due){ t->process, t->runtime, 0, UINT64_MAX, 0, 0, false };
 	return &due[(*n)++];
+}
+
+/* By what is known of its threads, or by the runtime's memory: then nobody armed them under watch. */
+static bool is_unturned(const struct detect_run *run, const struct due *d,
+			const struct model_task *t, uint32_t *ret_threads)
+{
+	*ret_threads = 0;
+	switch (detect_driver_of(run, d->process, d->runtime, d->first_ns)) {
+	case DETECT_DRIVER_HELD:
+		return true;
+	case DETECT_DRIVER_NOBODY:
+		return d->read || detect_is_left(run, t, d->first_ns, ret_threads);
+	default:
+		return false;
+	}
+}
+
+static void tell_unturned(const struct detect_run *run, struct live_finding *f, const struct due *d,
+			  uint32_t threads)
+{
+	char text[24];
+
+	uint64_t late = run->now_ns - d->first_ns + d->before_ns;
+
+	detect_evidence(f, (double)late / 1e6, "ms", "due for %s by now",
+			detect_duration(late, text));
+	if (d->timers > 1)
+		detect_evidence(f, (double)d->timers, "timers", "%llu tasks wait so",
+				(unsigned long long)d->timers);
+	if (detect_driver_of(run, d->process, d->runtime, d->first_ns) == DETECT_DRIVER_HELD)
+		detect_driver_evidence(run, f, d->process, d->runtime);
+	else if (threads)
+		detect_evidence(f, threads, "threads",
+				"of %u that drove it, none has come back to its driver since",
+				threads);
+	else
+		detect_evidence(f, 0, "threads", "no thread is in its block_on");
 }
 
 static void raise_unturned(struct detect_run *run, const struct due *d)
@@ -204,34 +244,55 @@ static void raise_unturned(struct detect_run *run, const struct due *d)
 	struct model_task *t = model_task(run->model, d->task);
 	struct detect_subject subject;
 	struct live_finding *f;
+	char cause[96];
 	uint32_t threads;
-	char text[24];
+	bool held;
 
-	if (!t || !detect_is_left(run, t, d->first_ns, &threads))
+	if (!t || !is_unturned(run, d, t, &threads))
 		return;
+	held = detect_driver_of(run, d->process, d->runtime, d->first_ns) == DETECT_DRIVER_HELD;
+	snprintf(cause, sizeof(cause), "its timer is due, but %s",
+		 held ? detect_driver_cause(run, d->process, d->runtime)
+		      : "no thread drives the runtime");
 	subject = detect_subject_task(run->model, t);
 	f = detect_raise(run, &subject,
 			 &(struct detect_verdict){
-				 .cause = "its timer is due, but no thread drives the runtime",
+				 .cause = cause,
 				 .severity = LIVE_CRIT,
 				 .confidence = 0.95f,
 				 .harm_task_ms = (double)(run->now_ns - d->first_ns) / 1e6,
 				 .first_ns = d->first_ns });
 	if (!f)
 		return;
-	detect_evidence(f, (double)(run->now_ns - d->first_ns) / 1e6, "ms", "due for %s by now",
-			detect_duration(run->now_ns - d->first_ns, text));
-	if (d->timers > 1)
-		detect_evidence(f, (double)d->timers, "timers", "%llu tasks wait so",
-				(unsigned long long)d->timers);
-	detect_evidence(f, threads, "threads",
-			threads ? "of %u that drove it, none has come back to its driver since"
-				: "%u that drove it are left",
-			threads);
-	detect_advice(f, "%s", advice_text(ADVICE_NOT_DRIVEN, WEFT_RT_TOKIO));
+	tell_unturned(run, f, d, threads);
+	detect_advice(f, "%s", advice_text(held ? ADVICE_ROOT : ADVICE_NOT_DRIVEN, WEFT_RT_TOKIO));
 }
 
-/* Flavours that a thread of the program drives, where single timers are seen as they are armed: one is due, and nobody turns the driver. */
+/* What the session read in the runtime's memory. */
+static void add_read(const struct detect_run *run, struct due *due, uint32_t *n,
+		     const struct model_process *p, uint32_t runtime)
+{
+	const struct model_block_on *b = &p->runtime[runtime].block_on;
+	struct model_task *t;
+	struct due *d;
+
+	if (!b->t_ns || !b->e.due || (double)b->e.overdue_ns < run->value[IDLE_S] * 1e9)
+		return;
+	t = model_task(run->model, b->due_task);
+	d = t && t->runtime == runtime ? due_of(due, n, t) : NULL;
+	if (!d)
+		return;
+	d->read = true;
+	if (b->e.due > d->timers)
+		d->timers = b->e.due;
+	if (d->first_ns != UINT64_MAX && b->t_ns >= b->e.overdue_ns + d->first_ns)
+		return;
+	d->first_ns = b->t_ns > b->e.overdue_ns ? b->t_ns - b->e.overdue_ns : 0;
+	d->before_ns = b->t_ns > b->e.overdue_ns ? 0 : b->e.overdue_ns - b->t_ns;
+	d->task = t->id;
+}
+
+/* Flavours that a thread of the program drives: a timer is due, and nobody turns the driver. */
 static void unturned(struct detect_run *run)
 {
 	struct due due[DUES];
@@ -251,6 +312,12 @@ static void unturned(struct detect_run *run)
 			continue;
 		d->first_ns = a.deadline_ns;
 		d->task = t->id;
+	}
+	for (uint32_t i = 0; i < model_processes(run->model); i++) {
+		const struct model_process *p = model_process(run->model, i);
+
+		for (uint32_t k = 0; p && !p->gone && k < p->nruntimes; k++)
+			add_read(run, due, &n, p, k);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		raise_unturned(run, &due[i]);

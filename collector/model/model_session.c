@@ -262,6 +262,15 @@ static void apply_runtime_sample(struct model *m, const struct record *r)
 	looked(m->process[r->process], r->t_ns);
 }
 
+static void apply_block_on(struct model *m, const struct record *r)
+{
+	const struct weft_ev_block_on *e = model_payload(r, sizeof(*e));
+	struct model_runtime *rt = e ? runtime_get(m, r->process, e->runtime) : NULL;
+
+	if (rt)
+		rt->block_on = (struct model_block_on){ r->t_ns, r->tid, r->task, *e };
+}
+
 /* At light the kernel says nothing of a thread that leaves the CPU: what came before doesn't hold any more. */
 static void take_level(struct model_process *p, uint64_t level)
 {
@@ -558,6 +567,7 @@ void model_session_apply(struct model *m, const struct record *r)
 		[WEFT_EV_STACK] = apply_stack,
 		[WEFT_EV_LANE_SAMPLE] = apply_lane_sample,
 		[WEFT_EV_RUNTIME_SAMPLE] = apply_runtime_sample,
+		[WEFT_EV_BLOCK_ON] = apply_block_on,
 		[WEFT_EV_PROCESS_SAMPLE] = apply_process_sample,
 		[WEFT_EV_CPUS] = apply_cpus,
 		[WEFT_EV_LEVEL_SET] = apply_level,

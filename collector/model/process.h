@@ -23,10 +23,19 @@ struct model_point {
 		own_cost, own_self;
 };
 
+/* Who is in the block_on that drives a runtime, as of t_ns. */
+struct model_block_on {
+	uint64_t t_ns;     /* 0 = not told yet */
+	uint32_t tid;      /* 0 = nobody */
+	uint64_t due_task; /* 0 = none is due */
+	struct weft_ev_block_on e;
+};
+
 struct model_runtime {
 	struct weft_ev_runtime info;
 	struct weft_ev_runtime_sample gauge;
 	uint64_t sample_ns;                                 /* of the gauge, 0 = none */
+	struct model_block_on block_on;                     /* Tokio's current-thread flavour */
 	uint64_t ready;                                     /* tasks runnable */
 	uint32_t fds[MODEL_SECONDS], timers[MODEL_SECONDS]; /* [second % MODEL_SECONDS] */
 };

@@ -71,6 +71,28 @@ void feed_flagged(struct feed *f, uint64_t t, unsigned kind, unsigned flags, con
 	free(ev);
 }
 
+void feed_block_on(struct feed *f, uint64_t t, struct weft_ev_block_on e)
+{
+	struct {
+		struct weft_ev ev;
+		struct weft_ev_block_on e;
+	} *all = calloc(1, sizeof(*all));
+	struct record r = { .t_ns = t,
+			    .kind = WEFT_EV_BLOCK_ON,
+			    .lane = WEFT_NO_LANE,
+			    .tid = e.doing == WEFT_BLOCK_ON_NOBODY ? 0 : 100,
+			    .task = e.due_task };
+
+	if (!all)
+		abort();
+	e.runtime = e.runtime ? e.runtime : 1;
+	all->ev = (struct weft_ev){ .size = sizeof(*all), .kind = WEFT_EV_BLOCK_ON, .time_ns = t };
+	all->e = e;
+	r.ev = &all->ev;
+	feed_record(f, &r);
+	free(all);
+}
+
 void feed_runtime(struct feed *f, uint32_t runtime, uint16_t kind)
 {
 	struct weft_ev_runtime e = { .runtime = runtime,

@@ -38,6 +38,8 @@ void feed_flagged(struct feed *f, uint64_t t, unsigned kind, unsigned flags, con
 		  size_t bytes); /* flags: enum weft_ev_flag */
 
 void feed_runtime(struct feed *f, uint32_t runtime, uint16_t kind);
+/* Thread 100, of runtime 1 unless e says another; due_task as it is. */
+void feed_block_on(struct feed *f, uint64_t t, struct weft_ev_block_on e);
 void feed_level(struct feed *f, uint64_t t, uint32_t level);
 void feed_worker(struct feed *f, uint32_t lane, uint32_t worker);
 void feed_lane(struct feed *f, uint32_t lane, uint32_t role);

@@ -43,13 +43,31 @@ static void park(struct feed *f, uint64_t from, uint64_t to)
 	feed_record(f, &r);
 }
 
-/* The thread does this much in each 50 ms; the worker of another runtime nothing. */
-static void go_on(struct feed *f, uint64_t from, uint64_t to, uint64_t cpu)
+/* The thread does this much in each 50 ms; the worker of another runtime nothing. Once a second who is in block_on is told. */
+static void go_on_with(struct feed *f, uint64_t from, uint64_t to, uint64_t cpu,
+		       struct weft_ev_block_on e)
 {
 	struct feed_sample s = { .cpu = cpu };
 
-	for (uint64_t t = from; t <= to; t += STEP)
+	for (uint64_t t = from, told = from; t <= to; t += STEP) {
 		feed_sample(f, t, 0, &s);
+		if (!e.doing || t < told + S)
+			continue;
+		told = t;
+		e.for_ns = t - from;
+		feed_block_on(f, t, e);
+	}
+}
+
+static const struct weft_ev_block_on nobody = { .doing = WEFT_BLOCK_ON_NOBODY, .syscall = -1 },
+				     blocked = { .doing = WEFT_BLOCK_ON_BLOCKED,
+						 .syscall = 230 /* clock_nanosleep */ },
+				     computes = { .doing = WEFT_BLOCK_ON_COMPUTES, .syscall = -1 },
+				     not_told = { .doing = 0 };
+
+static void go_on(struct feed *f, uint64_t from, uint64_t to, uint64_t cpu)
+{
+	go_on_with(f, from, to, cpu, nobody);
 }
 
 static void due_and_nobody_drives(void **state)
@@ -64,6 +82,105 @@ static void due_and_nobody_drives(void **state)
 	row = verdict_found(f, "timer-stall", LIVE_CRIT, "query");
 	assert_non_null(strstr(row->cause, "no thread drives"));
 	assert_int_equal(row->first_ns, T0 + 100 * MS);
+}
+
+static void due_and_driven_by(struct feed *f, struct weft_ev_block_on e)
+{
+	feed_lane(f, 1, WEFT_LANE_FOREIGN);
+	arm(f, T0 + 100 * MS);
+	park(f, T0 + 10 * US, T0 + 50 * MS);
+	go_on_with(f, T0 + 60 * MS, T0 + 4 * S, 100 * US, e);
+}
+
+static void due_and_the_root_blocks(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	due_and_driven_by(f, blocked);
+	row = verdict_found(f, "timer-stall", LIVE_CRIT, "query");
+	assert_non_null(strstr(row->cause, "the future given to block_on blocks its thread"));
+	assert_non_null(strstr(row->evidence[1].text, "in clock_nanosleep"));
+}
+
+static void due_and_the_root_computes(void **state)
+{
+	struct feed *f = *state;
+
+	due_and_driven_by(f, computes);
+	assert_non_null(strstr(verdict_found(f, "timer-stall", LIVE_CRIT, "query")->cause,
+			       "keeps its thread busy"));
+}
+
+/* Where it can't be told who drives it nothing is said. */
+static void due_and_not_told_who_drives(void **state)
+{
+	struct feed *f = *state;
+
+	due_and_driven_by(f, not_told);
+	verdict_nothing(f);
+}
+
+/* What was found in the runtime's memory: armed before the watch began, 5 s before this. */
+static void read_and(struct feed *f, struct weft_ev_block_on e, uint64_t overdue, uint64_t to)
+{
+	struct weft_ev_runtime rt = { .runtime = 1,
+				      .kind = WEFT_RT_TOKIO,
+				      .flavour = WEFT_F_CURRENT_THREAD };
+	struct weft_ev_snapshot_task task = { .task = 7, .age_ns = S, .site = 1, .runtime = 1 };
+
+	feed_lane(f, 0, WEFT_LANE_FOREIGN);
+	feed_lane(f, 1, WEFT_LANE_FOREIGN);
+	feed_event(f, T0, WEFT_EV_RUNTIME, &rt, sizeof(rt));
+	feed_level(f, T0, WEFT_LEVEL_NORMAL);
+	feed_walk(f, T0, &task, 1);
+	e.due = 3;
+	e.due_task = 7;
+	e.overdue_ns = overdue;
+	go_on_with(f, T0 + 60 * MS, to, 100 * US, e);
+}
+
+static void read_and_nobody_drives(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	read_and(f, nobody, 5 * S, T0 + 3 * S);
+	row = verdict_found(f, "timer-stall", LIVE_CRIT, "query");
+	assert_non_null(strstr(row->cause, "no thread drives"));
+	assert_non_null(strstr(row->evidence[1].text, "3 tasks wait so"));
+}
+
+static void read_and_the_root_blocks(void **state)
+{
+	struct feed *f = *state;
+
+	read_and(f, blocked, 5 * S, T0 + 3 * S);
+	assert_non_null(strstr(verdict_found(f, "timer-stall", LIVE_CRIT, "query")->cause,
+			       "blocks its thread"));
+}
+
+static void read_and_hardly_due(void **state)
+{
+	struct feed *f = *state;
+
+	read_and(f, blocked, S, T0 + 3 * S);
+	verdict_nothing(f);
+}
+
+/* The thread has come back since: nothing more is told of it. */
+static void read_long_ago(void **state)
+{
+	struct feed *f = *state;
+	struct weft_ev_block_on e = blocked;
+
+	read_and(f, not_told, 0, T0 + S);
+	e.due = 1;
+	e.due_task = 7;
+	e.overdue_ns = 1900 * MS;
+	feed_block_on(f, T0 + 1010 * MS, e);
+	go_on_with(f, T0 + 1050 * MS, T0 + 6 * S, 100 * US, not_told);
+	verdict_nothing(f);
 }
 
 /* It is in the driver: the timer was put off, or taken away by somebody else. */
@@ -139,7 +256,7 @@ static void the_level_was_light_meanwhile(void **state)
 	assert_null(feed_finding(f, "timer-stall"));
 }
 
-static void woken(struct feed *f, uint64_t cpu)
+static void woken_with(struct feed *f, uint64_t cpu, struct weft_ev_block_on e)
 {
 	struct weft_ev_snapshot_task task = { .task = 7,
 					      .age_ns = 2 * S,
@@ -152,9 +269,14 @@ static void woken(struct feed *f, uint64_t cpu)
 	arm(f, T0 + 3600 * S);
 	park(f, T0 + 10 * US, T0 + 50 * MS);
 	feed_wake(f, T0 + 100 * MS, WEFT_NO_LANE, 7, 0, WEFT_W_FOREIGN);
-	go_on(f, T0 + 110 * MS, T0 + 1200 * MS, cpu);
+	go_on_with(f, T0 + 110 * MS, T0 + 1200 * MS, cpu, e);
 	feed_walk(f, T0 + 1300 * MS, &task, 1);
-	go_on(f, T0 + 1350 * MS, T0 + 3 * S, cpu);
+	go_on_with(f, T0 + 1350 * MS, T0 + 3 * S, cpu, e);
+}
+
+static void woken(struct feed *f, uint64_t cpu)
+{
+	woken_with(f, cpu, nobody);
 }
 
 static void woken_and_nobody_drives(void **state)
@@ -164,6 +286,35 @@ static void woken_and_nobody_drives(void **state)
 	woken(f, 100 * US);
 	assert_non_null(strstr(verdict_found(f, "never-runs", LIVE_CRIT, "query")->cause,
 			       "no thread drives"));
+}
+
+static void woken_and_the_root_blocks(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	woken_with(f, 100 * US, blocked);
+	row = verdict_found(f, "never-runs", LIVE_CRIT, "query");
+	assert_non_null(strstr(row->cause, "the future given to block_on blocks its thread"));
+	assert_non_null(strstr(row->advice, "spawn_blocking"));
+}
+
+/* It was before the wake; since then the thread may have come back. */
+static void woken_after_the_root_blocked(void **state)
+{
+	struct feed *f = *state;
+
+	feed_block_on(f, T0 - 900 * MS, blocked);
+	woken_with(f, 100 * US, not_told);
+	verdict_nothing(f);
+}
+
+static void woken_and_not_told_who_drives(void **state)
+{
+	struct feed *f = *state;
+
+	woken_with(f, 100 * US, not_told);
+	verdict_nothing(f);
 }
 
 static void woken_and_stopped(void **state)
@@ -178,6 +329,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(due_and_nobody_drives),
+		VERDICT_TEST(due_and_the_root_blocks),
+		VERDICT_TEST(due_and_the_root_computes),
+		VERDICT_TEST(due_and_not_told_who_drives),
+		VERDICT_TEST(read_and_nobody_drives),
+		VERDICT_TEST(read_and_the_root_blocks),
+		VERDICT_TEST(read_and_hardly_due),
+		VERDICT_TEST(read_long_ago),
 		VERDICT_TEST(the_thread_is_in_the_driver),
 		VERDICT_TEST(it_came_back_to_the_driver),
 		VERDICT_TEST(it_is_not_due),
@@ -185,6 +343,9 @@ int main(void)
 		VERDICT_TEST(the_process_is_stopped),
 		VERDICT_TEST(the_level_was_light_meanwhile),
 		VERDICT_TEST(woken_and_nobody_drives),
+		VERDICT_TEST(woken_and_the_root_blocks),
+		VERDICT_TEST(woken_after_the_root_blocked),
+		VERDICT_TEST(woken_and_not_told_who_drives),
 		VERDICT_TEST(woken_and_stopped),
 	};
 
