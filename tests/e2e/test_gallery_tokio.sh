@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A part of the gallery (tests/gallery/tokio.txt) on unmodified Tokio: troubles that were there before the watching began, and their healthy
 # twins. What hangs has no hit of a probe to tell of it.
-# timeout: 200
+# timeout: 230
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT"
@@ -80,6 +80,16 @@ begun left.well woken --healthy
 found unturned timer-stall '%no thread drives%' unturned
 found left never-runs '%not polled: no thread drives%' woken
 for name in unturned left; do clean $name.well; done
+
+# The thread is there, and the future that was given to block_on has it.
+watch root 10 multi_thread root_channel
+watch root.well 10 multi_thread root_channel --healthy
+watch root.many 10 multi_thread root_sleep --healthy
+watch alarm 12 multi_thread unturned
+watch alarm.well 12 multi_thread unturned --healthy
+found root never-runs '%not polled: the future given to block_on blocks its thread' root_channel
+found alarm timer-stall '%no thread drives%' unturned
+for name in root.well root.many alarm.well; do clean $name; done
 
 watch spin 8 current_thread spin
 watch spin.well 8 current_thread spin --healthy

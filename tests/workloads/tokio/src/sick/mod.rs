@@ -7,6 +7,7 @@ mod busy;
 mod handles;
 mod leak;
 mod pressure;
+mod root;
 mod stuck;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ const VARIANTS: &[&[Variant]] = &[
     handles::VARIANTS,
     leak::VARIANTS,
     pressure::VARIANTS,
+    root::VARIANTS,
     stuck::VARIANTS,
 ];
 
@@ -46,8 +48,9 @@ pub fn find(name: &str) -> Option<&'static Variant> {
 }
 
 pub fn kinds() -> Vec<&'static Kind> {
-    let families =
-        [blocking::kinds(), busy::kinds(), handles::kinds(), leak::kinds(), pressure::kinds(), stuck::kinds()];
+    let families = [
+        blocking::kinds(), busy::kinds(), handles::kinds(), leak::kinds(), pressure::kinds(), root::kinds(), stuck::kinds(),
+    ];
     [&COMPANY].into_iter().chain(families.into_iter().flatten()).collect()
 }
 
