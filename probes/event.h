@@ -212,7 +212,7 @@ struct weft_ev_frame {
 };
 
 /*
- * BLOCK_ON: of a runtime that only a thread inside of its block_on drives, every second while that thread (tid), for for_ns by now, has not
+ * BLOCK_ON: of a runtime that only a thread inside of its block_on drives, some times a second while that thread (tid), for for_ns by now, has not
  * come back to its driver and has polled none of the runtime's tasks: the future that was given to block_on has it. Or no thread is in there.
  * due: timers of the runtime's tasks that are past their deadlines, as their memory tells.
  */

@@ -54,6 +54,7 @@ static void tokio_sample(void *ctx, struct process *p)
 		return;
 	if (w->p->state == PROCESS_LIVE)
 		tokio_queues_look(w);
+	tokio_block_on_look(w);
 	tokio_sample_lanes(w, 0);
 }
 
@@ -102,7 +103,6 @@ static void tokio_second(void *ctx, struct process *p)
 	tokio_lanes_leave(w);
 	tokio_self_test(w);
 	tokio_tell_counts(w, 0);
-	tokio_block_on_second(w);
 	say_light(w);
 }
 

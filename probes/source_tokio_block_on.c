@@ -26,7 +26,10 @@
 #define TLS_MAX       16384u
 #define CONTEXT_WORDS 8u
 #define STACK_MOST    (64ull << 20) /* from one place on a stack to another */
+#define LOOK_NS       250000000ull
 #define HOLD_NS       900000000ull  /* told from then on */
+#define NOBODY_NS     200000000ull  /* the same */
+#define DUE_NS        950000000ull  /* timers are looked at again */
 #define STACK_NS      2000000000ull /* again */
 #define LEADS_NS      1000000000ull
 #define SEARCHES      4u /* of stacks, in one look: some ms each */
@@ -42,13 +45,14 @@ struct thread {
 /* What was found at the last looks, unchanged since. */
 struct hold {
 	uint32_t tid, doing; /* doing 0: nothing to tell */
-	uint64_t since_ns, look_ns, stack_ns;
+	uint64_t since_ns, look_ns, stack_ns, due_ns;
 	uint64_t polls, cpu_ns, runq_ns, slices;
+	struct weft_ev_block_on timers; /* what it tells of them, as of due_ns */
 };
 
 struct tokio_block_on {
 	uint64_t tls_bytes; /* of the program's own, below the thread pointer; 0 = not known */
-	uint64_t leads_ns;
+	uint64_t look_ns, leads_ns;
 	struct thread thread[THREADS_MAX];
 	uint32_t threads;
 	bool all; /* all threads are there, and where their storage is */
@@ -332,6 +336,8 @@ static void look_at(struct tokio_process *w, const struct tokio_list *list, stru
 	if (now.doing == h->doing && now.tid == h->tid) {
 		now.since_ns = h->since_ns;
 		now.stack_ns = h->stack_ns;
+		now.due_ns = h->due_ns;
+		now.timers = h->timers;
 	}
 	*h = now;
 }
@@ -345,7 +351,14 @@ static void tell(struct tokio_process *w, const struct tokio_runtime *r,
 				      .for_ns = h->look_ns - h->since_ns };
 	struct weft_ev ev = tokio_event(w, WEFT_EV_BLOCK_ON, 0);
 
-	tokio_due(w, list, &e);
+	if (h->look_ns >= h->due_ns + DUE_NS) {
+		h->timers = (struct weft_ev_block_on){ .due = 0 };
+		tokio_due(w, list, &h->timers);
+		h->due_ns = h->look_ns;
+	}
+	e.due = h->timers.due;
+	e.due_task = h->timers.due_task;
+	e.overdue_ns = h->timers.overdue_ns + (e.due ? h->look_ns - h->due_ns : 0);
 	ev.tid = h->tid;
 	if (h->doing == WEFT_BLOCK_ON_BLOCKED && h->look_ns >= h->stack_ns + STACK_NS &&
 	    !source_sched_root(w->p->session, w->p, h->tid, r->id, e.for_ns))
@@ -355,7 +368,7 @@ static void tell(struct tokio_process *w, const struct tokio_runtime *r,
 
 static void look_at_runtime(struct tokio_process *w, const struct tokio_runtime *r, struct hold *h)
 {
-	uint64_t polls = polls_of(w, r->id);
+	uint64_t polls = polls_of(w, r->id), lasted;
 	struct tokio_list list;
 	int32_t syscall;
 
@@ -365,7 +378,8 @@ static void look_at_runtime(struct tokio_process *w, const struct tokio_runtime 
 		return;
 	}
 	look_at(w, &list, h, &syscall);
-	if (h->doing && h->look_ns - h->since_ns >= HOLD_NS)
+	lasted = h->look_ns - h->since_ns;
+	if (h->doing && lasted >= (h->doing == WEFT_BLOCK_ON_NOBODY ? NOBODY_NS : HOLD_NS))
 		tell(w, r, &list, h, syscall);
 }
 
@@ -403,10 +417,12 @@ static bool begin(struct tokio_process *w)
 	return w->block_on->tls_bytes;
 }
 
-void tokio_block_on_second(struct tokio_process *w)
+void tokio_block_on_look(struct tokio_process *w)
 {
-	if (w->p->state != PROCESS_LIVE || w->p->dead || !begin(w))
+	if (w->p->state != PROCESS_LIVE || w->p->dead || !begin(w) ||
+	    w->p->session->now_ns < w->block_on->look_ns + LOOK_NS)
 		return;
+	w->block_on->look_ns = w->p->session->now_ns;
 	follow_contexts(w);
 	if (has_quiet(w))
 		look_threads(w);

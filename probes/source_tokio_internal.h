@@ -125,12 +125,12 @@ struct tokio_process {
 	struct tokio_counts gone; /* of rows that are free again */
 	struct tokio_births births;
 	struct tokio_kept kept;
-	uint32_t *place_site; /* of the plan's spawn places, by index */
-	bool *unborn;         /* by type: spawns of it are not seen, or not all */
-	uint64_t id_seen;     /* the largest so far of what the programs told */
+	uint32_t *place_site;          /* of the plan's spawn places, by index */
+	bool *unborn;                  /* by type: spawns of it are not seen, or not all */
+	uint64_t id_seen;              /* the largest so far of what the programs told */
 	uint64_t id_walked, walked_ns; /* the largest that a walk met, and when the walk was over */
-	uint64_t id_found;    /* the largest of a task that was there before the probes */
-	uint64_t bias;        /* of addresses in the file, once the handle of a runtime was found */
+	uint64_t id_found;             /* the largest of a task that was there before the probes */
+	uint64_t bias; /* of addresses in the file, once the handle of a runtime was found */
 	uint64_t spawns, steals, depths; /* events made here */
 	struct tokio_runtime runtime[WEFT_MAX_RUNTIMES];
 	uint32_t runtimes;
@@ -139,7 +139,7 @@ struct tokio_process {
 	uint32_t last_tid, last_lane;
 	struct tokio_census *census; /* NULL until the first is due */
 	struct tokio_executors *executors;
-	struct tokio_block_on *block_on; /* NULL until its first second is over */
+	struct tokio_block_on *block_on; /* NULL until its first look */
 	struct tokio_current current;
 	struct tokio_window *window;
 	struct tokio_raise raise;
@@ -289,7 +289,7 @@ size_t tokio_read_handle(const struct tokio_process *w, uint64_t handle,
 
 /* ---- source_tokio_block_on.c: who drives a current-thread runtime ---- */
 
-void tokio_block_on_second(struct tokio_process *w);
+void tokio_block_on_look(struct tokio_process *w);                    /* every sample */
 struct tokio_block_on *tokio_block_on_free(struct tokio_block_on *b); /* takes NULL, returns NULL */
 
 /* ---- source_tokio_leads.c: from a scheduler's handle to its tasks, and back ---- */

@@ -5,7 +5,7 @@
 
 #include "probes/symbols/resolver.h"
 
-#define FRESH_NS 3000000000ull /* it is told every second while it lasts */
+#define FRESH_NS 3000000000ull /* it is told some times a second while it lasts */
 #define AFTER_NS 1000000000ull /* who is woken by then would have gone on */
 
 static const struct model_block_on *told(const struct detect_run *run, uint32_t process,
