@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{interval, sleep};
 
+use super::stuck::nap_and_settle;
 use super::{company, in_thread, ms, Variant};
 use crate::behaviours::OVER;
 use crate::spawn::spawn;
@@ -118,7 +119,7 @@ fn root_timer(healthy: bool) {
     in_thread(move || {
         one_thread().block_on(async {
             drop(spawn(&BELL, bell())); // gallery: root_timer
-            sleep(ms(250)).await;
+            nap_and_settle(ms(250)).await;
             while !OVER.load(Relaxed) {
                 if healthy {
                     sleep(ms(30_000)).await;
