@@ -21,6 +21,7 @@
 #define HEADER_BYTES 64u
 #define OWN_WORDS    5u /* of them: the header's */
 #define LOWEST       4096u
+#define FILE_BYTES   (256u << 20) /* of a program's constants */
 
 static int read_at(const struct rust_walk_target *target, uint64_t address, void *to, size_t bytes)
 {
@@ -59,6 +60,16 @@ static bool layout_known(const struct rust_layout *l)
 
 enum entry { ENTRY_FREE, ENTRY_TASK, ENTRY_ODD };
 
+/* The tables of a task's waker and of its type are constants of one file. A queue's slot has a task beside a small number. */
+static bool is_near(const struct rust_walk_target *target, uint64_t table,
+		    const struct rust_type *type)
+{
+	uint64_t own = type->vtable + target->bias;
+
+	return table >= LOWEST && table % 8 == 0 &&
+	       (table > own ? table - own : own - table) < FILE_BYTES;
+}
+
 /* A waker that is no task's (ODD) may be a task's that is just being freed. */
 static enum entry look_at(const struct rust_walk_target *target, const uint64_t *entry,
 			  uint64_t length, struct rust_walk_task *ret)
@@ -66,8 +77,9 @@ static enum entry look_at(const struct rust_walk_target *target, const uint64_t 
 	if ((!entry[0] && entry[1] <= length) || (!entry[1] && entry[0] <= length))
 		return ENTRY_FREE;
 	/* A task that was freed is not a reason to take the waker's vtable for one. */
-	if (read_task(target, entry[1], ret) || read_task(target, entry[0], ret))
-		return ENTRY_TASK;
+	for (unsigned i = 0; i < ENTRY_WORDS; i++)
+		if (read_task(target, entry[!i], ret) && is_near(target, entry[i], ret->type))
+			return ENTRY_TASK;
 	return ENTRY_ODD;
 }
 

@@ -199,6 +199,22 @@ static void test_limit(void **ctx)
 	assert_false(result.whole);
 }
 
+/* A queue has tasks, too, each beside a count of rounds, and sizes of its own: it lies before the slab. */
+static void test_queue_before(void **ctx)
+{
+	static uint64_t slot[64][2];
+
+	(void)ctx;
+	for (unsigned i = 0; i < 64; i++) {
+		slot[i][0] = 128 * 64 + 8 * i;
+		slot[i][1] = address(block[i % 3]);
+	}
+	state[20] = 512;
+	state[21] = address(slot);
+	state[22] = state[23] = state[24] = 64;
+	assert_int_equal(walk(), TASKS);
+}
+
 /* The waker of who awaits it lies in the header, as that one's header and a table, in either order. */
 static void test_awaiter(void **ctx)
 {
@@ -232,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup(test_gone, setup),
 		cmocka_unit_test_setup(test_nonsense, setup),
 		cmocka_unit_test_setup(test_limit, setup),
+		cmocka_unit_test_setup(test_queue_before, setup),
 		cmocka_unit_test_setup(test_awaiter, setup),
 	};
 
