@@ -240,6 +240,21 @@ uint64_t tokio_async_state(uint64_t a)
 	return s | refs << WEFT_TASK_REF_SHIFT;
 }
 
+/* Read again: what the programs don't know may have ended since the walk met it, and they forgot it. */
+static bool is_alive(const struct tokio_process *w, uint64_t header, uint64_t vtable)
+{
+	const struct rust_layout *l = &w->plan->layout[RUST_ASYNC_TASK];
+	uint64_t state = 0, found = 0;
+	struct iovec to[2] = { { &state, sizeof(state) }, { &found, sizeof(found) } };
+	struct iovec from[2] = { { (void *)(header + (uint64_t)l->state), sizeof(state) },
+				 { (void *)(header + (uint64_t)l->vtable), sizeof(found) } };
+
+	return process_vm_readv(w->p->pid, to, 2, from, 2, 0) == sizeof(state) + sizeof(found) &&
+	       found == vtable && !(state & RUST_ASYNC_COMPLETED) &&
+	       (!(state & RUST_ASYNC_CLOSED) ||
+		state & (RUST_ASYNC_SCHEDULED | RUST_ASYNC_RUNNING));
+}
+
 uint64_t tokio_async_id(const struct tokio_process *w, uint64_t header, uint64_t vtable)
 {
 	int fd = bpf_map__fd(w->state->skel->maps.tasks);
@@ -248,6 +263,8 @@ uint64_t tokio_async_id(const struct tokio_process *w, uint64_t header, uint64_t
 
 	if (!bpf_map_lookup_elem(fd, &key, &task))
 		return task.vtable == vtable ? task.id : 0;
+	if (!is_alive(w, header, vtable))
+		return 0;
 	task = (struct weft_task){ .vtable = vtable, .told = 1 };
 	task.id = __atomic_add_fetch(&w->state->skel->bss->ids_given, 1, __ATOMIC_RELAXED);
 	if (bpf_map_update_elem(fd, &key, &task, BPF_NOEXIST))
