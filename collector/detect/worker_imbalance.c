@@ -8,7 +8,8 @@
 #include "collector/detect/advice.h"
 #include "collector/detect/load.h"
 
-#define TICKS 20u /* that are remembered: a second */
+#define TICKS   20u /* that are remembered: a second */
+#define TICK_NS (1000000000u / TICKS)
 
 enum { MOST, REST, TASKS, SECONDS };
 
@@ -26,6 +27,7 @@ static const struct detector_option options[] = {
 /* The ticks of the last second at which tasks waited, as bits, per process and runtime. */
 struct looks {
 	uint32_t process, runtime, ticks, waiting;
+	bool polls; /* by every poll; else by the queues' depths */
 };
 
 struct state {
@@ -42,7 +44,7 @@ static struct looks *looks_of(struct state *s, const struct model_process *p,
 			return &s->looks[i];
 	if (s->n == DETECT_STREAKS)
 		return NULL;
-	s->looks[s->n] = (struct looks){ p->index, rt->info.runtime, 0, 0 };
+	s->looks[s->n] = (struct looks){ .process = p->index, .runtime = rt->info.runtime };
 	return &s->looks[s->n++];
 }
 
@@ -86,9 +88,14 @@ static void count(struct detect_run *run, const struct model_process *p,
 		  const struct model_runtime *rt)
 {
 	struct looks *k = looks_of(run->state, p, rt);
+	bool polls = model_sees_polls(run->model, p->index);
 
 	if (!k)
 		return;
+	/* What was not seen to wait at light says nothing of what is seen from now on. */
+	if (polls != k->polls)
+		k->ticks = k->waiting = 0;
+	k->polls = polls;
 	k->ticks += k->ticks < TICKS;
 	k->waiting = k->waiting << 1 & ((1u << TICKS) - 1);
 	k->waiting |= (double)waiting(run, p, rt) >= run->value[TASKS];
@@ -111,6 +118,18 @@ static enum detect_holds holding(const struct detect_run *run, const struct look
 		       : DETECT_HOLDS;
 }
 
+/* No look says more than for how long it is known what waits. */
+static bool load_of(struct detect_run *run, const struct model_process *p,
+		    const struct model_runtime *rt, const struct looks *looks,
+		    struct detect_load *ret)
+{
+	if (!looks || detect_is_held_up(run, p->index) || !detect_load_of(run, p, rt, true, ret))
+		return false;
+	if (ret->span_ns > (uint64_t)looks->ticks * TICK_NS)
+		ret->span_ns = (uint64_t)looks->ticks * TICK_NS;
+	return true;
+}
+
 static void judge(struct detect_run *run, const struct model_process *p,
 		  const struct model_runtime *rt)
 {
@@ -118,10 +137,8 @@ static void judge(struct detect_run *run, const struct model_process *p,
 	struct looks *looks = looks_of(s, p, rt);
 	struct detect_streak *k;
 	struct detect_load load = { 0 };
-	enum detect_holds holds = looks && !detect_is_held_up(run, p->index) &&
-						  detect_load_of(run, p, rt, true, &load)
-					  ? holding(run, looks, &load)
-					  : DETECT_HOLDS_UNKNOWN;
+	enum detect_holds holds = load_of(run, p, rt, looks, &load) ? holding(run, looks, &load)
+								    : DETECT_HOLDS_UNKNOWN;
 
 	k = detect_streak_step(&s->streaks, p, rt->info.runtime, &load, holds);
 	if (!k)

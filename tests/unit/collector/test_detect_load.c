@@ -142,11 +142,10 @@ static void a_burst(void **state)
 /* ---- worker-imbalance ---- */
 
 /* `waiting` tasks of the three are runnable nearly all the time. */
-static void lopsided(struct feed *f, const struct habit h[2], unsigned waiting)
+static void lopsided_for(struct feed *f, uint64_t from, uint64_t to, const struct habit h[2],
+			 unsigned waiting)
 {
-	for (uint64_t id = 7; id <= 9; id++)
-		feed_poll(f, T0 - 100 * MS + id * MS, 0, id, US);
-	for (uint64_t t = T0; t < T0 + 8 * S; t += STEP) {
+	for (uint64_t t = from; t < to; t += STEP) {
 		for (uint32_t lane = 0; lane < 2; lane++)
 			work(f, t + lane * US, lane, &h[lane]);
 		for (uint64_t id = 7; id < 7 + waiting; id++) {
@@ -154,6 +153,13 @@ static void lopsided(struct feed *f, const struct habit h[2], unsigned waiting)
 			feed_wake(f, t + id * 20 * US + US, 0, id, 0, WEFT_W_FOREIGN);
 		}
 	}
+}
+
+static void lopsided(struct feed *f, const struct habit h[2], unsigned waiting)
+{
+	for (uint64_t id = 7; id <= 9; id++)
+		feed_poll(f, T0 - 100 * MS + id * MS, 0, id, US);
+	lopsided_for(f, T0, T0 + 8 * S, h, waiting);
 }
 
 static void one_does_it_all(void **state)
@@ -222,6 +228,26 @@ static void a_queue_at_light(void **state)
 
 	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
 	run(f, 8, (struct habit[]){ busy, idle }, &calm);
+	verdict_found(f, "worker-imbalance", LIVE_WARN, "");
+}
+
+/* Its tasks wait unseen until the level rises; that second counts from there, and neither against it nor for it before. */
+static void it_counts_from_where_polls_are_seen(void **state)
+{
+	const struct habit busy = { .cpu = 50 * MS, .polls = 500 }, idle = { 0 };
+	struct feed *f = *state;
+
+	for (uint64_t id = 7; id <= 9; id++)
+		feed_poll(f, T0 - 600 * MS + id * MS, 0, id, US);
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_LIGHT);
+	for (uint64_t t = T0; t < T0 + 1400 * MS; t += STEP) {
+		work(f, t, 0, &busy);
+		work(f, t + US, 1, &idle);
+	}
+	feed_level(f, T0 + 1400 * MS, WEFT_LEVEL_NORMAL);
+	lopsided_for(f, T0 + 1400 * MS, T0 + 4200 * MS, (struct habit[]){ busy, idle }, 3);
+	assert_null(feed_finding(f, "worker-imbalance"));
+	lopsided_for(f, T0 + 4200 * MS, T0 + 5000 * MS, (struct habit[]){ busy, idle }, 3);
 	verdict_found(f, "worker-imbalance", LIVE_WARN, "");
 }
 
@@ -452,6 +478,7 @@ int main(void)
 		VERDICT_TEST(all_are_busy),
 		VERDICT_TEST(a_walk_met_them_at_light),
 		VERDICT_TEST(a_queue_at_light),
+		VERDICT_TEST(it_counts_from_where_polls_are_seen),
 		VERDICT_TEST(it_is_told_when_it_is_clear),
 		VERDICT_TEST(it_does_not_last),
 		VERDICT_TEST(neighbours_have_the_cpus),
