@@ -113,6 +113,7 @@ pub fn main() {
     rt::run(o.workers, run(&o));
     truth::STOPPING.store(true, Relaxed);
     behaviours::join_threads();
+    truth::freeze();
     let kinds = [behaviours::kinds(), sick::kinds()].concat();
     truth::print(rt::NAME, o.workers, &kinds);
 }

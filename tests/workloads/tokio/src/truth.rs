@@ -60,6 +60,8 @@ pub(crate) use kinds;
 
 /// The runtime is being dropped: what is cancelled from here on ends by shutdown.
 pub static STOPPING: AtomicBool = AtomicBool::new(false);
+/// Nothing that is counted runs any more; what is woken is polled once and stays where it is.
+static FROZEN: AtomicBool = AtomicBool::new(false);
 /// Jobs of the blocking pool that were asked for and that ran.
 pub static JOBS_ASKED: AtomicU64 = AtomicU64::new(0);
 pub static JOBS_RUN: AtomicU64 = AtomicU64::new(0);
@@ -86,6 +88,9 @@ impl<F: Future> Future for Counted<F> {
         let this = unsafe { self.get_unchecked_mut() };
         let begin = Instant::now();
         this.kind.polls.fetch_add(1, Relaxed);
+        if FROZEN.load(Relaxed) {
+            return Poll::Pending;
+        }
         this.polling = true;
         let result = unsafe { Pin::new_unchecked(&mut this.future) }.poll(cx);
         this.polling = false;
@@ -118,6 +123,13 @@ impl<F> Drop for Counted<F> {
 pub fn counted<F: Future>(kind: &'static Kind, future: F) -> Counted<F> {
     kind.spawned.fetch_add(1, Relaxed);
     Counted { kind, over: false, polling: false, future }
+}
+
+/// Of an executor that goes on until the process is gone: what it does after the count would be seen and not counted.
+#[allow(dead_code)]
+pub fn freeze() {
+    FROZEN.store(true, Relaxed);
+    std::thread::sleep(std::time::Duration::from_millis(50)); // polls that were open end, timers that are set fire
 }
 
 pub fn print(flavour: &str, workers: usize, kinds: &[&Kind]) {
