@@ -54,7 +54,7 @@ static void raise_runtime(struct detect_run *run, const struct model_process *p,
 {
 	const struct model_lane *l = load->busiest;
 	struct detect_subject subject = detect_subject_runtime(p, rt);
-	bool bound = !detect_is_worker(l);
+	bool bound = l && !detect_is_worker(l);
 	struct live_finding *f = detect_raise(
 		run, &subject,
 		&(struct detect_verdict){
@@ -68,7 +68,8 @@ static void raise_runtime(struct detect_run *run, const struct model_process *p,
 	if (!f)
 		return;
 	detect_evidence(f, load->most, "", "%s %.32s is at it for %.0f %% of the time",
-			bound ? "thread" : "worker", l->name[0] ? l->name : "?", 100 * load->most);
+			bound ? "thread" : "worker", l && l->name[0] ? l->name : "?",
+			100 * load->most);
 	detect_evidence(f, load->rest, "", "%u others, busy for %.0f %% on average",
 			load->workers - 1, 100 * load->rest);
 	detect_evidence(f, (double)load->queued, "tasks", "%llu tasks are runnable and wait",
