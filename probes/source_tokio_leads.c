@@ -42,7 +42,9 @@ static bool read_node(const struct tokio_process *w, uint64_t header, uint64_t b
 	type = rust_plan_type(w->plan, word[l->vtable / 8] - bias);
 	*ret = (struct node){ .owner = word[l->owner / 8], .state = word[l->state / 8] };
 	return type && type->family == RUST_TOKIO && !type->blocking && ret->owner &&
-	       ret->state >> RUST_TOKIO_REF_SHIFT && !(ret->state & RUST_TOKIO_COMPLETE) &&
+	       ret->state >> RUST_TOKIO_REF_SHIFT &&
+	       ret->state >> RUST_TOKIO_REF_SHIFT < RUST_TOKIO_REFS_MAX &&
+	       !(ret->state & RUST_TOKIO_COMPLETE) &&
 	       tokio_read(w, word[l->vtable / 8] + SCHEDULER_SLOT, &offset, sizeof(offset)) &&
 	       offset < PAGE && tokio_read(w, header + offset, &ret->handle, sizeof(ret->handle));
 }

@@ -96,7 +96,10 @@ static int read_node(const struct walk *w, uint64_t header, struct node *ret)
 	ret->prev = links[0];
 	ret->next = links[1];
 	/* A block that was freed keeps its words for a while: the count of references is 0 then. */
-	return ret->state >> RUST_TOKIO_REF_SHIFT && ret->id ? 0 : -ESRCH;
+	return ret->state >> RUST_TOKIO_REF_SHIFT &&
+			       ret->state >> RUST_TOKIO_REF_SHIFT < RUST_TOKIO_REFS_MAX && ret->id
+		       ? 0
+		       : -ESRCH;
 }
 
 /* ---- what was seen ---- */

@@ -36,6 +36,7 @@ enum rust_tokio_state {
 	RUST_TOKIO_JOIN_WAKER = 16,
 	RUST_TOKIO_CANCELLED = 32,
 	RUST_TOKIO_REF_SHIFT = 6,
+	RUST_TOKIO_REFS_MAX = 1 << 20, /* a block that is free again has an address there */
 };
 
 struct rust_walk_result {

@@ -259,6 +259,8 @@ static void awaiter(void **state)
 	}
 	block[9][STATE] = 0; /* freed */
 	assert_false(awaiter_of(5, &by));
+	block[9][STATE] = address(handle); /* the allocator's, of a block that is free */
+	assert_false(awaiter_of(5, &by));
 	block[9][STATE] = block[8][STATE];
 	block[5][STATE] &= ~(uint64_t)RUST_TOKIO_JOIN_WAKER; /* the waker was taken back */
 	assert_false(awaiter_of(5, &by));
