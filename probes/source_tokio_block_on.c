@@ -232,8 +232,9 @@ static void follow_contexts(struct tokio_process *w)
 	for (uint32_t i = 0; i < b->threads; i++)
 		if (!b->thread[i].told && !has_lane(w, b->thread[i].tid, &row))
 			follow_context(w, &b->thread[i]);
+	/* A worker has no other runtime on its stack, and where there are many of them searching all took the drain's time for seconds. */
 	for (uint32_t i = 0, n = 0; i < b->threads && n < SEARCHES && !w->p->from_start; i++) {
-		if (b->thread[i].searched)
+		if (b->thread[i].searched || has_lane(w, b->thread[i].tid, &row))
 			continue;
 		tokio_lead_stack(w, b->thread[i].tid);
 		b->thread[i].searched = true;
