@@ -91,6 +91,15 @@ found root never-runs '%not polled: the future given to block_on blocks its thre
 found alarm timer-stall '%no thread drives%' unturned
 for name in root.well root.many alarm.well; do clean $name; done
 
+watch cycle 10 multi_thread cycle
+watch cycle.well 10 multi_thread cycle --healthy
+"$WEFT" dump -p "${watched[cycle]}" > "$TMP_E2E/cycle.dump" || fail "weft dump: exit code $?"
+equal "tasks that await one" "$(grep -c 'waits for join of task' "$TMP_E2E/cycle.dump")" 2
+# One runtime after the other, each gone when its task is done: their memory is nobody's.
+watch gone.well 10 multi_thread shutdown --healthy
+found cycle wait-cycle '2 tasks await each other%' cycle
+for name in cycle gone; do clean $name.well; done
+
 watch spin 8 current_thread spin
 watch spin.well 8 current_thread spin --healthy
 found spin busy-loop 'spins in one poll%' spin

@@ -67,6 +67,7 @@ sick smol 8 cancel_at_once
 sick async_std 8 cancel_at_once
 sick smol 8 undriven
 sick smol 8 lost
+sick smol 8 cycle
 sick async_std 8 lost
 sick smol 8 crash
 sick async_std 8 block_mutex
@@ -82,6 +83,7 @@ place=
 found smol undriven never-runs "no thread drives the runtime"
 place="start_task(&LOST, async move {"
 found smol lost lost-waker "nobody holds a waker"
+place='async fn side(' found smol cycle wait-cycle "await each other"
 found async_std lost lost-waker "nobody holds a waker"
 place="async fn crash("
 found smol crash detached-panic panicked
