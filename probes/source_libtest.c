@@ -238,11 +238,12 @@ static bool has_company(pid_t pid)
 
 static void tell(const struct libtest_process *t, struct process *p)
 {
-	uint64_t quiet = p->session->now_ns - t->quiet_ns;
-	bool company = has_company(p->pid);
+	const struct weft_ev_stack head = { .why = WEFT_STACK_WAITING,
+					    .open_ns = p->session->now_ns - t->quiet_ns,
+					    .poll_seq = has_company(p->pid) };
 
 	for (uint32_t i = 0, told = 0; i < t->n && told < TELL_MAX; i++)
-		told += !source_sched_waiting(p->session, p, t->thread[i].tid, quiet, company);
+		told += !source_sched_asleep(p->session, p, t->thread[i].tid, &head);
 }
 
 static bool is_busy(struct libtest_process *t, const struct process *p)

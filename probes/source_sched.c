@@ -356,26 +356,12 @@ int source_sched_stack(struct session *s, uint32_t tid, const struct weft_raw_st
 	return state ? stack_capture_thread(state->capture, tid, ret) : -ENOTSUP;
 }
 
-int source_sched_waiting(struct session *s, struct process *p, uint32_t tid, uint64_t quiet_ns,
-			 bool company)
+int source_sched_asleep(struct session *s, struct process *p, uint32_t tid,
+			const struct weft_ev_stack *head)
 {
 	struct sched_state *state = of(s);
-	const struct weft_ev_stack head = { .why = WEFT_STACK_WAITING,
-					    .open_ns = quiet_ns,
-					    .poll_seq = company };
 
-	return state ? sched_stacks_asleep(state, p, tid, &head) : -ENOTSUP;
-}
-
-int source_sched_root(struct session *s, struct process *p, uint32_t tid, uint32_t runtime,
-		      uint64_t for_ns)
-{
-	struct sched_state *state = of(s);
-	const struct weft_ev_stack head = { .why = WEFT_STACK_ROOT,
-					    .open_ns = for_ns,
-					    .poll_seq = runtime };
-
-	return state ? sched_stacks_asleep(state, p, tid, &head) : -ENOTSUP;
+	return state ? sched_stacks_asleep(state, p, tid, head) : -ENOTSUP;
 }
 
 void source_sched_pause(struct session *s)

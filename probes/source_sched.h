@@ -19,13 +19,14 @@ int source_sched_stack(struct session *s, uint32_t tid, const struct weft_raw_st
 
 struct process;
 
-/* Tells the stack of a thread that waits outside of polls (WEFT_STACK_WAITING). 0 or negative errno. */
-int source_sched_waiting(struct session *s, struct process *p, uint32_t tid, uint64_t quiet_ns,
-			 bool company);
+struct weft_ev_stack;
 
-/* Tells the stack of the thread that is in the block_on of a runtime, and whose future has blocked it for so long (WEFT_STACK_ROOT). */
-int source_sched_root(struct session *s, struct process *p, uint32_t tid, uint32_t runtime,
-		      uint64_t for_ns);
+/*
+ * Tells the stack of a thread that is asleep outside of polls, for the reason that head says: why, open_ns and poll_seq (event.h). 0 or
+ * negative errno.
+ */
+int source_sched_asleep(struct session *s, struct process *p, uint32_t tid,
+			const struct weft_ev_stack *head);
 
 /* Number of programs that a process has executed, as EXEC records carry it. 0 = not known. */
 uint64_t source_sched_exec_id(struct session *s, pid_t pid);

@@ -14,6 +14,7 @@
 
 #include "probes/attach.h"
 #include "probes/base/cleanup.h"
+#include "probes/base/priority.h"
 #include "probes/clock_pair.h"
 #include "probes/kernel_features.h"
 #include "probes/source_sched.h"
@@ -119,6 +120,8 @@ static int plan_of(struct tokio_process *w, int fd)
 {
 	struct tokio_plain file;
 	bool known = stat_plain(fd, &file);
+	auto_priority int placing =
+		priority_rest(); /* up to 2 s of CPU time, the target's perhaps */
 	int err;
 
 	if (known && is_plain(w->state, &file))

@@ -350,6 +350,9 @@ static void tell(struct tokio_process *w, const struct tokio_runtime *r,
 				      .doing = h->doing,
 				      .syscall = h->doing == WEFT_BLOCK_ON_BLOCKED ? syscall : -1,
 				      .for_ns = h->look_ns - h->since_ns };
+	const struct weft_ev_stack stack = { .why = WEFT_STACK_ROOT,
+					     .open_ns = e.for_ns,
+					     .poll_seq = r->id };
 	struct weft_ev ev = tokio_event(w, WEFT_EV_BLOCK_ON, 0);
 
 	if (h->look_ns >= h->due_ns + DUE_NS) {
@@ -362,7 +365,7 @@ static void tell(struct tokio_process *w, const struct tokio_runtime *r,
 	e.overdue_ns = h->timers.overdue_ns + (e.due ? h->look_ns - h->due_ns : 0);
 	ev.tid = h->tid;
 	if (h->doing == WEFT_BLOCK_ON_BLOCKED && h->look_ns >= h->stack_ns + STACK_NS &&
-	    !source_sched_root(w->p->session, w->p, h->tid, r->id, e.for_ns))
+	    !source_sched_asleep(w->p->session, w->p, h->tid, &stack))
 		h->stack_ns = h->look_ns;
 	session_emit(w->p->session, ev, &e, sizeof(e));
 }

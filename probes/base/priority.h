@@ -14,6 +14,8 @@
 
 /* The nice value from before. */
 int priority_raise(void);
+/* Inside of such a block, for what takes long and waits for nobody: the thread is as others are. Returns what to go back to. */
+int priority_rest(void);
 void priority_restore(const int *before);
 
 #endif

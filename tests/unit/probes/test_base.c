@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "probes/base/number.h"
+#include "probes/base/priority.h"
 #include "probes/base/safe_text.h"
 
 static void test_number(void **state)
@@ -199,6 +201,40 @@ static void test_noise(void **state)
 	}
 }
 
+static int nice_now(void)
+{
+	return getpriority(PRIO_PROCESS, 0);
+}
+
+/* With the right to raise it and without. */
+static void test_priority(void **state)
+{
+	int own = nice_now();
+
+	(void)state;
+	{
+		auto_priority int before = priority_raise();
+		int raised = nice_now();
+
+		assert_int_equal(before, own);
+		assert_true(raised == -20 || raised == own);
+		{
+			auto_priority int placing = priority_rest();
+
+			assert_int_equal(placing, raised);
+			assert_int_equal(nice_now(), own);
+		}
+		assert_int_equal(nice_now(), raised);
+		{
+			auto_priority int again = priority_raise();
+
+			assert_int_equal(again, raised);
+		}
+		assert_int_equal(nice_now(), raised);
+	}
+	assert_int_equal(nice_now(), own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_unit_errors),  cmocka_unit_test(test_text),
 		cmocka_unit_test(test_invalid_utf8), cmocka_unit_test(test_invisible),
 		cmocka_unit_test(test_bounds),       cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_priority),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
