@@ -439,6 +439,15 @@ static bool is_told(const struct lane_parts *p, uint64_t span)
 	return (p->busy + p->blocked + p->runnable + p->parked) * 10 >= span * 9;
 }
 
+void lane_seen_whole(struct model_lane *l, uint64_t t_ns)
+{
+	if (l->sample_ns)
+		return;
+	l->nslices = 0;
+	l->slice_ns = t_ns;
+	l->rec = (struct lane_parts){ 0 };
+}
+
 static void count_parks(struct model_lane *l)
 {
 	if (l->parks_before && l->parks >= l->parks_before)

@@ -107,6 +107,8 @@ bool lane_take_off(struct model_lane *l, uint64_t task, uint64_t start_ns, uint6
 void lane_long_poll(struct model_lane *l, const struct lane_poll *p);
 /* A task that was runnable (or whose timer was due) since ready_ns is polled here (its timer fires) at start_ns: was it a victim of the last long polls? */
 void lane_victim(struct model_lane *l, uint64_t ready_ns, uint64_t start_ns);
+/* From t_ns on records tell of all polls: the few they told of before are no shares of a lane that isn't sampled. */
+void lane_seen_whole(struct model_lane *l, uint64_t t_ns);
 /* Four times a second. */
 void lane_tick(struct model_lane *l, uint64_t now_ns, bool new_second);
 /* Shares of the last second before now_ns, the open poll counted; false = nothing known. */

@@ -272,10 +272,14 @@ static void apply_block_on(struct model *m, const struct record *r)
 }
 
 /* At light the kernel says nothing of a thread that leaves the CPU: what came before doesn't hold any more. */
-static void take_level(struct model_process *p, uint64_t level)
+static void take_level(struct model_process *p, uint64_t level, uint64_t t_ns)
 {
 	if (!level || level > WEFT_LEVEL_FULL)
 		return;
+	if (p->level == WEFT_LEVEL_LIGHT && level > WEFT_LEVEL_LIGHT)
+		for (uint32_t i = 0; i < p->nlanes; i++)
+			if (p->lanes[i])
+				lane_seen_whole(p->lanes[i], t_ns);
 	p->level = (uint32_t)level;
 	if (level == WEFT_LEVEL_LIGHT)
 		p->offcpu_ns = 0;
@@ -299,7 +303,7 @@ static void apply_process_sample(struct model *m, const struct record *r)
 	p->sample = *e;
 	p->sample_ns = r->t_ns;
 	looked(p, r->t_ns);
-	take_level(p, e->level);
+	take_level(p, e->level, r->t_ns);
 }
 
 static void apply_cpus(struct model *m, const struct record *r)
@@ -326,7 +330,7 @@ static void apply_level(struct model *m, const struct record *r)
 		return;
 	if (!p->level)
 		p->attached_ns = r->t_ns; /* placing the probes may have taken seconds */
-	take_level(p, e->level);
+	take_level(p, e->level, r->t_ns);
 	p->level_auto = e->automatic;
 	p->quiet_ns = r->t_ns;
 }
@@ -536,7 +540,7 @@ static void apply_lane_level(struct model *m, const struct record *r)
 	struct model_process *p = model_process_get(m, r->process);
 
 	if (p)
-		take_level(p, r->a);
+		take_level(p, r->a, r->t_ns);
 }
 
 void model_session_apply(struct model *m, const struct record *r)

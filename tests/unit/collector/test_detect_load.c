@@ -100,6 +100,25 @@ static void records_alone(void **state)
 	assert_in_range(p.span, 700 * MS, 800 * MS);
 }
 
+/* At light they tell of the long polls alone: as soon as they tell of all, those before are no part of what the thread did. */
+static void records_alone_since_the_level_rose(void **state)
+{
+	struct feed *f = *state;
+	struct lane_parts p;
+
+	feed_level(f, MS, WEFT_LEVEL_LIGHT);
+	for (uint64_t t = 10 * MS; t <= 1210 * MS; t += 200 * MS)
+		feed_poll(f, t, 0, 7, 2 * MS);
+	feed_level(f, 1300 * MS, WEFT_LEVEL_NORMAL);
+	for (uint64_t t = 1310 * MS; t <= 1800 * MS; t += 10 * MS)
+		feed_poll(f, t, 0, 7, 10 * MS);
+	assert_true(lane_shares(model_lane(f->m, 0, 0), model_now(f->m), &p));
+	assert_in_range(p.busy * 100 / p.span, 95, 100);
+	assert_in_range(p.span, 200 * MS, 500 * MS);
+	feed_level(f, 1850 * MS, WEFT_LEVEL_FULL); /* nothing begins anew */
+	assert_true(lane_shares(model_lane(f->m, 0, 0), model_now(f->m), &p));
+}
+
 /* ---- queue-backlog ---- */
 
 static void more_than_they_can_poll(void **state)
@@ -470,6 +489,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(records_alone),
+		VERDICT_TEST(records_alone_since_the_level_rose),
 		VERDICT_TEST(more_than_they_can_poll),
 		VERDICT_TEST(short_waits),
 		VERDICT_TEST(a_burst),
