@@ -13,9 +13,9 @@ weft=${WEFT:-$build/weft}
 flavours=${GALLERY_FLAVOURS:-all}
 healthy_seconds=${GALLERY_HEALTHY_SECONDS:-12}
 work=$(mktemp -d) || exit 1
-pids=()
+pids=() WAITING=()
 cleanup() {
-	for p in ${pids[@]+"${pids[@]}"}; do kill -TERM "$p" 2> /dev/null; done
+	for p in ${pids[@]+"${pids[@]}"} ${WAITING[@]+"${WAITING[@]}"}; do kill -TERM "$p" 2> /dev/null; done
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -162,7 +162,7 @@ healthy() {
 apart() {
 	work=$1 pids=()
 	shift
-	trap 'for p in ${pids[@]+"${pids[@]}"}; do kill -KILL "$p" 2> /dev/null; done; exit 130' INT TERM
+	trap 'for p in ${pids[@]+"${pids[@]}"}; do kill -TERM "$p" 2> /dev/null; done; exit 130' INT TERM
 	mkdir -p "$work" && "$@"
 }
 
@@ -190,39 +190,71 @@ cell() {
 	fi
 }
 
-# row_of OPTIONS...: all cells of the line; sets ROW
-row_of() {
-	local i letter flavour cells=()
-	ROW=()
+# cells_of: sets CELLS, one for each column of the list: its flavour, - or "not run", and how many of them run
+cells_of() {
+	local i letter flavour
+	CELLS=() CELLS_RUN=0
 	for i in "${!letters[@]}"; do
 		letter=${letters[i]} flavour=${names[i]}
 		# What makes its own runtime is run once, and stands in the first column.
 		case $which$i in
 		own0 | start0) flavour=$which ;;
 		*)
-			case ,$which, in *,$letter,*) ;; *) ROW[i]=-; continue ;; esac
-			case ,$flavours, in *,all,* | *,$letter,*) ;; *) ROW[i]="not run"; continue ;; esac
+			case ,$which, in *,$letter,*) ;; *) CELLS[i]=-; continue ;; esac
+			case ,$flavours, in *,all,* | *,$letter,*) ;; *) CELLS[i]="not run"; continue ;; esac
 			;;
 		esac
-		if [ -n "$calm" ]; then
-			apart "$work/$i" cell "$flavour" "$@" > "$work/cell.$i" &
-			pids+=("$!")
-			cells+=("$i")
-		else
-			ROW[i]=$(cell "$flavour" "$@")
-		fi
+		CELLS[i]=$flavour
+		CELLS_RUN=$((CELLS_RUN + 1))
 	done
-	wait
-	pids=()
-	for i in ${cells[@]+"${cells[@]}"}; do ROW[i]=$(< "$work/cell.$i"); done
-	case ${ROW[*]} in *MISSED* | *FALSE* | *NO* | *CAUSE* | *PLACE* | *UNCHECKED* | *"no report"*) bad=1 ;; esac
 }
 
 print_row() { printf '%-17s %-22s' "$1" "$2" && shift 2 && printf ' %-26s' "$@" && echo; }
 
+# line OPTIONS...: its cells, printed as a row
+line() {
+	local i cells=() row=("${CELLS[@]}")
+	for i in "${!CELLS[@]}"; do
+		case ${CELLS[i]} in - | "not run") continue ;; esac
+		if [ -n "$calm" ]; then
+			apart "$work/$i" cell "${CELLS[i]}" "$@" > "$work/cell.$i" &
+			pids+=("$!")
+			cells+=("$i")
+		else
+			row[i]=$(cell "${CELLS[i]}" "$@")
+		fi
+	done
+	wait
+	pids=()
+	for i in ${cells[@]+"${cells[@]}"}; do row[i]=$(< "$work/cell.$i"); done
+	print_row "$symptom" "$form" "${row[@]}"
+}
+is_bad() { grep -qE 'MISSED|FALSE|NO|CAUSE|PLACE|UNCHECKED|no report' "$1"; }
+
+# beside OPTIONS...: a calm line, with others of its kind: as many cells at once as the list has columns, two at least
+beside() {
+	local n=${#WAITING[@]}
+	if [ $((together + CELLS_RUN)) -gt $((${#letters[@]} > 2 ? ${#letters[@]} : 2)) ]; then
+		wait_calm
+		n=0
+	fi
+	together=$((together + CELLS_RUN))
+	apart "$work/line.$n" line "$@" > "$work/row.$n" &
+	WAITING+=("$!")
+}
+wait_calm() {
+	local n
+	wait
+	for n in "${!WAITING[@]}"; do
+		cat "$work/row.$n"
+		! is_bad "$work/row.$n" || bad=1
+	done
+	WAITING=() together=0
+}
+
 # run_list LIST: a table of its own
 run_list() {
-	local list=$1 letters=() names=() headed= symptom program variant which seconds cause options pair path form calm
+	local list=$1 letters=() names=() headed= symptom program variant which seconds cause options pair path form calm together=0
 	while read -r symptom program variant which seconds cause options <&3; do
 		case $symptom in
 		'#'* | '') continue ;;
@@ -240,14 +272,24 @@ run_list() {
 		headed=1
 		form=$program
 		[ "$variant" = - ] || form="$program $variant"
-		path=$(program_of "$list" "$program") || { print_row "$symptom" "$form" "NO PROGRAM"; bad=1; continue; }
+		path=${built[$list $program]-}
+		[ -n "$path" ] || built[$list $program]=${path:=$(program_of "$list" "$program")}
+		[ -n "$path" ] || { print_row "$symptom" "$form" "NO PROGRAM"; bad=1; continue; }
+		cells_of
 		# shellcheck disable=SC2086
-		row_of $options
-		print_row "$symptom" "$form" "${ROW[@]}"
+		if [ -n "$calm" ]; then
+			beside $options
+		else
+			wait_calm
+			line $options | tee "$work/row"
+			! is_bad "$work/row" || bad=1
+		fi
 	done 3< "tests/gallery/$list.txt"
+	wait_calm
 }
 
 only=("$@")
+declare -A built
 for file in tests/gallery/*.txt; do
 	list=$(basename "$file" .txt)
 	case ,${GALLERY_LISTS:-all}, in *,all,* | *,$list,*) run_list "$list" ;; esac
