@@ -186,7 +186,9 @@ static enum inside look_inside(const struct tokio_process *w, const struct threa
 			continue;
 		if (is_near(t, at))
 			return IN_BLOCK_ON;
-		inside = IN_SET;
+		/* Behind an Rc's counts; else it is what std keeps of the thread, with an old word in it where an unnamed one has no name. */
+		if (tokio_is_arc(word))
+			inside = IN_SET;
 	}
 	return inside;
 }
