@@ -144,6 +144,10 @@ void rust_builder_spawn_place(struct rust_builder *b, uint64_t probe, uint64_t c
 
 void rust_builder_gap(struct rust_builder *b, const char *what, const char *why)
 {
+	for (uint32_t i = 0; i < b->plan->n_gaps; i++)
+		if (strcmp(b->plan->gaps[i].what, what) == 0 &&
+		    strcmp(b->plan->gaps[i].why, why) == 0)
+			return;
 	if (RESERVE(b, gaps))
 		b->plan->gaps[b->plan->n_gaps++] = (struct rust_gap){ what, why };
 }

@@ -117,6 +117,14 @@ bool rust_plan_has_polls(const struct rust_plan *plan)
 	       (begin[RUST_ASYNC_TASK] && end[RUST_ASYNC_TASK]);
 }
 
+static bool has_gap(const struct rust_plan *plan, const char *what)
+{
+	for (uint32_t i = 0; i < plan->n_gaps; i++)
+		if (strcmp(plan->gaps[i].what, what) == 0)
+			return true;
+	return false;
+}
+
 /* Tokio's spawns carry their place in every build, those of async-task in none. */
 static void judge_places(struct rust_builder *b)
 {
@@ -146,6 +154,8 @@ static void judge(struct rust_builder *b)
 	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++) {
 		const struct sight *s = &sights[i];
 
+		if (has_gap(b->plan, s->what))
+			continue;
 		if (has_probe(b->plan, s->kind[0]) &&
 		    (!s->kind[1] || has_probe(b->plan, s->kind[1])))
 			rust_builder_can_see(b, s->what);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probes/rust/promoted.h"
 #include "probes/rust/scan.h"
 
 #define WAKER_SLOTS 4
@@ -165,8 +166,10 @@ static void add_waker_probes(struct rust_builder *b, uint64_t vtable)
 	uint64_t function;
 
 	for (unsigned slot = 1; slot <= 2; slot++)
-		if (rust_image_code_pointer(b->image, vtable + 8 * slot, &function))
+		if (rust_image_code_pointer(b->image, vtable + 8 * slot, &function)) {
 			rust_builder_entry(b, function, probe);
+			rust_promoted_wakes(b, function);
+		}
 }
 
 static int by_votes(const void *a, const void *b)
