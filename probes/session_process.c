@@ -307,12 +307,11 @@ uint32_t process_source_id(const struct source *source)
 	return i;
 }
 
-/* A Rust service, and the programs for such are not there. */
-static bool lacks_programs(const struct process *p)
+static bool is_rust_service(pid_t pid)
 {
 	struct session_process about;
 
-	if (!p->session->source_error[SOURCE_TOKIO] || session_inspect(p->pid, &about))
+	if (session_inspect(pid, &about))
 		return false;
 	for (uint32_t i = 0; i < about.runtimes; i++)
 		if (about.runtime[i].kind != WEFT_RT_WEFT)
@@ -324,7 +323,8 @@ static bool lacks_programs(const struct process *p)
 static int refuse(struct process *p, bool running)
 {
 	const struct session *s = p->session;
-	bool lacks = running && lacks_programs(p);
+	bool rust = running && is_rust_service(p->pid);
+	bool lacks = rust && s->source_error[SOURCE_TOKIO];
 
 	if (lacks && (!s->features.uprobe_multi || !s->features.uprobe_multi_pid))
 		return session_fail(p->session, -ENOTSUP,
@@ -337,6 +337,12 @@ static int refuse(struct process *p, bool running)
 				    "programs for Rust services (%s); please report it with the "
 				    "output of `weft check`",
 				    p->pid, strerror(-s->source_error[SOURCE_TOKIO]));
+	if (rust)
+		return session_fail(p->session, -ENOENT,
+				    "cannot trace process %d: it looks like a Rust service, but "
+				    "no code that polls tasks was recognised in it; "
+				    "`weft list --full` tells more",
+				    p->pid);
 	return session_fail(p->session, -ENOENT,
 			    "cannot trace process %d: it carries no runtime that Weft knows; "
 			    "`weft list` shows the processes that do",
