@@ -249,8 +249,9 @@ static bool another_waited(const struct detect_run *run, const struct model_lane
 		for (uint32_t i = 0; o && o != l && i < LANE_LONG_POLLS && i < o->npolls; i++) {
 			const struct lane_poll *q = &o->poll[(o->npolls - i) % LANE_LONG_POLLS];
 
-			if (q->number && q->start_ns < poll->end_ns && q->end_ns > poll->start_ns &&
-			    q->runnable_ns * 2 >= poll->blocked_ns)
+			if (!q->number || q->end_ns <= poll->start_ns)
+				break;
+			if (q->start_ns < poll->end_ns && q->runnable_ns * 2 >= poll->blocked_ns)
 				return true;
 		}
 	}

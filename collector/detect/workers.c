@@ -33,7 +33,9 @@ static uint64_t held_ns(const struct model_lane *l, const struct detect_run *run
 	for (uint64_t i = 0; i < LANE_LONG_POLLS && i < l->npolls; i++) {
 		const struct lane_poll *p = &l->poll[(l->npolls - i) % LANE_LONG_POLLS];
 
-		if (p->number && tenths(p->start_ns, p->end_ns, from, to) >= 9) {
+		if (!p->number || p->end_ns <= from)
+			break;
+		if (tenths(p->start_ns, p->end_ns, from, to) >= 9) {
 			*ret_task = p->task;
 			/* Time without a CPU is not the task's doing. */
 			if (detect_poll_is_torn(run, l, p))

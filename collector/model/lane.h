@@ -13,10 +13,11 @@
 
 #include "collector/record.h"
 
-#define LANE_HISTORY    60u
-#define LANE_SLICES     32u
-#define LANE_LONG_POLLS 64u
-#define LANE_LONG_NS    1000000u /* polls from here on are kept one by one */
+#define LANE_HISTORY 60u
+#define LANE_SLICES  32u
+#define LANE_LONG_NS 1000000u /* polls from here on are kept one by one */
+/* A quarter of a second of them: readers wait up to 200 ms for what belongs to one. */
+#define LANE_LONG_POLLS 256u
 
 /* Parts of one stretch of time, ns; their sum is at most `span`. */
 struct lane_parts {
