@@ -15,7 +15,8 @@
 #define MODEL_MAX_TASKS  (4u << 20)
 #define MODEL_MAX_HOT    (16u << 10)
 #define MODEL_NO_RUNTIME 0xffu
-#define MODEL_KEEP_ENDED 4096u
+/* A fifth of a second of 80,000 ends: until what they did has been judged. */
+#define MODEL_KEEP_ENDED 16384u
 
 enum model_task_flag {
 	MODEL_T_FOUND = 1, /* existed before it was first seen: birth not known */

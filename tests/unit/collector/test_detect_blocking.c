@@ -532,6 +532,25 @@ static void short_blocks_without_a_pause(void **state)
 	verdict_found(f, "blocking-call", LIVE_WARN, "query"); /* while it lasts */
 }
 
+/* A task a request: by the time that its poll is judged, thousands have ended after it. */
+static void block_of_a_task_that_has_ended(void **state)
+{
+	struct feed *f = *state;
+	uint64_t t = T0 + 50 * MS;
+
+	feed_spawn(f, T0, 20, 1, 100);
+	feed_offcpu(f, T0 + 29 * MS, 0, 20, 20 * MS, 0, 202);
+	feed_poll(f, T0 + 30 * MS, 0, 20, 25 * MS);
+	feed_poll_delay(f, T0 + 31 * MS, 0, 8, US, 24 * MS);
+	feed_end(f, T0 + 32 * MS, 20, WEFT_E_DONE);
+	for (uint64_t id = 1000; id < 9000; id++, t += 20 * US) {
+		feed_spawn(f, t, id, 1, 100);
+		feed_end(f, t + 10 * US, id, WEFT_E_DONE);
+	}
+	feed_tick_to(f, T0 + 500 * MS);
+	verdict_found(f, "blocking-call", LIVE_WARN, "query");
+}
+
 /* Samples alone say neither what the thread waited for nor that it did. */
 static void samples_without_a_call_are_no_proof(void **state)
 {
@@ -583,6 +602,7 @@ int main(void)
 		VERDICT_TEST(a_task_below_it),
 		VERDICT_TEST(accepts_one_after_the_other),
 		VERDICT_TEST(short_blocks_without_a_pause),
+		VERDICT_TEST(block_of_a_task_that_has_ended),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),
 	};
 
