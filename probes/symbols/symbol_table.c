@@ -9,7 +9,10 @@
 
 #define MAX_SYMBOL_BYTES (512u << 20)
 #define MAX_SYMBOLS      (4u << 20)
-#define LOOK_BACK        16 /* symbols that may start between an enclosing function and the address */
+#define MAX_NAME         (1u << 20)
+#define NAMES_MOST \
+	8u /* times the bytes of the string table: names may be the ends of others, not of all others */
+#define LOOK_BACK 16 /* symbols that may start between an enclosing function and the address */
 
 struct symbol {
 	uint64_t address, size;
@@ -82,10 +85,19 @@ static size_t drop_aliases(struct symbol *s, size_t n)
 	return kept;
 }
 
+static uint64_t names_bytes(Elf *elf, const GElf_Shdr *symbols)
+{
+	Elf_Scn *section = elf_getscn(elf, symbols->sh_link);
+	GElf_Shdr names;
+
+	return section && gelf_getshdr(section, &names) ? names.sh_size : 0;
+}
+
 static int fill(Elf *elf, Elf_Scn *section, const GElf_Shdr *shdr, struct symbol_table **ret)
 {
 	Elf_Data *data = elf_file_data(section, MAX_SYMBOL_BYTES);
 	size_t n = data ? data->d_size / sizeof(Elf64_Sym) : 0;
+	uint64_t room = NAMES_MOST * names_bytes(elf, shdr);
 	struct symbol_table *t;
 
 	if (n > MAX_SYMBOLS)
@@ -97,11 +109,16 @@ static int fill(Elf *elf, Elf_Scn *section, const GElf_Shdr *shdr, struct symbol
 	for (size_t i = 0; i < n; i++) {
 		GElf_Sym sym;
 		const char *name;
+		size_t length;
 
 		if (!gelf_getsym(data, (int)i, &sym) || !is_function(&sym) || !is_code(elf, &sym))
 			continue;
 		name = elf_strptr(elf, shdr->sh_link, sym.st_name);
-		if (name && *name)
+		length = name ? strnlen(name, MAX_NAME) : 0;
+		if (length > room)
+			break;
+		room -= length;
+		if (length && length < MAX_NAME)
 			t->symbol[t->n++] =
 				(struct symbol){ sym.st_value, sym.st_size, name, rank(&sym) };
 	}
