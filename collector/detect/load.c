@@ -51,7 +51,7 @@ uint64_t detect_queued(const struct detect_run *run, const struct model_process 
 	for (uint32_t i = 0; i < p->nlanes; i++)
 		if (counts(p->lanes[i], rt->info.runtime, true))
 			depth += p->lanes[i]->local_depth;
-	return rt->ready > depth && model_sees_polls(run->model, p->index) ? rt->ready : depth;
+	return rt->sure > depth && model_sees_polls(run->model, p->index) ? rt->sure : depth;
 }
 
 bool detect_load_of(const struct detect_run *run, const struct model_process *p,

@@ -82,7 +82,7 @@ static void raise_runtime(struct detect_run *run, const struct model_process *p,
 static uint64_t waiting(const struct detect_run *run, const struct model_process *p,
 			const struct model_runtime *rt)
 {
-	return model_sees_polls(run->model, p->index) ? rt->ready : detect_queued(run, p, rt);
+	return model_sees_polls(run->model, p->index) ? rt->sure : detect_queued(run, p, rt);
 }
 
 static void count(struct detect_run *run, const struct model_process *p,

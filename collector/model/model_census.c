@@ -66,6 +66,8 @@ static void set_state(struct model *m, struct model_task *t, const struct record
 	/* The target knows since when, and a poll or a wake that ended another wait may have been lost. */
 	if (runnable && (!t->ready_ns || (age && t->ready_ns + SLACK_NS < r->t_ns - age)))
 		model_task_ready(m, t, r->t_ns - age ? r->t_ns - age : 1);
+	else if (runnable && model_task_doubted(m, t))
+		model_task_ready(m, t, t->ready_ns);
 	else if (!runnable && t->ready_ns && t->ready_ns + SECOND_NS < r->t_ns)
 		model_task_ready(m, t, 0); /* its poll was lost, or is not seen at this level */
 }
@@ -113,12 +115,12 @@ void model_census_task(struct model *m, const struct record *r)
 		return;
 	/* Where a spawn tells it by its thread, the list that the task is in knows better. */
 	if (model_runtime_index(p, e->runtime) != MODEL_NO_RUNTIME)
-		model_task_runtime(m, p, t, e->runtime);
+		model_task_runtime(p, t, e->runtime);
 	if (t->flags & MODEL_T_FOUND) {
 		model_task_retype(m, p, t, e->site);
 		t->parent = model_task_id(r->process, e->parent);
 		t->bytes = m->types[t->type]->one_bytes = e->bytes;
-		model_task_runtime(m, p, t, e->runtime);
+		model_task_runtime(p, t, e->runtime);
 		/* Older than the recording: a negative stamp. */
 		if (e->age_ns < OLDEST_NS)
 			t->spawn_ns = r->t_ns - e->age_ns;

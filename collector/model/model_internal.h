@@ -63,12 +63,16 @@ struct model_task *model_task_found(struct model *m, struct model_process *p, ui
 				    uint32_t site);
 void model_task_retype(struct model *m, struct model_process *p, struct model_task *t,
 		       uint32_t site);
-void model_task_runtime(struct model *m, struct model_process *p, struct model_task *t,
-			uint32_t runtime);
+void model_task_runtime(struct model_process *p, struct model_task *t, uint32_t runtime);
 void model_task_finish(struct model *m, struct model_task *t, enum live_task_state how,
 		       uint64_t t_ns);
 void model_task_ready(struct model *m, struct model_task *t,
 		      uint64_t ready_ns); /* 0 = not any more */
+/* Told before the last doubt, and not again: it may have been polled since. */
+static inline bool model_task_doubted(const struct model *m, const struct model_task *t)
+{
+	return t->doubts != m->process[t->process]->doubts;
+}
 
 /* model_notable.c: what the detectors read one by one */
 void model_notable_misuse(struct model *m, const struct record *r);

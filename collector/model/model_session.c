@@ -271,15 +271,25 @@ static void apply_block_on(struct model *m, const struct record *r)
 		rt->block_on = (struct model_block_on){ r->t_ns, r->tid, r->task, *e };
 }
 
+/* Polls of those that wait may have gone unseen: none counts as certain until it is told again. */
+static void doubt_ready(struct model_process *p)
+{
+	p->doubts++;
+	for (uint32_t i = 0; i < p->nruntimes; i++)
+		p->runtime[i].sure = 0;
+}
+
 /* At light the kernel says nothing of a thread that leaves the CPU: what came before doesn't hold any more. */
 static void take_level(struct model_process *p, uint64_t level, uint64_t t_ns)
 {
 	if (!level || level > WEFT_LEVEL_FULL)
 		return;
-	if (p->level == WEFT_LEVEL_LIGHT && level > WEFT_LEVEL_LIGHT)
+	if (p->level == WEFT_LEVEL_LIGHT && level > WEFT_LEVEL_LIGHT) {
+		doubt_ready(p);
 		for (uint32_t i = 0; i < p->nlanes; i++)
 			if (p->lanes[i])
 				lane_seen_whole(p->lanes[i], t_ns);
+	}
 	p->level = (uint32_t)level;
 	if (level == WEFT_LEVEL_LIGHT)
 		p->offcpu_ns = 0;
@@ -521,8 +531,10 @@ static void apply_gap(struct model *m, const struct record *r)
 {
 	struct model_process *p = model_process_get(m, r->process);
 
-	if (p)
-		p->gap_ns = r->t_ns;
+	if (!p)
+		return;
+	p->gap_ns = r->t_ns;
+	doubt_ready(p);
 }
 
 static void apply_stack(struct model *m, const struct record *r)

@@ -12,29 +12,38 @@ static uint32_t add_sat(uint32_t a, uint64_t b)
 	return b < UINT32_MAX - a ? a + (uint32_t)b : UINT32_MAX;
 }
 
+static inline void count_ready(struct model_process *p, const struct model_task *t, int by)
+{
+	struct model_runtime *rt = t->runtime < p->nruntimes ? &p->runtime[t->runtime] : NULL;
+
+	if (!t->ready_ns)
+		return;
+	p->ready += (uint32_t)by;
+	if (!rt)
+		return;
+	rt->ready += (uint64_t)(int64_t)by;
+	if (t->doubts == p->doubts)
+		rt->sure += (uint64_t)(int64_t)by;
+}
+
 void model_task_ready(struct model *m, struct model_task *t, uint64_t ready_ns)
 {
 	struct model_process *p = m->process[t->process];
-	int change = (ready_ns != 0) - (t->ready_ns != 0);
 
+	count_ready(p, t, -1);
 	t->ready_ns = ready_ns;
 	t->state = ready_ns ? LIVE_READY : LIVE_IDLE;
-	p->ready += (uint32_t)change;
-	if (t->runtime < p->nruntimes)
-		p->runtime[t->runtime].ready += (uint64_t)(int64_t)change;
+	t->doubts = p->doubts;
+	count_ready(p, t, 1);
 }
 
-void model_task_runtime(struct model *m, struct model_process *p, struct model_task *t,
-			uint32_t runtime)
+void model_task_runtime(struct model_process *p, struct model_task *t, uint32_t runtime)
 {
-	uint64_t ready_ns = task_alive(t) ? t->ready_ns : 0;
-
 	if (!task_alive(t))
 		return;
-	model_task_ready(m, t, 0);
+	count_ready(p, t, -1);
 	t->runtime = (uint8_t)model_runtime_index(p, runtime);
-	if (ready_ns)
-		model_task_ready(m, t, ready_ns);
+	count_ready(p, t, 1);
 }
 
 static struct model_task *task_new(struct model *m, struct model_process *p, uint64_t id,
@@ -151,7 +160,7 @@ void model_task_spawn(struct model *m, const struct record *r)
 		t->flags |= MODEL_T_BLOCK_ON;
 	if (r->d >> 32 & WEFT_S_DETACHED)
 		t->flags |= MODEL_T_DETACHED;
-	model_task_runtime(m, p, t, (uint32_t)r->d);
+	model_task_runtime(p, t, (uint32_t)r->d);
 	if (model_sees_polls(m, p->index) && !t->ready_ns && !t->polls)
 		model_task_ready(m, t, r->t_ns ? r->t_ns : 1);
 	p->spawns++;
@@ -510,6 +519,6 @@ void model_task_wake(struct model *m, const struct record *r)
 	if (!t || !task_alive(t))
 		return;
 	count_wake(m, t, r);
-	if (r->c && !t->ready_ns)
+	if (r->c && (!t->ready_ns || model_task_doubted(m, t)))
 		model_task_ready(m, t, r->t_ns ? r->t_ns : 1);
 }

@@ -34,9 +34,10 @@ struct model_block_on {
 struct model_runtime {
 	struct weft_ev_runtime info;
 	struct weft_ev_runtime_sample gauge;
-	uint64_t sample_ns;                                 /* of the gauge, 0 = none */
-	struct model_block_on block_on;                     /* Tokio's current-thread flavour */
-	uint64_t ready;                                     /* tasks runnable */
+	uint64_t sample_ns;             /* of the gauge, 0 = none */
+	struct model_block_on block_on; /* Tokio's current-thread flavour */
+	uint64_t ready;                 /* tasks runnable */
+	uint64_t sure;                  /* of them those told so since the last doubt */
 	uint32_t fds[MODEL_SECONDS], timers[MODEL_SECONDS]; /* [second % MODEL_SECONDS] */
 };
 
@@ -73,6 +74,7 @@ struct model_process {
 	uint64_t cpus_ns, cpus_before_ns;      /* when they came, 0 = not yet */
 	uint64_t offcpu_ns; /* first off-CPU record at this level, 0 = none: what later polls lack of them, they ran */
 	uint64_t gap_ns; /* when batches were last found missing */
+	uint32_t doubts; /* grows with each moment before which polls may have gone unseen */
 	uint64_t unsure_ns; /* polls that began before may lack records that were lost; UINT64_MAX = they are being lost */
 	uint32_t walk; /* number of the census under way or last done */
 	bool walk_polls; /* a walk told how often a task was polled: those of Rust runtimes never do */

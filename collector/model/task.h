@@ -70,7 +70,10 @@ struct model_task {
 	uint8_t alone : 1;
 	uint8_t stuck_on_one : 1;
 	uint8_t missed_walks, walk;
-	uint32_t next; /* slot: free list or list of the ended */
+	union {
+		uint32_t next; /* slot: free list or list of the ended */
+		uint32_t doubts; /* of the alive: model_process.doubts when it was last told to be runnable */
+	};
 
 	uint64_t polls, wakes, busy_ns, poll_max_ns;
 	struct model_second now;
