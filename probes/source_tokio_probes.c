@@ -289,12 +289,6 @@ static bool is_known(const struct rust_plan *plan, uint8_t family)
 	       (family == RUST_ASYNC_TASK && l->state >= 0 && l->vtable >= 0);
 }
 
-/* So seldom hit that 11 us do not matter. */
-static bool is_rare(uint8_t kind)
-{
-	return kind == RUST_ABORT || kind == RUST_PANIC || kind == RUST_SHUTDOWN;
-}
-
 static int place_program(struct tokio_process *w, const struct polls *polls, enum tokio_set set,
 			 struct bpf_program *prog)
 {
@@ -310,7 +304,7 @@ static int place_program(struct tokio_process *w, const struct polls *polls, enu
 
 		if (!is_known(w->plan, at->family) ||
 		    !(set == TOKIO_RAISED ? choose_raised : choose)(w, polls, at, &c) ||
-		    c.set != set || c.prog != prog || !(at->emulated || is_rare(at->kind)))
+		    c.set != set || c.prog != prog || !rust_plan_is_placed(at))
 			continue;
 		places[n] = at->offset;
 		cookies[n++] = cookie_of(w, at, c.what);

@@ -54,10 +54,21 @@ static bool is_too_old(const struct rust_plan *plan)
 	return false;
 }
 
+/* So seldom hit that stepping does not matter. */
+static bool is_rare(uint8_t kind)
+{
+	return kind == RUST_ABORT || kind == RUST_PANIC || kind == RUST_SHUTDOWN;
+}
+
+bool rust_plan_is_placed(const struct rust_probe *at)
+{
+	return at->emulated || is_rare(at->kind);
+}
+
 static bool has_probe(const struct rust_plan *plan, uint8_t kind)
 {
 	for (uint32_t i = 0; i < plan->n_probes; i++)
-		if (plan->probes[i].kind == kind)
+		if (plan->probes[i].kind == kind && rust_plan_is_placed(&plan->probes[i]))
 			return true;
 	return false;
 }
@@ -108,7 +119,7 @@ bool rust_plan_has_polls(const struct rust_plan *plan)
 	for (uint32_t i = 0; i < plan->n_probes; i++) {
 		const struct rust_probe *at = &plan->probes[i];
 
-		if (at->family > RUST_ASYNC_TASK)
+		if (at->family > RUST_ASYNC_TASK || !rust_plan_is_placed(at))
 			continue;
 		begin[at->family] |= at->kind == RUST_POLL_BEGIN;
 		end[at->family] |= at->kind == RUST_POLL_END && at->poller != RUST_BY_BLOCKING_POOL;

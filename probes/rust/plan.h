@@ -133,7 +133,10 @@ int rust_plan_glance(int fd, struct rust_library *ret, uint32_t max, uint32_t *r
 /* The same look: is one of them a runtime? False where the file can't be read as one. */
 bool rust_plan_has_runtime(int fd);
 
-/* Begins and ends of polls of async tasks, of at least one family: those of the blocking pool's jobs alone say nothing of them. */
+/* Others are left out: where the kernel has to step an instruction a hit takes 11 us. */
+bool rust_plan_is_placed(const struct rust_probe *at);
+
+/* Begins and ends of polls of async tasks, placed, of at least one family: those of the blocking pool's jobs alone say nothing of them. */
 bool rust_plan_has_polls(const struct rust_plan *plan);
 
 const struct rust_type *rust_plan_type(const struct rust_plan *plan,

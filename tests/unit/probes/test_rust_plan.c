@@ -540,6 +540,28 @@ static void test_overlapping(void **state)
 	}
 }
 
+/* Places that are stepped are left out: polls whose ends are all such are not seen. */
+static void test_stepped(void **state)
+{
+	struct rust_probe at[] = {
+		{ .kind = RUST_POLL_BEGIN, .family = RUST_TOKIO, .emulated = true },
+		{ .kind = RUST_POLL_END,
+		  .family = RUST_TOKIO,
+		  .poller = RUST_BY_WORKER,
+		  .emulated = true },
+	};
+	const struct rust_plan plan = { .probes = at, .n_probes = 2 };
+
+	(void)state;
+	assert_true(rust_plan_has_polls(&plan));
+	at[1].emulated = false;
+	assert_false(rust_plan_has_polls(&plan));
+	at[0].kind = RUST_PANIC;
+	at[0].emulated = false;
+	assert_true(rust_plan_is_placed(&at[0]));
+	assert_false(rust_plan_is_placed(&at[1]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -550,6 +572,7 @@ int main(void)
 		cmocka_unit_test(test_libraries), cmocka_unit_test(test_no_runtime),
 		cmocka_unit_test(test_shared),    cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_damaged),   cmocka_unit_test(test_overlapping),
+		cmocka_unit_test(test_stepped),
 	};
 
 	return cmocka_run_group_tests(tests, build, cleanup);
