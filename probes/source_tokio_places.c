@@ -115,8 +115,16 @@ uint32_t tokio_type_of_place(const struct tokio_process *w, uint32_t place)
 	return type_of(w, &w->plan->spawn_places[place]);
 }
 
+/* More types than sites: the last site is all of the rest. */
+static bool has_rest(const struct rust_plan *plan)
+{
+	return plan->n_types > WEFT_MAX_SITES;
+}
+
 uint32_t tokio_type_of_site(const struct tokio_process *w, uint32_t site)
 {
+	if (has_rest(w->plan) && site >= WEFT_MAX_SITES - 1)
+		return UINT32_MAX;
 	if (site < w->plan->n_types)
 		return site;
 	for (uint32_t i = 0; w->place_site && i < w->plan->n_spawn_places; i++)
@@ -153,15 +161,29 @@ static void find_unborn(struct tokio_process *w)
 				   "%u of %u: a probe there would cost too much", unborn, async);
 }
 
+static void tell_rest(struct tokio_process *w)
+{
+	uint32_t n = w->plan->n_types - (WEFT_MAX_SITES - 1);
+	struct weft_ev_site e = { .site = WEFT_MAX_SITES - 1 };
+
+	snprintf(e.name, sizeof(e.name), "one of %u more task types", n);
+	session_emit(w->p->session, tokio_event(w, WEFT_EV_SITE, 0), &e, sizeof(e));
+	session_cannot_see(w->p->session, w->p->index, "names of some task types",
+			   "%u of %u: Weft tells %u apart", n, w->plan->n_types,
+			   WEFT_MAX_SITES - 1);
+}
+
 void tokio_tell_sites(struct tokio_process *w)
 {
 	const struct rust_plan *plan = w->plan;
-	uint32_t next = plan->n_types;
+	uint32_t next = plan->n_types, named = has_rest(plan) ? WEFT_MAX_SITES - 1 : next;
 
 	find_unborn(w);
 
-	for (uint32_t i = 0; i < plan->n_types && i < WEFT_MAX_SITES; i++)
+	for (uint32_t i = 0; i < named; i++)
 		tell_site(w, i, &plan->types[i], plan->types[i].spawned);
+	if (has_rest(plan))
+		tell_rest(w);
 	free(w->place_site);
 	w->place_site = calloc(plan->n_spawn_places + 1, sizeof(*w->place_site));
 	for (uint32_t i = 0; w->place_site && i < plan->n_spawn_places; i++) {

@@ -30,7 +30,8 @@ struct fake_tokio {
 	struct weft_ev_snapshot_task task;
 	struct weft_ev_runtime_sample gauge;
 	struct weft_ev_cannot_see cannot_see;
-	unsigned lanes, tasks, gauges, cannot_sees;
+	struct weft_ev_site site;
+	unsigned lanes, tasks, gauges, cannot_sees, sites;
 };
 
 #define FAKE_TOKIO_KEEP(kind_, to, count)           \
@@ -53,6 +54,7 @@ static void fake_tokio_sink(void *ctx, const struct weft_ev *ev)
 	FAKE_TOKIO_KEEP(WEFT_EV_SNAPSHOT_TASK, f->task, f->tasks)
 	FAKE_TOKIO_KEEP(WEFT_EV_RUNTIME_SAMPLE, f->gauge, f->gauges)
 	FAKE_TOKIO_KEEP(WEFT_EV_CANNOT_SEE, f->cannot_see, f->cannot_sees)
+	FAKE_TOKIO_KEEP(WEFT_EV_SITE, f->site, f->sites)
 }
 
 static inline struct fake_tokio *fake_tokio_new(void)
