@@ -80,6 +80,10 @@ void model_notable_drop(struct model *m, const struct record *r);
 /* The task is about to be finished as not done. */
 void model_notable_end(struct model *m, const struct model_task *t, const struct record *r);
 
+/* model_timer.c: timers that fire, and those that are armed */
+void model_timer_fire(struct model *m, const struct record *r);
+void model_timer_arm(struct model *m, const struct record *r);
+
 /* model_session.c: events of the session */
 void model_session_apply(struct model *m, const struct record *r);
 
