@@ -24,14 +24,17 @@ void model_timer_fire(struct model *m, const struct record *r)
 				 .deadline_ns = (int64_t)r->b,
 				 .fire_ns = r->t_ns,
 				 .poll_ns = UINT64_MAX };
+	struct timer_armed fired = { .task = r->task, .timer = r->a, .deadline_ns = r->b };
 	struct model_lane *l;
 
 	if (!p)
 		return;
+	if (t)
+		f.deadline_ns = (int64_t)timer_table_due(&m->armed, &fired, t->polls, t->poll_ns);
 	/* Nobody turned the driver while the lane was stuck: the task waited since its deadline. */
 	l = model_lane_get(m, p, r->lane);
-	if (l && l->npolls && f.deadline_ns > 0 && r->b < r->t_ns)
-		lane_victim(l, r->b, r->t_ns);
+	if (l && l->npolls && f.deadline_ns > 0 && f.deadline_ns < (int64_t)r->t_ns)
+		lane_victim(l, (uint64_t)f.deadline_ns, r->t_ns);
 	if (!r->task && r->a & WEFT_TIMER_OF_DRIVER) {
 		driver_late(m, l, r, f);
 		return;
@@ -48,12 +51,20 @@ void model_timer_arm(struct model *m, const struct record *r)
 {
 	const struct model_process *p = model_process(m, r->process);
 	const struct model_task *t = r->task ? task_table_find(&m->tasks, r->task) : NULL;
-	struct timer_armed a = {
-		.task = r->task, .deadline_ns = r->b, .armed_ns = r->t_ns, .polls = t ? t->polls : 0
-	};
+	struct timer_armed a = { .task = r->task,
+				 .timer = r->a,
+				 .deadline_ns = r->b,
+				 .armed_ns = r->t_ns,
+				 .polls = t ? t->polls : 0 };
 
-	if (!p || !r->task || r->b > INT64_MAX)
+	if (!p || !r->task)
 		return;
+	if ((int64_t)r->b <= (int64_t)r->t_ns)
+		timer_table_arm_past(&m->armed, &a);
+	if (r->b > INT64_MAX)
+		return;
+	if (a.deadline_ns < a.armed_ns)
+		a.deadline_ns = a.armed_ns;
 	if (!t || t->runtime >= p->nruntimes ||
 	    (p->runtime[t->runtime].info.kind == WEFT_RT_TOKIO &&
 	     p->runtime[t->runtime].info.flavour == WEFT_F_CURRENT_THREAD))

@@ -14,6 +14,27 @@ void timer_table_arm(struct timer_table *table, const struct timer_armed *a)
 		*at = *a;
 }
 
+static uint32_t past(const struct timer_armed *a)
+{
+	return hash(a->task + a->timer) % TIMER_ARMED;
+}
+
+void timer_table_arm_past(struct timer_table *table, const struct timer_armed *a)
+{
+	table->past[past(a)] = *a;
+}
+
+uint64_t timer_table_due(const struct timer_table *table, const struct timer_armed *fired,
+			 uint64_t polls, uint64_t poll_ns)
+{
+	const struct timer_armed *a = &table->past[past(fired)];
+
+	if (a->task != fired->task || a->timer != fired->timer ||
+	    (int64_t)a->armed_ns < (int64_t)fired->deadline_ns)
+		return fired->deadline_ns;
+	return polls == a->polls + 1 && poll_ns > a->armed_ns ? poll_ns : a->armed_ns;
+}
+
 void timer_log_fire(struct timer_log *log, const struct timer_fired *f)
 {
 	uint64_t n = ++log->written, *last = &log->last[hash(f->task)];

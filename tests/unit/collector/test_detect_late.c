@@ -315,6 +315,105 @@ static void the_process_is_stopped_now_and_then(void **state)
 	assert_null(feed_finding(f, "timer-late"));
 }
 
+/* A poll of task 8 that ends at t and arms its timer. */
+static void arm(struct feed *f, uint64_t t, uint64_t deadline)
+{
+	struct record r = {
+		.t_ns = t - US, .kind = WEFT_K_TIMER_ARM, .lane = 0, .task = 8, .a = 1, .b = deadline
+	};
+
+	feed_record(f, &r);
+	feed_poll(f, t, 0, 8, 2 * US);
+}
+
+/* A ticker of 50 ms whose body takes 3 s of each 4: it makes up for the ticks that it has missed, each of them due when it is armed. */
+static void it_catches_up(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 16 * S; t += STEP) {
+		uint64_t at = (t - T0) % (4 * S), k = 0;
+
+		for (uint64_t due = t - 3 * S; at == 3 * S && due < t; due += STEP, k += 10 * US) {
+			arm(f, t + 5 * US + k, due);
+			fire(f, t + 7 * US + k, due, t + 7 * US + k);
+		}
+		if (at >= 3 * S) {
+			arm(f, t + 5 * MS, t + 9 * MS);
+			fire(f, t + 10 * MS, t + 9 * MS, t + 10 * MS);
+		}
+		for (uint32_t lane = 0; lane < 2; lane++)
+			verdict_calm(f, t + 45 * MS + lane * US, lane);
+	}
+	verdict_nothing(f);
+}
+
+/* What comes after the arming is late all the same: it is fired 25 ms later, with or without a poll for another reason meanwhile. */
+static void due_when_armed_and_fired_late(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 10 * S; t += STEP) {
+		arm(f, t + MS, t - 100 * MS);
+		if (t % (2 * STEP))
+			feed_poll(f, t + 20 * MS, 0, 8, 2 * US);
+		fire(f, t + 26 * MS, t - 100 * MS, t + 26 * MS);
+		for (uint32_t lane = 0; lane < 2; lane++)
+			verdict_calm(f, t + 45 * MS + lane * US, lane);
+	}
+	assert_in_range(verdict_found(f, "timer-late", LIVE_WARN, "ticker")->evidence[1].value, 24,
+			26);
+}
+
+/* Its task is polled for another reason while its timer is overdue: late as if it were not. */
+static void polled_while_it_is_late(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 10 * S; t += STEP) {
+		arm(f, t + MS, t + 5 * MS);
+		feed_poll(f, t + 24 * MS, 0, 8, 2 * US);
+		fire(f, t + 30 * MS, t + 5 * MS, t + 30 * MS);
+		for (uint32_t lane = 0; lane < 2; lane++)
+			verdict_calm(f, t + 45 * MS + lane * US, lane);
+	}
+	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
+}
+
+/* Nobody waits for the polls of task 7: the timer that was due before them is armed after them. */
+static void armed_after_the_poll(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 12 * S; t += 250 * MS) {
+		feed_poll(f, t + 20 * MS, 0, 7, 20 * MS);
+		arm(f, t + 21 * MS, t - MS);
+		fire(f, t + 21 * MS + 2 * US, t - MS, t + 21 * MS + 2 * US);
+	}
+	feed_tick_to(f, T0 + 13 * S);
+	assert_null(feed_finding(f, "long-poll"));
+}
+
+/* A poll that ends with the arming of its own timer, due meanwhile, has no victim. */
+static void armed_at_its_end(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 12 * S; t += 250 * MS) {
+		struct record r = { .t_ns = t + 20 * MS - US,
+				    .kind = WEFT_K_TIMER_ARM,
+				    .task = 8,
+				    .a = 1,
+				    .b = t + MS };
+
+		feed_record(f, &r);
+		feed_poll(f, t + 20 * MS, 0, 8, 20 * MS);
+		fire(f, t + 20 * MS + 2 * US, t + MS, t + 20 * MS + 2 * US);
+	}
+	feed_tick_to(f, T0 + 13 * S);
+	assert_null(feed_finding(f, "long-poll"));
+}
+
 /* One task keeps a worker, and the timers are late because of that: one finding. */
 static void a_busy_task_makes_them_late(void **state)
 {
@@ -423,6 +522,11 @@ int main(void)
 		VERDICT_TEST(many_at_once_while_it_waits),
 		VERDICT_TEST(it_waits_over_several_samples),
 		VERDICT_TEST(the_process_is_stopped_now_and_then),
+		VERDICT_TEST(it_catches_up),
+		VERDICT_TEST(due_when_armed_and_fired_late),
+		VERDICT_TEST(polled_while_it_is_late),
+		VERDICT_TEST(armed_after_the_poll),
+		VERDICT_TEST(armed_at_its_end),
 		VERDICT_TEST(a_busy_task_makes_them_late),
 	};
 

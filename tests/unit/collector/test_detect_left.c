@@ -112,6 +112,21 @@ static void due_and_the_root_computes(void **state)
 			       "keeps its thread busy"));
 }
 
+/* It was due for long when it was armed, as the ticks are that a ticker makes up for; the root blocks for 1.2 s only. */
+static void due_before_it_was_armed(void **state)
+{
+	struct feed *f = *state;
+
+	feed_lane(f, 1, WEFT_LANE_FOREIGN);
+	arm(f, T0 - 900 * MS);
+	park(f, T0 + 10 * US, T0 + 50 * MS);
+	go_on_with(f, T0 + 60 * MS, T0 + 1260 * MS, 100 * US, blocked);
+	feed_wake(f, T0 + 1270 * MS, 0, 7, 0, WEFT_W_TIMER);
+	feed_poll(f, T0 + 1280 * MS, 0, 7, 20 * US);
+	feed_tick_to(f, T0 + 4 * S);
+	verdict_nothing(f);
+}
+
 /* Where it can't be told who drives it nothing is said. */
 static void due_and_not_told_who_drives(void **state)
 {
@@ -331,6 +346,7 @@ int main(void)
 		VERDICT_TEST(due_and_nobody_drives),
 		VERDICT_TEST(due_and_the_root_blocks),
 		VERDICT_TEST(due_and_the_root_computes),
+		VERDICT_TEST(due_before_it_was_armed),
 		VERDICT_TEST(due_and_not_told_who_drives),
 		VERDICT_TEST(read_and_nobody_drives),
 		VERDICT_TEST(read_and_the_root_blocks),
