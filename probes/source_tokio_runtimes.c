@@ -5,18 +5,25 @@
  */
 #include <string.h>
 
+#include "probes/rust/library.h"
 #include "probes/source_tokio_internal.h"
 
 #define TELL (WEFT_ROW_WORKER | WEFT_ROW_CURRENT_THREAD | WEFT_ROW_ASYNC_TASK)
 
-/* Of the first of these crates that is there; NULL = none is. */
+/* Of the first of these crates that is there, the newest where there are several: tasks of the oldest are not seen. NULL = none is. */
 static const char *version_of(const struct tokio_process *w, const char *const *crates)
 {
-	for (; *crates; crates++)
-		for (uint32_t i = 0; i < w->plan->n_libraries; i++)
-			if (!strcmp(w->plan->libraries[i].crate, *crates))
-				return w->plan->libraries[i].version;
-	return NULL;
+	const char *newest = NULL;
+
+	for (; *crates && !newest; crates++)
+		for (uint32_t i = 0; i < w->plan->n_libraries; i++) {
+			const struct rust_library *l = &w->plan->libraries[i];
+
+			if (!strcmp(l->crate, *crates) &&
+			    (!newest || rust_library_compare(l->version, newest) > 0))
+				newest = l->version;
+		}
+	return newest;
 }
 
 /* async-std and smol run async-task's tasks on the same executor; async-std leaves its own name. */

@@ -148,8 +148,11 @@ static void judge_places(struct rust_builder *b)
 
 static void judge(struct rust_builder *b)
 {
-	if (!has_types(b->plan, RUST_TOKIO) && is_too_old(b->plan))
-		rust_builder_gap(b, "tasks", "Tokio before 1.23 lays its tasks out in another way");
+	if (is_too_old(b->plan))
+		rust_builder_gap(b,
+				 has_types(b->plan, RUST_TOKIO) ? "tasks of the older Tokio"
+								: "tasks",
+				 "Tokio before 1.23 lays its tasks out in another way");
 	if (b->plan->n_types == 0)
 		return;
 	rust_builder_can_see(b, "tasks");
