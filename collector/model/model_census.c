@@ -101,6 +101,8 @@ void model_census_task(struct model *m, const struct record *r)
 		m->oddities++;
 		return;
 	}
+	if (t && !task_alive(t) && !t->end_reason && !(e->state & WEFT_T_COMPLETE))
+		model_task_revive(m, t); /* earlier walks had missed it */
 	if (t && !task_alive(t)) {
 		seen_ended(m, t, e);
 		return;

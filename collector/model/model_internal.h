@@ -66,6 +66,7 @@ void model_task_retype(struct model *m, struct model_process *p, struct model_ta
 void model_task_runtime(struct model_process *p, struct model_task *t, uint32_t runtime);
 void model_task_finish(struct model *m, struct model_task *t, enum live_task_state how,
 		       uint64_t t_ns);
+void model_task_revive(struct model *m, struct model_task *t); /* its end was only supposed */
 void model_task_ready(struct model *m, struct model_task *t,
 		      uint64_t ready_ns); /* 0 = not any more */
 /* Told before the last doubt, and not again: it may have been polled since. */

@@ -193,6 +193,16 @@ void model_task_finish(struct model *m, struct model_task *t, enum live_task_sta
 	task_table_end(&m->tasks, t, how, t_ns);
 }
 
+void model_task_revive(struct model *m, struct model_task *t)
+{
+	struct model_type *type = m->types[t->type];
+
+	task_table_revive(&m->tasks, t);
+	type->alive++;
+	type->found += (t->flags & MODEL_T_FOUND) != 0;
+	m->process[t->process]->alive++;
+}
+
 void model_task_end(struct model *m, const struct record *r)
 {
 	static const uint8_t how[] = { [0] = LIVE_DONE,
@@ -416,12 +426,8 @@ void model_task_poll(struct model *m, struct record *r)
 		t = model_task_found(m, p, r->task, MODEL_NONE);
 	if (!t)
 		return;
-	if (!task_alive(t) && !t->end_reason) {
-		task_table_revive(&m->tasks, t);
-		m->types[t->type]->alive++;
-		m->types[t->type]->found += (t->flags & MODEL_T_FOUND) != 0;
-		p->alive++;
-	}
+	if (!task_alive(t) && !t->end_reason)
+		model_task_revive(m, t);
 	t->lane = r->lane;
 	if (l->open.task == t->id && l->open.sample_ns <= r->t_ns) {
 		l->open.task = 0;
