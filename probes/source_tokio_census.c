@@ -23,7 +23,8 @@
 /* One list of owned tasks: a runtime's, or a LocalSet's. */
 struct root {
 	uint64_t owner;  /* 0 = free */
-	uint64_t header; /* of a task of it that is likely to be there still */
+	uint64_t header; /* of a task of it that is likely to be there still; 0 = none is known */
+	struct rust_walk_place place;
 	uint32_t runtime, misses;
 	uint32_t rounds;  /* in which no worker led here */
 	uint32_t unnamed; /* walks that met it before its runtime was known */
@@ -31,6 +32,7 @@ struct root {
 	bool met, walked; /* in this round: reached at all, wholly */
 	bool led;         /* and by what a thread polled or woke */
 	bool running;     /* one of its tasks was being polled */
+	bool there;       /* its scheduler was, when its tasks were not reached */
 };
 
 struct tokio_census {
@@ -57,7 +59,9 @@ static struct weft_ev event(const struct tokio_process *w, uint16_t kind)
 
 static struct rust_walk_target target_of(const struct tokio_process *w)
 {
-	return (struct rust_walk_target){ w->p->pid, w->census->bias, w->plan };
+	return (struct rust_walk_target){ .pid = w->p->pid,
+					  .bias = w->census->bias,
+					  .plan = w->plan };
 }
 
 /* ---- telling ---- */
@@ -140,19 +144,38 @@ static void tell_walk(struct tokio_process *w, uint16_t kind, const struct round
 
 static bool walk_from(struct round *r, struct root *root, uint64_t header)
 {
-	const struct rust_walk_target target = target_of(r->w);
+	struct rust_walk_target target = target_of(r->w);
 	struct rust_walk_result result;
 
 	r->root = root;
 	root->running = false;
 	r->eldest = 0;
+	target.owner = root->owner; /* another list's task may lie there by now */
 	if (rust_walk(&target, header, TASKS_MAX, tell_task, r, &result))
 		return false;
 	root->met = true;
 	root->walked = result.whole;
+	if (result.place.handle)
+		root->place = result.place;
 	if (r->eldest)
 		root->header = r->eldest_header;
 	return true;
+}
+
+/* Those that were known have ended. Its scheduler knows the others, or that there are none. */
+static void walk_from_place(struct round *r, struct root *root)
+{
+	const struct rust_walk_target target = target_of(r->w);
+	int err = root->place.handle ? rust_walk_first(&target, &root->place, &root->header)
+				     : -ESRCH;
+
+	root->there = err != -ESRCH;
+	if (err)
+		root->header = 0;
+	else if (root->header)
+		walk_from(r, root, root->header);
+	else
+		root->walked = true;
 }
 
 static struct root *root_of(struct tokio_census *c, uint64_t owner)
@@ -245,13 +268,29 @@ static void walk_from_roots(struct round *r)
 	struct tokio_census *c = r->w->census;
 
 	for (size_t i = 0; i < ROOTS; i++) {
-		c->root[i].walked = c->root[i].met = c->root[i].led = false;
-		if (c->root[i].owner && c->bias_known && c->root[i].header)
-			walk_from(r, &c->root[i], c->root[i].header);
+		struct root *root = &c->root[i];
+
+		root->walked = root->met = root->led = root->there = false;
+		if (root->owner && c->bias_known &&
+		    !(root->header && walk_from(r, root, root->header)))
+			walk_from_place(r, root);
 	}
 }
 
-/* Its last task may have ended, or the runtime is gone: a few rounds tell. */
+/* Where no task is known, but the scheduler by what was seen of its queues. */
+static void lead_by_runtimes(struct tokio_process *w)
+{
+	struct tokio_list list;
+
+	for (uint32_t i = 0; i < w->runtimes; i++) {
+		const struct tokio_runtime *rt = &w->runtime[i];
+
+		if (rt->owner && rt->handle && !tokio_census_root(w, rt->owner, &list))
+			tokio_lead_handle(w, rt->handle);
+	}
+}
+
+/* Its tasks could not be reached, or the runtime is gone: a few rounds tell. */
 static void settle_roots(struct round *r)
 {
 	struct tokio_census *c = r->w->census;
@@ -263,10 +302,10 @@ static void settle_roots(struct round *r)
 		if (root->owner && root->met && !root->led)
 			name_runtime(r->w, root, NULL);
 		root->unnamed += root->owner && root->met && !root->runtime;
-		if (!root->owner || root->walked)
+		if (!root->owner)
 			continue;
-		r->torn++;
-		root->misses = root->met ? 0 : root->misses + 1;
+		r->torn += !root->walked;
+		root->misses = root->walked || root->met || root->there ? 0 : root->misses + 1;
 		if (root->misses == MISSES_MAX)
 			*root = (struct root){ 0 };
 	}
@@ -280,6 +319,7 @@ static void walk(struct tokio_process *w)
 	c->number++;
 	c->begun_ns = w->p->session->now_ns;
 	tell_walk(w, WEFT_EV_SNAPSHOT_BEGIN, NULL);
+	lead_by_runtimes(w);
 	walk_from_roots(&r);
 	walk_from_threads(&r);
 	settle_roots(&r);
@@ -330,7 +370,7 @@ static bool can_walk(const struct tokio_process *w)
 		if (w->state->lane[i].owner == w->p)
 			return true;
 	for (size_t i = 0; i < ROOTS; i++)
-		if (w->census->root[i].header)
+		if (w->census->root[i].owner)
 			return true;
 	return false;
 }

@@ -54,7 +54,9 @@ bool tokio_executors_may_be(const struct tokio_process *w)
 
 static struct rust_walk_target target_of(const struct tokio_process *w)
 {
-	return (struct rust_walk_target){ w->p->pid, w->executors->bias, w->plan };
+	return (struct rust_walk_target){ .pid = w->p->pid,
+					  .bias = w->executors->bias,
+					  .plan = w->plan };
 }
 
 static bool read_words(const struct tokio_process *w, uint64_t address, void *to, size_t bytes)

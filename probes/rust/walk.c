@@ -20,6 +20,7 @@
 #define LIST_BYTES     24u /* lock, head, tail */
 #define PASSES         3   /* until one sees no change */
 #define LOWEST         4096u
+#define NUMBER_WORDS   8u /* around the lists' place: their own number is among them */
 
 /* Open addressing over headers that were seen; 0 = free. */
 struct seen {
@@ -100,6 +101,12 @@ static int read_node(const struct walk *w, uint64_t header, struct node *ret)
 			       ret->state >> RUST_TOKIO_REF_SHIFT < RUST_TOKIO_REFS_MAX && ret->id
 		       ? 0
 		       : -ESRCH;
+}
+
+/* Strong or weak, of an Arc. What free() leaves there is an address. */
+static bool is_count(uint64_t word)
+{
+	return word && word < 1u << 31;
 }
 
 /* ---- what was seen ---- */
@@ -230,6 +237,8 @@ static bool is_end(const struct walk *w, uint64_t header, enum direction way)
 struct lists {
 	uint64_t *word; /* 3 for each list */
 	uint32_t n;
+	uint64_t slice; /* as in struct rust_walk_place */
+	uint32_t at;
 };
 
 /* True when the array is lists of this runtime's tasks and `head` begins one of them. */
@@ -257,7 +266,7 @@ static bool are_lists(const struct walk *w, const struct lists *l, uint64_t head
 /* A boxed slice is a pointer and a length. */
 static int read_slice(const struct walk *w, const uint64_t *word, uint64_t head, struct lists *ret)
 {
-	struct lists l = { NULL, (uint32_t)word[1] };
+	struct lists l = { .n = (uint32_t)word[1], .slice = word[0] };
 
 	if (word[0] % 8 || word[0] < LOWEST || !word[1] || word[1] > LISTS_MAX ||
 	    (word[1] & (word[1] - 1)))
@@ -283,6 +292,7 @@ static int read_inline(const struct walk *w, const uint64_t *word, uint64_t head
 		return -ENOMEM;
 	memcpy(ret->word + 1, word, 2 * sizeof(*word));
 	ret->n = 1;
+	ret->slice = 0;
 	return 0;
 }
 
@@ -295,10 +305,14 @@ static int find_lists(const struct walk *w, uint64_t handle, uint64_t head, stru
 	/* The handle may be smaller than what is searched, and end before a hole in the address space. */
 	while (words >= 8 && read_at(w, handle, word, words * 8))
 		words /= 2;
-	for (size_t i = 0; i + 1 < words && words >= 8 && err == -ENOENT; i++)
+	for (size_t i = 0; i + 1 < words && words >= 8 && err == -ENOENT; i++) {
 		err = read_slice(w, word + i, head, ret);
-	for (size_t i = 0; i + 1 < words && words >= 8 && err == -ENOENT; i++)
+		ret->at = (uint32_t)i * 8;
+	}
+	for (size_t i = 0; i + 1 < words && words >= 8 && err == -ENOENT; i++) {
 		err = read_inline(w, word + i, head, ret);
+		ret->at = (uint32_t)i * 8;
+	}
 	return err;
 }
 
@@ -319,7 +333,7 @@ static int handle_of(const struct walk *w, const struct node *n, uint64_t *ret)
 static int walk_all(struct walk *w, const struct node *start)
 {
 	struct node first = *start;
-	struct lists l = { NULL, 0 };
+	struct lists l = { .n = 0 };
 	uint64_t handle;
 	int rc = 0;
 
@@ -335,6 +349,8 @@ static int walk_all(struct walk *w, const struct node *start)
 		rc = find_lists(w, handle, first.header, &l);
 	if (rc == -ENOMEM)
 		return rc;
+	if (l.n)
+		w->result.place = (struct rust_walk_place){ handle, w->owner, l.slice, l.at, l.n };
 	if (!l.n) {
 		w->result.whole = false;
 		w->result.lists = 1;
@@ -376,6 +392,7 @@ int rust_walk(const struct rust_walk_target *target, uint64_t header, uint32_t m
 {
 	struct walk w = { .target = target,
 			  .layout = &target->plan->layout[RUST_TOKIO],
+			  .owner = target->owner,
 			  .max = max,
 			  .fn = fn,
 			  .ctx = ctx };
@@ -392,6 +409,65 @@ int rust_walk(const struct rust_walk_target *target, uint64_t header, uint32_t m
 	if (!err)
 		*ret = w.result;
 	return err;
+}
+
+/* ---- without a task to begin with ---- */
+
+/* The scheduler is there, it has these lists, and beside them the number that is written into each of their tasks. */
+static int read_place(const struct walk *w, const struct rust_walk_place *p, struct lists *ret)
+{
+	uint32_t before = p->at < (NUMBER_WORDS + 2) * 8 ? p->at / 8 - 2 : NUMBER_WORDS;
+	uint64_t count[2], word[2 * NUMBER_WORDS], *at = word + before;
+	struct lists l = { .n = p->lists, .slice = p->slice };
+	bool number = false;
+
+	if (p->at < sizeof(count) || read_at(w, p->handle, count, sizeof(count)) ||
+	    !is_count(count[0]) || !is_count(count[1]) ||
+	    read_at(w, p->handle + p->at - before * 8, word, sizeof(word)))
+		return -ESRCH;
+	for (size_t i = 0; i < 2 * NUMBER_WORDS; i++)
+		number |= word[i] == p->owner;
+	if (!number || (p->slice && (at[0] != p->slice || at[1] != p->lists)))
+		return -ESRCH;
+	l.word = calloc(l.n, LIST_BYTES);
+	if (!l.word)
+		return -ENOMEM;
+	if (!p->slice)
+		memcpy(l.word + 1, at, 2 * sizeof(*at));
+	else if (read_at(w, p->slice, l.word, (size_t)l.n * LIST_BYTES)) {
+		free(l.word);
+		return -ESRCH;
+	}
+	*ret = l;
+	return 0;
+}
+
+int rust_walk_first(const struct rust_walk_target *target, const struct rust_walk_place *place,
+		    uint64_t *ret_header)
+{
+	const struct walk w = { .target = target, .layout = &target->plan->layout[RUST_TOKIO] };
+	uint64_t header = 0;
+	bool empty = true;
+	struct lists l;
+	int err = layout_known(w.layout) ? read_place(&w, place, &l) : -ESRCH;
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < l.n && !header; i++) {
+		struct node n;
+
+		for (unsigned k = 1; k < 3 && l.word[3 * i + k] && !header; k++) {
+			empty = false;
+			if (!read_node(&w, l.word[3 * i + k], &n) && n.owner == place->owner &&
+			    !(n.state & RUST_TOKIO_COMPLETE))
+				header = n.header;
+		}
+	}
+	free(l.word);
+	if (!header && !empty)
+		return -EAGAIN;
+	*ret_header = header;
+	return 0;
 }
 
 bool rust_walk_awaiter(const struct rust_walk_target *target, const struct rust_walk_task *task,

@@ -18,6 +18,7 @@ struct rust_walk_target {
 	pid_t pid;
 	uint64_t bias; /* run-time address - link-time address of the plan's file in this process */
 	const struct rust_plan *plan;
+	uint64_t owner; /* tasks of this list only, 0 = of any */
 };
 
 struct rust_walk_task {
@@ -39,10 +40,19 @@ enum rust_tokio_state {
 	RUST_TOKIO_REFS_MAX = 1 << 20, /* a block that is free again has an address there */
 };
 
+/* Where a scheduler keeps its lists: found once, it leads to its tasks whichever of them have ended. */
+struct rust_walk_place {
+	uint64_t handle, owner; /* handle 0: not known */
+	uint64_t slice;         /* address of the lists; 0: there is one, in the handle itself */
+	uint32_t at;            /* in the handle: of what leads to them, or of the list */
+	uint32_t lists;
+};
+
 struct rust_walk_result {
 	uint32_t tasks;
 	uint32_t lists; /* that were walked; 1 = the list of the task it began with, or an unsharded one */
 	bool whole; /* each list was followed to its end, and no list is missing */
+	struct rust_walk_place place;
 };
 
 typedef void (*rust_walk_fn)(void *ctx, const struct rust_walk_task *task);
@@ -53,6 +63,13 @@ typedef void (*rust_walk_fn)(void *ctx, const struct rust_walk_task *task);
  */
 int rust_walk(const struct rust_walk_target *target, uint64_t header, uint32_t max, rust_walk_fn fn,
 	      void *ctx, struct rust_walk_result *ret);
+
+/*
+ * A task that is in the lists now; header 0: they have none. -ESRCH: they are not there any more; -EAGAIN: they change, or can't be
+ * read; -ENOMEM.
+ */
+int rust_walk_first(const struct rust_walk_target *target, const struct rust_walk_place *place,
+		    uint64_t *ret_header);
 
 /*
  * The task that awaits the end of `task`: whose waker that one's handle has left with it. Read from the target's memory at that

@@ -33,7 +33,7 @@ static uint64_t address(const void *p)
 
 static struct rust_walk_target target(void)
 {
-	return (struct rust_walk_target){ getpid(), 0, &plan };
+	return (struct rust_walk_target){ .pid = getpid(), .plan = &plan };
 }
 
 static void put(unsigned i)

@@ -202,6 +202,63 @@ static void first_taken_out(void **state)
 	each_once();
 }
 
+/* Tasks of another list are none. */
+static void of_one_list(void **state)
+{
+	struct rust_walk_target target = { .pid = getpid(), .plan = &plan, .owner = OWNER };
+	struct rust_walk_result r;
+
+	(void)state;
+	make_sharded();
+	assert_int_equal(rust_walk(&target, address(block[5]), 10000, see, NULL, &r), 0);
+	assert_int_equal(r.tasks, TASKS);
+	target.owner = OWNER + 1;
+	assert_int_equal(rust_walk(&target, address(block[5]), 10000, see, NULL, &r), -ESRCH);
+}
+
+/* Where the lists were found they are found again without a task. */
+static void from_the_handle(void **state)
+{
+	const struct rust_walk_target target = { .pid = getpid(), .plan = &plan };
+
+	for (int sharded_lists = 0; sharded_lists < 2; sharded_lists++) {
+		struct rust_walk_result r;
+		uint64_t first = 0;
+
+		setup(state);
+		handle[1] = 1;
+		handle[28] = OWNER;
+		if (sharded_lists) {
+			make_sharded();
+			handle[26] = handle[20];
+			handle[27] = handle[21];
+			handle[20] = handle[21] = 0;
+		} else {
+			push_front(0, 0);
+			handle[30] = lists[0][1];
+			handle[31] = lists[0][2];
+		}
+		assert_int_equal(walk_from(address(block[0]), 10000, &r), 0);
+		assert_true(r.whole);
+		assert_int_equal(rust_walk_first(&target, &r.place, &first), 0);
+		assert_int_equal(first, lists[0][1]);
+		block[0][STATE] = 0; /* it is just being freed, or all of the first list are */
+		for (unsigned i = 0; i < TASKS; i += SHARDS)
+			block[i][STATE] = 0;
+		assert_int_equal(rust_walk_first(&target, &r.place, &first),
+				 sharded_lists ? 0 : -EAGAIN);
+		memset(lists, 0, SHARDS * sizeof(*lists));
+		handle[30] = handle[31] = 0;
+		assert_int_equal(rust_walk_first(&target, &r.place, &first), 0);
+		assert_int_equal(first, 0);
+		handle[28] = OWNER + 1; /* another's by now */
+		assert_int_equal(rust_walk_first(&target, &r.place, &first), -ESRCH);
+		handle[28] = OWNER;
+		handle[0] = address(block); /* freed */
+		assert_int_equal(rust_walk_first(&target, &r.place, &first), -ESRCH);
+	}
+}
+
 static void bounds(void **state)
 {
 	struct rust_walk_result r;
@@ -371,6 +428,8 @@ int main(void)
 		cmocka_unit_test_setup(no_handle, setup),
 		cmocka_unit_test_setup(broken_in_the_middle, setup),
 		cmocka_unit_test_setup(first_taken_out, setup),
+		cmocka_unit_test_setup(of_one_list, setup),
+		cmocka_unit_test_setup(from_the_handle, setup),
 		cmocka_unit_test_setup(bounds, setup),
 		cmocka_unit_test_setup(no_task, setup),
 		cmocka_unit_test_setup(awaiter, setup),

@@ -16,8 +16,10 @@
 enum { STATE, QUEUE_NEXT, VTABLE, OWNER_ID, SCHEDULER, ID, TRAILER_PREV = 10, WORDS = 16 };
 
 static uint64_t vtable[512] __attribute__((aligned(4096))), block[WORDS], list[3], handle[512];
+static uint64_t second[WORDS]; /* another task, not in the list from the beginning */
 static struct rust_type type;
-static unsigned walks, runtimes;
+static unsigned walks, runtimes, told; /* told: bit n: task n, in the last walk */
+static struct weft_ev_snapshot last;
 
 static uint64_t address(const void *p)
 {
@@ -27,8 +29,25 @@ static uint64_t address(const void *p)
 static void sink(void *ctx, const struct weft_ev *ev)
 {
 	(void)ctx;
-	walks += ev->kind == WEFT_EV_SNAPSHOT_END;
+	if (ev->kind == WEFT_EV_SNAPSHOT_BEGIN)
+		told = 0;
+	if (ev->kind == WEFT_EV_SNAPSHOT_TASK)
+		told |= 1u << ((const struct weft_ev_snapshot_task *)(const void *)(ev + 1))->task;
+	if (ev->kind == WEFT_EV_SNAPSHOT_END) {
+		memcpy(&last, ev + 1, sizeof(last));
+		walks++;
+	}
 	runtimes += ev->kind == WEFT_EV_RUNTIME;
+}
+
+static void lay_out(uint64_t *task, uint64_t id)
+{
+	memset(task, 0, sizeof(block));
+	task[STATE] = 2u << RUST_TOKIO_REF_SHIFT;
+	task[VTABLE] = address(vtable);
+	task[OWNER_ID] = OWNER;
+	task[SCHEDULER] = address(handle);
+	task[ID] = id;
 }
 
 /* A runtime with one task that waits. */
@@ -47,16 +66,14 @@ static struct fake_tokio *service(void)
 	f->plan.layout[RUST_TOKIO] = (struct rust_layout){
 		.state = 0, .vtable = VTABLE * 8, .owner = OWNER_ID * 8, .queue_next = 8
 	};
-	memset(block, 0, sizeof(block));
-	block[STATE] = 2u << RUST_TOKIO_REF_SHIFT;
-	block[VTABLE] = address(vtable);
-	block[OWNER_ID] = OWNER;
-	block[SCHEDULER] = address(handle);
-	block[ID] = 1;
+	lay_out(block, 1);
 	list[1] = list[2] = address(block);
+	memset(handle, 0, sizeof(handle));
 	handle[0] = 3;
+	handle[1] = 1;
 	handle[20] = address(list);
 	handle[21] = 1;
+	handle[25] = OWNER;
 	f->session.sink = sink;
 	f->session.options.census_ms = 5000;
 	return f;
@@ -131,12 +148,149 @@ static void nobody_leads_there_any_more(void **state)
 	fake_tokio_free(f);
 }
 
+static void walk(struct fake_tokio *f)
+{
+	tokio_census_ask(&f->w, false);
+	tokio_census_step(&f->w);
+}
+
+/* The one that walks begin with ends, and something else lies in its place; who polled or woke last has nothing else to tell. */
+static void eldest_ends(void)
+{
+	memset(block, 0x5a, sizeof(block));
+	list[2] = list[1] = list[1] == address(block) ? 0 : list[1];
+	second[TRAILER_PREV] = second[TRAILER_PREV + 1] = 0;
+}
+
+/* The list is where it was, and the other task has been waiting in it all the time. */
+static void the_eldest_task_ends(void **state)
+{
+	struct fake_tokio *f = service();
+
+	(void)state;
+	lay_out(second, 2);
+	second[TRAILER_PREV + 1] = address(block);
+	block[TRAILER_PREV] = list[1] = address(second);
+	wakes(f, 0);
+	walk(f);
+	assert_int_equal(last.tasks, 2);
+	assert_int_equal(last.torn, 0);
+	eldest_ends();
+	for (unsigned i = 0; i < 6; i++) {
+		walk(f);
+		assert_int_equal(last.tasks, 1);
+		assert_int_equal(last.torn, 0);
+	}
+	fake_tokio_free(f);
+}
+
+/* No task, no doubt: those that ended are told so. And one that comes later is met though no thread is seen to poll it. */
+static void a_list_is_empty_for_a_while(void **state)
+{
+	struct fake_tokio *f = service();
+
+	(void)state;
+	wakes(f, 0);
+	walk(f);
+	eldest_ends();
+	for (unsigned i = 0; i < 6; i++) {
+		walk(f);
+		assert_int_equal(last.tasks, 0);
+		assert_int_equal(last.torn, 0);
+	}
+	lay_out(second, 2);
+	list[1] = list[2] = address(second);
+	walk(f);
+	assert_int_equal(last.tasks, 1);
+	fake_tokio_free(f);
+}
+
+/* Its tasks are no longer anywhere; another runtime's handle may be in its place. */
+static void a_runtime_is_gone(void **state)
+{
+	for (int reused = 0; reused < 2; reused++) {
+		struct fake_tokio *f = service();
+
+		(void)state;
+		wakes(f, 0);
+		walk(f);
+		eldest_ends();
+		handle[0] = reused ? 3 : ~0ull;
+		handle[25] = OWNER + 1;
+		for (unsigned i = 0; i < 4; i++)
+			walk(f);
+		assert_int_equal(last.tasks, 0);
+		assert_int_equal(last.torn, 0);
+		fake_tokio_free(f);
+	}
+}
+
+/* Where the eldest was lies one of another list by now: that one's tasks are not all. */
+static void a_task_of_another_list_in_its_place(void **state)
+{
+	struct fake_tokio *f = service();
+	uint64_t other[512] = { 3, 1 }, others[3];
+
+	(void)state;
+	wakes(f, 0);
+	walk(f);
+	lay_out(second, 2);
+	list[1] = list[2] = address(second);
+	block[OWNER_ID] = OWNER + 1;
+	block[SCHEDULER] = address(other);
+	others[0] = 0;
+	others[1] = others[2] = address(block);
+	other[20] = address(others);
+	other[21] = 1;
+	for (unsigned i = 0; i < 3; i++) {
+		walk(f);
+		assert_int_equal(told, 1u << 1 | 1u << 2);
+		assert_int_equal(last.tasks, 2);
+		assert_int_equal(last.torn, 0);
+	}
+	fake_tokio_free(f);
+}
+
+/* Where it keeps its lists was not found while the eldest was there. */
+static void a_runtime_whose_handle_is_known(void **state)
+{
+	struct fake_tokio *f = service();
+
+	(void)state;
+	handle[20] = 0;
+	wakes(f, 0);
+	walk(f);
+	assert_int_equal(told, 1u << 1);
+	assert_true(last.torn);
+	f->w.runtimes = 1;
+	f->w.runtime[0] = (struct tokio_runtime){
+		.id = 1, .flavour = WEFT_F_MULTI_THREAD, .owner = OWNER, .handle = address(handle)
+	};
+	lay_out(second, 2);
+	list[1] = list[2] = address(second);
+	handle[20] = address(list);
+	memset(block, 0x5a, sizeof(block));
+	walk(f);
+	assert_true(last.torn);
+	for (unsigned i = 0; i < 4; i++) {
+		walk(f);
+		assert_int_equal(told, 1u << 2);
+		assert_int_equal(last.torn, 0);
+	}
+	fake_tokio_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_drives_it),
 		cmocka_unit_test(several_threads_wake_it),
 		cmocka_unit_test(nobody_leads_there_any_more),
+		cmocka_unit_test(the_eldest_task_ends),
+		cmocka_unit_test(a_list_is_empty_for_a_while),
+		cmocka_unit_test(a_runtime_is_gone),
+		cmocka_unit_test(a_task_of_another_list_in_its_place),
+		cmocka_unit_test(a_runtime_whose_handle_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
