@@ -20,9 +20,65 @@ static const struct detector_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+#define LOOKS 5u /* that are remembered: a second */
+
+/* The polls of one of several runtimes in a process, as of the last looks. */
+struct polled {
+	uint32_t process, runtime, looks;
+	uint64_t t_ns[LOOKS], polls[LOOKS];
+};
+
 struct state {
 	struct detect_streaks streaks;
+	struct polled polled[DETECT_STREAKS];
+	uint32_t n;
 };
+
+static struct polled *polled_of(struct state *s, const struct model_process *p,
+				const struct model_runtime *rt)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->polled[i].process == p->index && s->polled[i].runtime == rt->info.runtime)
+			return &s->polled[i];
+	if (s->n == DETECT_STREAKS)
+		return NULL;
+	s->polled[s->n] = (struct polled){ .process = p->index, .runtime = rt->info.runtime };
+	return &s->polled[s->n++];
+}
+
+/* Of all lanes, whatever they are by now: none takes its polls with it. */
+static uint64_t polls_of(const struct model_process *p, uint32_t runtime)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < p->nlanes; i++)
+		if (p->lanes[i] && p->lanes[i]->runtime == runtime)
+			n += p->lanes[i]->polls;
+	return n;
+}
+
+/* Polls per second of the runtime's tasks. 0 = none, or not known. */
+static double rate_of(const struct detect_run *run, const struct model_process *p,
+		      const struct model_runtime *rt)
+{
+	struct polled *k = p->nruntimes > 1 ? polled_of(run->state, p, rt) : NULL;
+	uint64_t now = run->now_ns, polls;
+	struct model_rates rates;
+	uint32_t oldest, last;
+
+	if (!k) {
+		process_rates(p, now, &rates);
+		return rates.polls;
+	}
+	polls = polls_of(p, rt->info.runtime);
+	last = k->looks++ % LOOKS;
+	k->t_ns[last] = now;
+	k->polls[last] = polls;
+	oldest = k->looks < LOOKS ? 0 : k->looks % LOOKS;
+	if (k->t_ns[oldest] >= now || k->polls[oldest] >= polls)
+		return 0;
+	return (double)(polls - k->polls[oldest]) * 1e9 / (double)(now - k->t_ns[oldest]);
+}
 
 static void raise_runtime(struct detect_run *run, const struct model_process *p,
 			  const struct model_runtime *rt, const struct detect_load *load,
@@ -63,15 +119,13 @@ static void look(struct detect_run *run, const struct model_process *p,
 		 const struct model_runtime *rt)
 {
 	struct state *s = run->state;
-	struct model_rates rates;
+	double rate = rate_of(run, p, rt), delay_ms = 0;
 	struct detect_streak *k;
 	struct detect_load load;
-	double delay_ms = 0;
 	bool known = detect_load_of(run, p, rt, false, &load), holds;
 
-	process_rates(p, run->now_ns, &rates);
-	if (known && rates.polls > 0)
-		delay_ms = (double)load.queued / rates.polls * 1e3;
+	if (known && rate > 0)
+		delay_ms = (double)load.queued / rate * 1e3;
 	holds = known && !detect_is_held_up(run, p->index) && load.busy >= run->value[BUSY] &&
 		load.runnable < 0.2 && (double)load.queued >= run->value[TASKS] * load.workers &&
 		delay_ms >= run->value[DELAY_MS];

@@ -135,6 +135,26 @@ static void more_than_they_can_poll(void **state)
 	assert_true(row->harm_task_ms > 2e6);
 }
 
+/* Another runtime beside it, whose tasks are soon polled, and many more of them. */
+static void beside_a_runtime_that_polls_more(void **state)
+{
+	const struct habit full = { .cpu = 49 * MS, .polls = 250, .depth = 500 };
+	const struct habit quick = { .cpu = 10 * MS, .polls = 1250 };
+	struct feed *f = *state;
+
+	feed_runtime(f, 2, WEFT_RT_WEFT);
+	for (uint32_t lane = 2; lane < 4; lane++)
+		feed_event(f, f->now, WEFT_EV_LANE,
+			   &(struct weft_ev_lane){
+				   .lane = lane, .role = WEFT_LANE_WORKER, .runtime = 2 },
+			   sizeof(struct weft_ev_lane));
+	for (uint64_t t = T0; t < T0 + 5 * S; t += STEP)
+		for (uint32_t lane = 0; lane < 4; lane++)
+			work(f, t + lane * US, lane, lane < 2 ? &full : &quick);
+	assert_in_range(verdict_found(f, "queue-backlog", LIVE_WARN, "")->evidence[1].value, 80,
+			120);
+}
+
 /* As many wait, but each is soon polled. */
 static void short_waits(void **state)
 {
@@ -491,6 +511,7 @@ int main(void)
 		VERDICT_TEST(records_alone),
 		VERDICT_TEST(records_alone_since_the_level_rose),
 		VERDICT_TEST(more_than_they_can_poll),
+		VERDICT_TEST(beside_a_runtime_that_polls_more),
 		VERDICT_TEST(short_waits),
 		VERDICT_TEST(a_burst),
 		VERDICT_TEST(one_does_it_all),
