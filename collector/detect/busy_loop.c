@@ -51,6 +51,8 @@ static const struct detector_option options[] = {
 struct cruncher {
 	uint64_t task, last_bucket, asked_ns;
 	uint64_t cpu_ns[BUCKETS], first_ns;
+	uint64_t spin_seq,
+		spin_cpu_ns; /* open poll whose samples were asked for; its CPU time then */
 	uint32_t polls, spins;
 	uint64_t spun_ns[SPINS]; /* [spins % SPINS] ends of the polls as long as a spin */
 };
@@ -149,19 +151,25 @@ static uint64_t open_cpu(const struct lane_open *o, uint64_t now_ns, float *ret_
 
 /*
  * What computes in block_in_place keeps no worker. Only samples tell, most of the fresh ones; *ret_known = there are some. seq: of
- * that poll, LIVE_UNKNOWN = of any.
+ * that poll, of which old ones tell, too, where none is fresh; LIVE_UNKNOWN = of any.
  */
 static bool is_in_place(const struct detect_run *run, const struct model_task *t, uint64_t seq,
 			bool *ret_known)
 {
 	const struct stack_store *s = model_stacks(run->model);
 	uint32_t in_place = 0, all = 0;
+	bool fresh = false;
 
 	for (const struct model_stack *k = stack_store_next(s, 0); k;
 	     k = stack_store_next(s, k->number)) {
+		bool is_fresh = k->t_ns + FRESH_NS >= run->now_ns;
+
 		if (k->task != t->id || k->why != WEFT_STACK_ON_CPU ||
-		    (seq != LIVE_UNKNOWN && k->poll_seq != seq) || k->t_ns + FRESH_NS < run->now_ns)
+		    (seq == LIVE_UNKNOWN ? !is_fresh : k->poll_seq != seq))
 			continue;
+		if (is_fresh && !fresh)
+			in_place = all = 0;
+		fresh |= is_fresh;
 		all++;
 		in_place += detect_is_in_place(run, k);
 	}
@@ -174,6 +182,41 @@ static bool may_be_in_place(const struct detect_run *run, const struct model_lan
 	return detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO;
 }
 
+static struct cruncher *cruncher_of(struct state *s, uint64_t task, uint64_t bucket)
+{
+	struct cruncher *oldest = &s->cruncher[0];
+
+	for (uint32_t i = 0; i < CRUNCHERS; i++) {
+		struct cruncher *c = &s->cruncher[i];
+
+		if (c->task == task)
+			return c;
+		if (c->last_bucket < oldest->last_bucket)
+			oldest = c;
+	}
+	*oldest = (struct cruncher){ .task = task, .last_bucket = bucket };
+	return oldest;
+}
+
+/* Is the open poll in block_in_place, or may samples that were asked for still tell so? Others may have pushed out those that there were. */
+static bool spins_in_place(struct detect_run *run, const struct model_lane *l,
+			   const struct model_task *t, uint64_t cpu_ns)
+{
+	struct cruncher *c = cruncher_of(run->state, t->id, run->now_ns / BUCKET_NS);
+	bool known, in_place = is_in_place(run, t, l->open.seq, &known);
+
+	if (known) {
+		c->spin_cpu_ns = 0;
+		return in_place;
+	}
+	detect_want(run, l, SESSION_WANT_SAMPLES);
+	if (c->spin_seq != l->open.seq || !c->spin_cpu_ns) {
+		c->spin_seq = l->open.seq;
+		c->spin_cpu_ns = cpu_ns;
+	}
+	return may_be_in_place(run, l) && cpu_ns < c->spin_cpu_ns + SAMPLE_NS;
+}
+
 static void spin(struct detect_run *run, const struct model_lane *l)
 {
 	const struct lane_open *o = &l->open;
@@ -183,17 +226,11 @@ static void spin(struct detect_run *run, const struct model_lane *l)
 	struct live_finding *f;
 	double share;
 	char text[24];
-	bool known;
 
 	if (!t || (double)cpu < run->value[SPIN_MS] * 1e6 ||
 	    (double)cpu < run->value[SPIN_SHARE] * (double)(cpu + o->blocked_ns))
 		return;
-	if (is_in_place(run, t, o->seq, &known))
-		return;
-	if (!known)
-		detect_want(run, l, SESSION_WANT_SAMPLES);
-	if (!known && may_be_in_place(run, l) &&
-	    (double)cpu < run->value[SPIN_MS] * 1e6 + SAMPLE_NS)
+	if (spins_in_place(run, l, t, cpu))
 		return;
 	share = 100.0 * (double)cpu / (double)(cpu + o->blocked_ns);
 	c.severity = (double)cpu >= run->value[SPIN_CRIT_MS] * 1e6 ? LIVE_CRIT : LIVE_WARN;
@@ -218,22 +255,6 @@ static void spin(struct detect_run *run, const struct model_lane *l)
 }
 
 /* ---- crunch: long polls that have ended ---- */
-
-static struct cruncher *cruncher_of(struct state *s, uint64_t task, uint64_t bucket)
-{
-	struct cruncher *oldest = &s->cruncher[0];
-
-	for (uint32_t i = 0; i < CRUNCHERS; i++) {
-		struct cruncher *c = &s->cruncher[i];
-
-		if (c->task == task)
-			return c;
-		if (c->last_bucket < oldest->last_bucket)
-			oldest = c;
-	}
-	*oldest = (struct cruncher){ .task = task, .last_bucket = bucket };
-	return oldest;
-}
 
 static void crunch_raise(struct detect_run *run, const struct model_task *t,
 			 const struct cruncher *c, double share)

@@ -56,6 +56,40 @@ static void computing_in_place(void **state)
 	verdict_nothing(*state);
 }
 
+/* Only its first second was sampled: then others had all samples, or it was stopped, or it waits. */
+static void computing_in_place_for_long(void **state)
+{
+	struct feed *f = *state;
+
+	computes(f, S, in_place);
+	for (uint64_t t = T0 + S + 2 * STEP; t <= T0 + 13 * S; t += STEP)
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){
+				    .cpu = STEP, .task = 7, .open_ns = t - T0 - MS, .seq = 3 });
+	verdict_nothing(f);
+}
+
+/* It is blocked for a moment, still in place; meanwhile samples of another task replace its own. */
+static void computing_in_place_beside_others(void **state)
+{
+	struct feed *f = *state;
+	uint64_t t = T0 + 5 * S + 2 * STEP;
+
+	computes(f, 5 * S, in_place);
+	for (; t <= T0 + 6 * S; t += STEP) {
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){
+				    .task = 7, .open_ns = t - T0 - MS, .seq = 3, .off_cpu = 2 });
+		for (unsigned i = 0; i < 20; i++)
+			feed_sample_named(f, t + MS, 8, 4, in_place);
+	}
+	for (; t <= T0 + 6 * S + 4 * STEP; t += STEP)
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){
+				    .cpu = STEP, .task = 7, .open_ns = t - T0 - MS, .seq = 3 });
+	verdict_nothing(f);
+}
+
 static void spin_is_found_while_it_lasts(void **state)
 {
 	struct feed *f = *state;
@@ -372,6 +406,8 @@ int main(void)
 		VERDICT_TEST(spin_on_tokio),
 		VERDICT_TEST(spin_that_no_sample_shows),
 		VERDICT_TEST(computing_in_place),
+		VERDICT_TEST(computing_in_place_for_long),
+		VERDICT_TEST(computing_in_place_beside_others),
 		VERDICT_TEST(crunch_on_tokio),
 		VERDICT_TEST(crunch_in_place),
 		VERDICT_TEST(spin_from_before_the_attach),
