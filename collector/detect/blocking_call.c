@@ -39,7 +39,8 @@ struct place {
 	uint32_t process, type;
 	bool used, raised;
 	uint64_t last_ns, first_ns;
-	uint64_t in_place_ns;  /* it was last met in block_in_place, 0 = never */
+	uint64_t in_place_ns; /* it was last met in block_in_place, 0 = never */
+	uint32_t untold; /* by blocks of which no stack came, since one told of block_in_place */
 	uint64_t when[RECENT]; /* ends of blocks with victims, [count % RECENT] */
 	uint64_t count, times, total_ns, worst_ns, worst_task, worst_seq;
 	uint64_t harm_ns, victims, worst_wait_ns;
@@ -300,17 +301,24 @@ static bool is_in_place(const struct detect_run *run, const struct model_lane *l
 	if (k && !detect_is_in_place(run, k))
 		return false;
 	p = place_of(run->state, l->process, type);
-	if (k)
+	if (k) {
 		p->in_place_ns = p->last_ns = run->now_ns;
+		p->untold = 0;
+	}
 	return p->in_place_ns && p->in_place_ns + RECENT_NS > run->now_ns;
 }
 
-/* Some blocks of a type of Tokio's that no stack has told of yet: it may be block_in_place. */
-#define UNTOLD 3u
+/*
+ * Some blocks of a type of Tokio's that no stack has told of yet: it may be block_in_place. Threads are looked at every few ms: a stack is
+ * due from STACK_DUE_NS on, of a shorter block it comes by chance.
+ */
+#define STACK_DUE_NS 10000000ull
+#define DUE          8u
+#define UNTOLD       (3 * DUE)
 static bool is_untold(const struct detect_run *run, const struct model_lane *l,
 		      const struct model_task *t, const struct place *p)
 {
-	return p->times < UNTOLD &&
+	return p->untold < UNTOLD &&
 	       detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO &&
 	       !stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, LIVE_UNKNOWN);
 }
@@ -481,6 +489,8 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	if (detect_disturbed(run, l->process, poll->start_ns) && poll->blocked_ns < 200000000)
 		return;
 	p = place_of(s, l->process, t->type);
+	if (p->untold < UNTOLD)
+		p->untold += k ? UNTOLD : poll->blocked_ns >= STACK_DUE_NS ? DUE : 1;
 	p->times++;
 	p->total_ns += poll->blocked_ns;
 	p->harm_ns += poll->harm_ns > poll->behind_ns ? poll->harm_ns : poll->behind_ns;

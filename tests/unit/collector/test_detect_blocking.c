@@ -469,6 +469,18 @@ static void blocks_of_tokio_without_a_stack(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+/* Of reads of 2 ms in place, and then one of 12, no stack comes. */
+static void short_blocks_of_tokio_without_a_stack(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	for (uint64_t i = 1; i <= 6; i++)
+		blocks(f, T0 + 2 * i * S, 5, false, 0, NULL, NULL);
+	blocks(f, T0 + 14 * S, 15, false, 0, NULL, NULL);
+	verdict_nothing(f);
+}
+
 /* A task that was polled inside another's block_in_place blocks the thread of its own runtime. */
 static void a_task_below_it(void **state)
 {
@@ -558,6 +570,7 @@ int main(void)
 		VERDICT_TEST(a_stack_of_another_call),
 		VERDICT_TEST(in_place),
 		VERDICT_TEST(blocks_of_tokio_without_a_stack),
+		VERDICT_TEST(short_blocks_of_tokio_without_a_stack),
 		VERDICT_TEST(a_task_below_it),
 		VERDICT_TEST(accepts_one_after_the_other),
 		VERDICT_TEST(samples_without_a_call_are_no_proof),
