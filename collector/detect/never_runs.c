@@ -124,6 +124,26 @@ static bool was_not_polled(const struct detect_run *run, const struct stuck *k)
 	       k->ready_ns >= model_polls_since(run->model, k->process);
 }
 
+/*
+ * The same of what is stranded: a worker that has time would have polled it else; or polls are told by now, and a walk a second later met it
+ * still. That may want a closer look.
+ */
+static bool is_stranded(struct detect_run *run, const struct stuck *k,
+			const struct detect_workers *w, uint32_t all)
+{
+	const struct model_process *p = model_process(run->model, k->process);
+	uint64_t told_ns = model_polls_since(run->model, k->process);
+
+	if (was_not_polled(run, k) || w->idle || w->n + w->in_place < all ||
+	    (told_ns < UINT64_MAX && p->walk_ns > told_ns + CONFIRM_NS))
+		return true;
+	if (told_ns == UINT64_MAX)
+		detect_want_closer(run, k->process);
+	else if (run->now_ns > told_ns + CONFIRM_NS)
+		ask_for_walk(run, k->process);
+	return false;
+}
+
 /* Its workers poll, or have nothing to do. One that does neither was stopped, with all the process. */
 static bool goes_on(const struct detect_run *run, const struct model_process *p, uint32_t runtime)
 {
@@ -144,14 +164,14 @@ static bool goes_on(const struct detect_run *run, const struct model_process *p,
 static bool nobody_drives(const struct detect_run *run, const struct model_process *p,
 			  const struct model_task *t, const struct stuck *k, struct why *w)
 {
-	if (w->workers.n && !detect_is_left(run, t, k->ready_ns, &w->left))
+	if (w->workers.n + w->workers.in_place && !detect_is_left(run, t, k->ready_ns, &w->left))
 		return false;
 	return p->runtime[t->runtime].info.kind != WEFT_RT_TOKIO ||
 	       detect_driver_of(run, k->process, t->runtime, k->ready_ns) == DETECT_DRIVER_NOBODY;
 }
 
 /* False: no finding. */
-static bool explain(const struct detect_run *run, const struct stuck *k, struct why *w)
+static bool explain(struct detect_run *run, const struct stuck *k, struct why *w)
 {
 	struct model_task *t = model_task(run->model, k->task);
 	const struct model_process *p = model_process(run->model, k->process);
@@ -186,6 +206,7 @@ static bool explain(const struct detect_run *run, const struct stuck *k, struct 
 		snprintf(w->cause, sizeof(w->cause),
 			 "%s: stranded behind a worker that stays in a poll", how(run, k));
 		w->advice = ADVICE_STRANDED;
+		return is_stranded(run, k, &w->workers, w->all);
 	} else {
 		snprintf(w->cause, sizeof(w->cause), "%s: others are polled before it",
 			 how(run, k));

@@ -6,6 +6,12 @@
 #define OWN_NS  20000000ull /* of an open poll, that outweigh any wait for a CPU */
 #define LEFT_NS 1500000000ull
 
+/* A poll that covers the stretch asked about. */
+struct covered {
+	uint64_t task, seq, for_ns;
+	bool held; /* by its own doing */
+};
+
 /* How much of [from, to] the poll [start, end] covers, in tenths. */
 static uint64_t tenths(uint64_t start, uint64_t end, uint64_t from, uint64_t to)
 {
@@ -14,20 +20,32 @@ static uint64_t tenths(uint64_t start, uint64_t end, uint64_t from, uint64_t to)
 	return to > from && b > a ? (b - a) * 10 / (to - from) : 0;
 }
 
-/* The longest stretch of one poll of the lane inside [from, to]; 0 = it is not held. */
-static uint64_t held_ns(const struct model_lane *l, const struct detect_run *run, uint64_t from,
-			uint64_t to, uint64_t *ret_task)
+/* The newest stack of the poll says so. Where none is kept it doesn't. */
+static bool is_in_place(const struct detect_run *run, uint64_t task, uint64_t seq)
+{
+	return detect_is_in_place(run, stack_store_last(model_stacks(run->model), task, 0, seq));
+}
+
+/* Of a poll that has ended. Time without a CPU is not the task's doing. */
+static bool is_held(const struct detect_run *run, const struct model_lane *l,
+		    const struct lane_poll *p)
+{
+	return !detect_poll_is_torn(run, l, p) && p->busy_ns + p->blocked_ns >= p->runnable_ns;
+}
+
+/* The poll of the lane that covers [from, to]: false = there is none. */
+static bool covering(const struct model_lane *l, const struct detect_run *run, uint64_t from,
+		     uint64_t to, struct covered *ret)
 {
 	uint64_t open = lane_open_ns(l, run->now_ns), start, own;
 
 	if (open && l->open.task) {
 		start = open == UINT64_MAX ? l->open.seen_ns : run->now_ns - open;
+		own = l->open.cpu_ns + l->open.blocked_ns;
 		if (tenths(start, run->now_ns, from, to) >= 9) {
-			own = l->open.cpu_ns + l->open.blocked_ns;
-			if (own < OWN_NS && l->open.runq_ns > own)
-				return 0;
-			*ret_task = l->open.task;
-			return run->now_ns - start;
+			*ret = (struct covered){ l->open.task, l->open.seq, run->now_ns - start,
+						 own >= OWN_NS || l->open.runq_ns <= own };
+			return true;
 		}
 	}
 	for (uint64_t i = 0; i < LANE_LONG_POLLS && i < l->npolls; i++) {
@@ -36,32 +54,36 @@ static uint64_t held_ns(const struct model_lane *l, const struct detect_run *run
 		if (!p->number || p->end_ns <= from)
 			break;
 		if (tenths(p->start_ns, p->end_ns, from, to) >= 9) {
-			*ret_task = p->task;
-			/* Time without a CPU is not the task's doing. */
-			if (detect_poll_is_torn(run, l, p))
-				return 0;
-			return p->busy_ns + p->blocked_ns >= p->runnable_ns
-				       ? p->end_ns - p->start_ns
-				       : 0;
+			*ret = (struct covered){ p->task, p->seq, p->end_ns - p->start_ns,
+						 is_held(run, l, p) };
+			return true;
 		}
 	}
-	return 0;
+	return false;
 }
 
 static void look(const struct detect_run *run, const struct model_lane *l, uint64_t from,
 		 uint64_t to, struct detect_workers *w)
 {
 	struct lane_parts parts;
-	uint64_t task = 0, held = held_ns(l, run, from, to, &task);
+	struct covered c;
+	bool any = covering(l, run, from, to, &c), known;
 
+	if (any && is_in_place(run, c.task, c.seq)) {
+		w->in_place++;
+		return;
+	}
+	any &= c.held;
+	known = lane_shares(l, run->now_ns, &parts);
 	w->n++;
-	w->held += held != 0;
-	w->starved += lane_shares(l, run->now_ns, &parts) && parts.runnable * 5 > parts.span;
-	if (held <= w->longest_ns)
+	w->held += any;
+	w->starved += known && parts.runnable * 5 > parts.span;
+	w->idle += !any && known && parts.parked * 2 > parts.span;
+	if (!any || c.for_ns <= w->longest_ns)
 		return;
 	w->longest = l;
-	w->longest_ns = held;
-	w->task = task;
+	w->longest_ns = c.for_ns;
+	w->task = c.task;
 }
 
 void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t runtime,

@@ -12,6 +12,9 @@
 
 static bool counts; /* the polls of task 7 */
 static bool full;   /* the machine */
+static bool loaded; /* the workers that are not held */
+static const char *const
+	*holder; /* the stack of the poll that holds a worker, once a second; NULL = none comes */
 
 /* A walk that meets tasks 7 to 9; `state` is that of task 7. */
 static void walk(struct feed *f, uint64_t t, uint64_t state)
@@ -39,6 +42,16 @@ static void walk(struct feed *f, uint64_t t, uint64_t state)
 	feed_walk(f, t, tasks, 3);
 }
 
+static void goes_on(struct feed *f, uint64_t t, uint32_t lane)
+{
+	if (loaded)
+		feed_sample(f, t, lane,
+			    &(struct feed_sample){
+				    .cpu = STEP, .polls = 500, .busy = STEP - 5 * MS });
+	else
+		verdict_calm(f, t, lane);
+}
+
 /* Tickers poll, task 7 has polled once and is woken at T0. `held`: workers that stay inside one poll of 8 or 9 from T0 on. */
 static void run(struct feed *f, uint64_t seconds, unsigned held, uint64_t state, bool walks)
 {
@@ -55,9 +68,11 @@ static void run(struct feed *f, uint64_t seconds, unsigned held, uint64_t state,
 
 			if (lane < held) {
 				feed_sample(f, t, lane, &busy);
+				if (holder && (t - T0) % S == STEP)
+					feed_sample_named(f, t, 8 + lane, 3, holder);
 			} else {
 				feed_poll(f, t, (uint16_t)lane, 8 + lane, 10 * US);
-				verdict_calm(f, t + MS, lane);
+				goes_on(f, t + MS, lane);
 			}
 		}
 		if (walks && (t - T0) % (2 * S) == 0)
@@ -183,6 +198,69 @@ static void its_polls_may_be_lost(void **state)
 			walk(f, t + 2 * MS, WEFT_T_NOTIFIED);
 	}
 	assert_null(feed_finding(f, "never-runs"));
+}
+
+/* Tokio at light: nobody tells of the polls of task 7. */
+static void run_light(struct feed *f, unsigned held)
+{
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_level(f, T0 - 200 * MS, WEFT_LEVEL_LIGHT);
+	run(f, 8, held, WEFT_T_NOTIFIED, true);
+}
+
+/* What is in block_in_place holds no worker: another thread has taken over what the worker had to do. */
+static void a_worker_is_in_place(void **state)
+{
+	static const char *const in_place[] = {
+		"svc::crunch", "tokio::runtime::scheduler::multi_thread::worker::block_in_place",
+		"svc::query", "tokio::runtime::task::raw::poll", NULL
+	};
+	struct feed *f = *state;
+
+	holder = in_place;
+	run_light(f, 1);
+	holder = NULL;
+	assert_null(feed_finding(f, "never-runs"));
+}
+
+/* The same, and no stack came; the others have more to do than they can. One that has time would have polled it. */
+static void one_is_held_and_the_others_are_loaded(void **state)
+{
+	struct feed *f = *state;
+
+	loaded = true;
+	run_light(f, 1);
+	loaded = false;
+	assert_null(feed_finding(f, "never-runs"));
+	feed_free(f);
+	verdict_setup(state);
+	f = *state;
+	run_light(f, 1);
+	assert_non_null(
+		strstr(verdict_found(f, "never-runs", LIVE_CRIT, "query")->cause, "stranded"));
+}
+
+/* From there on polls are told: none of task 7, as a second walk tells. */
+static void a_closer_look_tells(void **state)
+{
+	struct feed *f = *state;
+	uint64_t closer;
+
+	loaded = true;
+	run_light(f, 1);
+	closer = f->now;
+	feed_level(f, closer, WEFT_LEVEL_NORMAL);
+	for (uint64_t t = closer + STEP; t < closer + 3 * S; t += STEP) {
+		struct feed_sample busy = { .cpu = STEP, .task = 8, .open_ns = t - T0, .seq = 3 };
+
+		feed_sample(f, t, 0, &busy);
+		goes_on(f, t + MS, 1);
+		if ((t - closer) % (1200 * MS) == 0)
+			walk(f, t + 2 * MS, WEFT_T_NOTIFIED);
+	}
+	loaded = false;
+	assert_non_null(
+		strstr(verdict_found(f, "never-runs", LIVE_CRIT, "query")->cause, "stranded"));
 }
 
 /* The C runtime counts the polls of each task: that of task 7 goes up from walk to walk. */
@@ -355,6 +433,9 @@ int main(void)
 		VERDICT_TEST(a_lost_poll_is_no_finding),
 		VERDICT_TEST(it_is_runnable_again_and_again),
 		VERDICT_TEST(its_polls_may_be_lost),
+		VERDICT_TEST(a_worker_is_in_place),
+		VERDICT_TEST(one_is_held_and_the_others_are_loaded),
+		VERDICT_TEST(a_closer_look_tells),
 		VERDICT_TEST(its_count_of_polls_grows),
 		VERDICT_TEST(its_count_grows_between_rare_walks),
 		VERDICT_TEST(it_is_watched_for_a_second),
