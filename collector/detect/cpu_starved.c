@@ -2,7 +2,7 @@
 /*
  * cpu-starved: the workers are runnable and get no CPU for most of the time that they want one. Who has it: a quota of the control
  * group (its throttling grows; warn), or the neighbours (info: not the program's fault). Threads of the program itself that
- * fill all CPUs are worker-count's matter.
+ * fill all CPUs are worker-count's matter; but not a quota that even as few workers use up.
  */
 #include <stdio.h>
 
@@ -73,12 +73,20 @@ static void raise_process(struct detect_run *run, const struct model_process *p,
 				  detect_runtime_kind(run->model, p->index, MODEL_NONE)));
 }
 
+/* What it waits for it has itself: worker-count's matter, unless it is a quota and the workers are no more than it lets run. */
+static bool is_own_doing(const struct detect_run *run, const struct model_process *p,
+			 const struct detect_load *load)
+{
+	return process_own_share(p) >= 0.8 && (process_throttled(p) < run->value[THROTTLED] ||
+					       load->workers >= process_cpus(p) + 1);
+}
+
 static enum detect_holds holding(const struct detect_run *run, const struct model_process *p,
 				 const struct detect_load *load)
 {
 	double share = run->value[SHARE], want = load->busy + load->runnable;
 
-	if (want < run->value[WANT] || load->runnable < share * want || process_own_share(p) >= 0.8)
+	if (want < run->value[WANT] || load->runnable < share * want || is_own_doing(run, p, load))
 		return DETECT_HOLDS_NOT;
 	return want >= 2 * run->value[WANT] && load->runnable >= (1 + share) / 2 * want
 		       ? DETECT_HOLDS_CLEARLY

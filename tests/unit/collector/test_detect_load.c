@@ -371,6 +371,23 @@ static void the_quota_is_used_up(void **state)
 	assert_non_null(strstr(verdict_found(f, "cpu-starved", LIVE_WARN, "svc")->cause, "quota"));
 }
 
+/* Its only worker, which nobody can say is one too many: 0.3 CPUs, used up. */
+static void one_worker_uses_the_quota_up(void **state)
+{
+	const struct habit full = { .cpu = 15 * MS, .runq = 35 * MS, .polls = 100 };
+	const struct machine limited = {
+		.cpus = 8, .quota_pct = 30, .own = 15 * MS, .throttled = 0.7
+	};
+	struct feed *f = *state;
+
+	for (uint64_t t = T0; t < T0 + 7 * S; t += STEP) {
+		work(f, t, 0, &full);
+		machine_second(f, t + 10 * US, &limited);
+	}
+	assert_non_null(strstr(verdict_found(f, "cpu-starved", LIVE_WARN, "svc")->cause, "quota"));
+	assert_null(feed_finding(f, "worker-count"));
+}
+
 /* They wait now and then, as on any machine that is in use. */
 static void some_waits(void **state)
 {
@@ -403,6 +420,7 @@ static void two_workers_on_half_a_cpu_of_quota(void **state)
 	run(f, 7, (struct habit[]){ half, half },
 	    &(struct machine){ .cpus = 8, .quota_pct = 50, .own = 24 * MS, .throttled = 0.5 });
 	verdict_found(f, "worker-count", LIVE_WARN, "");
+	assert_null(feed_finding(f, "cpu-starved"));
 }
 
 /* `n` workers on one CPU of which neighbours have the other half. */
@@ -525,6 +543,7 @@ int main(void)
 		VERDICT_TEST(neighbours_have_the_cpus),
 		VERDICT_TEST(starved_for_how_long),
 		VERDICT_TEST(the_quota_is_used_up),
+		VERDICT_TEST(one_worker_uses_the_quota_up),
 		VERDICT_TEST(some_waits),
 		VERDICT_TEST(two_workers_on_one_cpu),
 		VERDICT_TEST(two_workers_on_half_a_cpu_of_quota),
