@@ -10,6 +10,8 @@
 #define MAX_LOST      0.01
 #define TELL_AGAIN_NS 1000000000ull
 #define UNSEEN_NS     1500000000ull
+#define WHY           sizeof(((struct live_checked *)0)->why)
+#define ENOUGH_NS     4000000000ull /* at a level, for what takes seconds in a row */
 
 /* ---- options ---- */
 
@@ -172,13 +174,21 @@ static bool is_unseen(const struct detect *d, uint64_t now_ns)
 	return sampled;
 }
 
-static bool sees_polls(const struct detect *d)
+static void count_seen(struct detect *d, uint64_t dt)
 {
-	bool seen = false;
+	bool any = false;
 
-	for (uint32_t i = 0; i < model_processes(d->model); i++)
-		seen |= model_sees_polls(d->model, i);
-	return seen;
+	for (uint32_t i = 0; i < model_processes(d->model); i++) {
+		const struct model_process *p = model_process(d->model, i);
+		bool sees = model_sees_polls(d->model, i);
+
+		any |= sees;
+		if (!p || p->gone || (!p->level && !sees)) /* probes are being placed */
+			continue;
+		d->seen[i].ns += dt;
+		d->seen[i].polls_ns += sees ? dt : 0;
+	}
+	d->polls_ns += any ? dt : 0;
 }
 
 /* Where no worker is there just now, that is known. */
@@ -212,8 +222,8 @@ void detect_tick(struct detect *d, uint64_t now_ns, double lost)
 	d->lost = lost;
 	if (is_unseen(d, now_ns))
 		return;
-	if (d->now_ns && sees_polls(d))
-		d->polls_ns += now_ns - d->now_ns;
+	if (d->now_ns)
+		count_seen(d, now_ns - d->now_ns);
 	d->now_ns = now_ns;
 	if (d->started && now_ns / SECOND_NS != d->second)
 		count_second(d);
@@ -278,11 +288,36 @@ static uint32_t detector_of(enum symptom s)
 	return k;
 }
 
-/* The best of all runtimes that are watched. *ret_why: of that one; where it works, of the worst beside it that is not out of the question. */
-static enum coverage covered(const struct detect *d, enum symptom s, const char **ret_why)
+/*
+ * By the level at which the process was for the better part of the watch. What light doesn't show at all was seen at all the same
+ * where an eighth of it was above, as after a closer look: clean then, but.
+ */
+static enum coverage covered_of(const struct detect *d, enum symptom s,
+				const struct model_process *p, enum weft_runtime_kind kind,
+				char *why, size_t size)
+{
+	const struct seen *k = &d->seen[p->index];
+	bool mostly = k->ns ? k->polls_ns * 2 >= k->ns : model_sees_polls(d->model, p->index);
+	const char *text[2];
+	enum coverage c[2];
+
+	for (unsigned normal = 0; normal < 2; normal++)
+		c[normal] = coverage_of(s, coverage_column(kind, normal), &text[normal]);
+	if (mostly || c[false] != COVERAGE_UNSEEN || c[true] == COVERAGE_UNSEEN ||
+	    k->polls_ns < k->ns / 8 || k->polls_ns < ENOUGH_NS) {
+		snprintf(why, size, "%s", text[mostly]);
+		return c[mostly];
+	}
+	snprintf(why, size, "level light for most of the time: looked for during %.1f s of %.0f s",
+		 (double)k->polls_ns / 1e9, (double)k->ns / 1e9);
+	return COVERAGE_PARTLY;
+}
+
+/* The best of all runtimes that are watched. why: of that one; where it works, of the worst beside it that is not out of the question. */
+static enum coverage covered(const struct detect *d, enum symptom s, char *why, size_t size)
 {
 	enum coverage best = COVERAGE_NONE, worst = COVERAGE_WORKS;
-	const char *of_best = "", *of_worst = "";
+	char of_best[WHY] = "", of_worst[WHY] = "", text[WHY];
 	bool any = false;
 
 	for (uint32_t i = 0; i < model_processes(d->model); i++) {
@@ -290,26 +325,23 @@ static enum coverage covered(const struct detect *d, enum symptom s, const char 
 
 		for (uint32_t k = 0; p && k < p->nruntimes; k++) {
 			uint16_t kind = p->runtime[k].info.kind;
-			const char *why;
 			enum coverage c;
 
 			if (!kind || kind > WEFT_RT_SMOL)
 				continue;
-			c = coverage_of(s,
-					coverage_column(kind, model_sees_polls(d->model, p->index)),
-					&why);
+			c = covered_of(d, s, p, (enum weft_runtime_kind)kind, text, sizeof(text));
 			if (!any || c < best) {
 				best = c;
-				of_best = why;
+				memcpy(of_best, text, sizeof(text));
 			}
 			if (c > worst && c != COVERAGE_NONE) {
 				worst = c;
-				of_worst = why;
+				memcpy(of_worst, text, sizeof(text));
 			}
 			any = true;
 		}
 	}
-	*ret_why = best > COVERAGE_PARTLY ? of_best : of_worst;
+	snprintf(why, size, "%s", best > COVERAGE_PARTLY ? of_best : of_worst);
 	return any ? best : COVERAGE_WORKS;
 }
 
@@ -336,14 +368,14 @@ static const char *judge(const struct detect *d, enum symptom s, char *why, size
 	uint32_t k = detector_of(s);
 	enum coverage coverage;
 	struct detect_run run;
-	const char *told;
+	char told[WHY];
 
 	why[0] = 0;
 	if (is_out(d, s, why, size))
 		return "not-checked";
 	if (d->found[s])
 		return "found";
-	coverage = covered(d, s, &told);
+	coverage = covered(d, s, told, sizeof(told));
 	if (coverage == COVERAGE_NONE) {
 		snprintf(why, size, "%s", told);
 		return "not-applicable";

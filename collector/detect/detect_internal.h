@@ -17,6 +17,11 @@ struct wanted {
 	uint64_t t_ns;
 };
 
+/* How long a process was watched, and of that at a level that tells single polls. */
+struct seen {
+	uint64_t ns, polls_ns;
+};
+
 struct detect {
 	struct model *model;
 	struct detect_options options;
@@ -28,6 +33,7 @@ struct detect {
 	struct wanted wanted[WANTS];
 	uint32_t nwanted;
 	uint64_t start_ns, now_ns, second, look;
+	struct seen seen[MODEL_MAX_PROCESSES];
 	uint64_t polls_ns;       /* how long single polls and timers of some process were seen */
 	uint32_t seconds, known; /* full ones; and those in which shares of workers were known */
 	bool started;

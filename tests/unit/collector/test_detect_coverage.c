@@ -137,6 +137,54 @@ static void what_light_does_not_show(void **state)
 	assert_string_equal(why_of(f, "cpu-starved"), "");
 }
 
+/* As tasks do at the level in force from `from` to `to`, seconds after the start. */
+static void watch_at(struct feed *f, uint64_t from, uint64_t to, uint32_t level)
+{
+	feed_level(f, from * S + US, level);
+	for (uint64_t t = from * S + STEP; t < to * S; t += STEP) {
+		verdict_calm(f, t, 0);
+		verdict_calm(f, t + US, 1);
+		if (level != WEFT_LEVEL_LIGHT)
+			feed_poll(f, t + 2 * US, 0, 7, US);
+	}
+}
+
+/* The level at the end is no more than that of any other second. */
+static void how_long_it_was_seen(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_SMOL);
+	watch_at(f, 1, 56, WEFT_LEVEL_LIGHT);
+	watch_at(f, 56, 60, WEFT_LEVEL_NORMAL);
+	assert_string_equal(feed_verdict(f, "queue-backlog"), "not-checked");
+	assert_string_equal(feed_verdict(f, "worker-imbalance"), "not-checked");
+	assert_non_null(strstr(why_of(f, "queue-backlog"), "level light"));
+	watch_at(f, 60, 66, WEFT_LEVEL_NORMAL);
+	assert_string_equal(feed_verdict(f, "queue-backlog"), "clean");
+	assert_non_null(strstr(why_of(f, "queue-backlog"), "level light for most of the time"));
+	assert_string_equal(why_of(f, "cpu-starved"), "");
+	watch_at(f, 66, 126, WEFT_LEVEL_NORMAL);
+	watch_at(f, 126, 130, WEFT_LEVEL_LIGHT);
+	assert_string_equal(feed_verdict(f, "queue-backlog"), "clean");
+	assert_string_equal(why_of(f, "queue-backlog"), "");
+}
+
+static void light_at_the_end(void **state)
+{
+	struct feed *f = *state;
+
+	watch_at(f, 1, 38, WEFT_LEVEL_NORMAL);
+	watch_at(f, 38, 40, WEFT_LEVEL_LIGHT);
+	assert_string_equal(feed_verdict(f, "timer-stall"), "clean");
+	assert_string_equal(why_of(f, "timer-stall"), "");
+	watch_at(f, 40, 100, WEFT_LEVEL_LIGHT);
+	assert_string_equal(feed_verdict(f, "timer-stall"), "clean");
+	assert_non_null(strstr(why_of(f, "timer-stall"), "38.0 s of 100 s"));
+	watch_at(f, 100, 360, WEFT_LEVEL_LIGHT);
+	assert_string_equal(feed_verdict(f, "timer-stall"), "not-checked");
+}
+
 /* One that shows it is enough to look; what the other lacks is told. */
 static void two_kinds_in_one_process(void **state)
 {
@@ -180,6 +228,8 @@ int main(void)
 		VERDICT_TEST(what_tokio_never_tells),
 		VERDICT_TEST(what_smol_does_not_show),
 		VERDICT_TEST(what_light_does_not_show),
+		VERDICT_TEST(how_long_it_was_seen),
+		VERDICT_TEST(light_at_the_end),
 		VERDICT_TEST(two_kinds_in_one_process),
 		VERDICT_TEST(counted_in_the_text),
 	};
