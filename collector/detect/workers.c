@@ -66,7 +66,7 @@ static void look(const struct detect_run *run, const struct model_lane *l, uint6
 		 uint64_t to, struct detect_workers *w)
 {
 	struct lane_parts parts;
-	struct covered c;
+	struct covered c = { .held = false };
 	bool any = covering(l, run, from, to, &c), known;
 
 	if (any && is_in_place(run, c.task, c.seq)) {
