@@ -16,7 +16,8 @@
 #define DOUBT_NS   1200000000ull
 #define NAME_NS    500000000ull /* a runtime was met that no worker is known of: the next walk tells */
 #define NAME_WALKS 4u
-#define MISSES_MAX 3u /* walks in a row that did not reach a runtime: it is gone */
+#define ROOTS_MAX  (2 * WEFT_ROW_MAX) /* each thread may have a runtime and a LocalSet */
+#define MISSES_MAX 3u                 /* walks in a row that did not reach a runtime: it is gone */
 #define PAGE       4096u
 #define NOT_KNOWN  UINT64_MAX
 
@@ -36,10 +37,12 @@ struct root {
 };
 
 struct tokio_census {
-	struct root root[WEFT_MAX_RUNTIMES * 2];
+	struct root root[ROOTS_MAX];
 	uint64_t begun_ns, bias;
 	uint32_t number, tasks;
-	bool asked, chains, begun, bias_known;
+	uint32_t roots;    /* those in use are below it */
+	uint32_t left_out; /* lists that were met since the last walk and have no place */
+	bool asked, chains, begun, bias_known, said_left_out;
 };
 
 /* One walk. */
@@ -49,8 +52,6 @@ struct round {
 	uint64_t eldest, eldest_header;
 	uint32_t tasks, torn;
 };
-
-#define ROOTS (sizeof(((struct tokio_census *)0)->root) / sizeof(struct root))
 
 static struct weft_ev event(const struct tokio_process *w, uint16_t kind)
 {
@@ -182,14 +183,18 @@ static struct root *root_of(struct tokio_census *c, uint64_t owner)
 {
 	struct root *free_root = NULL;
 
-	for (size_t i = 0; i < ROOTS; i++) {
+	for (size_t i = 0; i < c->roots; i++) {
 		if (c->root[i].owner == owner)
 			return &c->root[i];
 		if (!c->root[i].owner && !free_root)
 			free_root = &c->root[i];
 	}
+	if (!free_root && c->roots < ROOTS_MAX)
+		free_root = &c->root[c->roots++];
 	if (free_root)
 		*free_root = (struct root){ .owner = owner };
+	else
+		c->left_out++;
 	return free_root;
 }
 
@@ -267,7 +272,7 @@ static void walk_from_roots(struct round *r)
 {
 	struct tokio_census *c = r->w->census;
 
-	for (size_t i = 0; i < ROOTS; i++) {
+	for (size_t i = 0; i < c->roots; i++) {
 		struct root *root = &c->root[i];
 
 		root->walked = root->met = root->led = root->there = false;
@@ -295,7 +300,7 @@ static void settle_roots(struct round *r)
 {
 	struct tokio_census *c = r->w->census;
 
-	for (size_t i = 0; i < ROOTS; i++) {
+	for (size_t i = 0; i < c->roots; i++) {
 		struct root *root = &c->root[i];
 
 		/* Its thread polled something else meanwhile, or woke: who has no worker in two walks has none. */
@@ -311,6 +316,21 @@ static void settle_roots(struct round *r)
 	}
 }
 
+/* Their tasks are not told, so none may be taken for gone. */
+static void settle_left_out(struct round *r)
+{
+	struct tokio_census *c = r->w->census;
+
+	r->torn += c->left_out;
+	if (c->left_out && !c->said_left_out)
+		session_cannot_see(
+			r->w->p->session, r->w->p->index, "tasks of some runtimes",
+			"it has more than %u lists of tasks: which tasks have ended is told only where it was seen",
+			ROOTS_MAX);
+	c->said_left_out |= c->left_out != 0;
+	c->left_out = 0;
+}
+
 static void walk(struct tokio_process *w)
 {
 	struct tokio_census *c = w->census;
@@ -323,6 +343,7 @@ static void walk(struct tokio_process *w)
 	walk_from_roots(&r);
 	walk_from_threads(&r);
 	settle_roots(&r);
+	settle_left_out(&r);
 	r.tasks += tokio_executors_walk(w, &r.torn);
 	r.tasks += tokio_kept_walk(w);
 	w->walked_ns = clock_pair_now_ns();
@@ -334,7 +355,7 @@ static void walk(struct tokio_process *w)
 /* Tasks of a runtime were met a moment ago, and who drives it is not known yet. */
 static bool is_unnamed(const struct tokio_census *c)
 {
-	for (size_t i = 0; i < ROOTS; i++)
+	for (size_t i = 0; i < c->roots; i++)
 		if (c->root[i].owner && !c->root[i].runtime && c->root[i].met &&
 		    c->root[i].unnamed <= NAME_WALKS)
 			return true;
@@ -369,7 +390,7 @@ static bool can_walk(const struct tokio_process *w)
 	for (uint32_t i = 0; i < w->state->lanes_used; i++)
 		if (w->state->lane[i].owner == w->p)
 			return true;
-	for (size_t i = 0; i < ROOTS; i++)
+	for (size_t i = 0; i < w->census->roots; i++)
 		if (w->census->root[i].owner)
 			return true;
 	return false;
@@ -400,7 +421,7 @@ void tokio_census_step(struct tokio_process *w)
 
 bool tokio_census_root(const struct tokio_process *w, uint64_t owner, struct tokio_list *ret)
 {
-	for (size_t i = 0; w->census && owner && i < ROOTS; i++) {
+	for (size_t i = 0; w->census && owner && i < w->census->roots; i++) {
 		const struct root *root = &w->census->root[i];
 
 		if (root->owner != owner || !root->header || !w->census->bias_known)

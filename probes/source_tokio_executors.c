@@ -17,24 +17,29 @@
 #include "probes/symbols/proc_maps.h"
 #include "tokio.skel.h"
 
-#define EXECUTORS     16u
-#define KNOWN_TASKS   512u       /* of the programs' table that are tried in a walk */
-#define VARIABLES_MAX (4u << 20) /* bytes of the program's own variables that are searched */
+#define EXECUTORS     WEFT_ROW_MAX /* each thread may have one */
+#define KNOWN_TASKS   512u         /* of the programs' table that are tried in a walk */
+#define VARIABLES_MAX (4u << 20)   /* bytes of the program's own variables that are searched */
 #define CHUNK         4096u
 #define TASKS_MAX     262144u
+#define MISSES_MAX    2u /* walks in a row that did not find its slab, which may just grow */
+#define EMPTY_WALKS   2u /* it is given up then, if there is no place for another */
 #define IDLE_WALKS    2u /* walks in a row without a sign that anybody runs it */
 
 struct executor {
 	struct rust_executor at; /* pointer 0 = free */
 	uint32_t runtime;        /* 0 = not known yet */
-	uint32_t idle_walks;
-	bool fresh; /* its tasks were not told of `runtime` yet */
+	uint32_t idle_walks, misses;
+	uint32_t empty_walks; /* in a row: it may be what is left of one */
+	bool fresh;           /* its tasks were not told of `runtime` yet */
 };
 
 struct tokio_executors {
 	struct executor executor[EXECUTORS];
+	uint32_t used;     /* those in use are below it */
+	uint32_t left_out; /* times that one without a place was met, in this walk */
 	uint64_t bias;
-	bool bias_known;
+	bool bias_known, said_left_out;
 };
 
 /* One walk over one of them. */
@@ -108,17 +113,23 @@ static void find_bias(struct tokio_process *w, const struct proc_maps *maps, con
 
 static struct executor *executor_at(struct tokio_executors *x, const struct rust_executor *at)
 {
-	struct executor *free_place = NULL;
+	struct executor *e, *place = NULL;
 
-	for (uint32_t i = 0; i < EXECUTORS; i++) {
-		if (x->executor[i].at.pointer == at->pointer)
-			return &x->executor[i];
-		if (!x->executor[i].at.pointer && !free_place)
-			free_place = &x->executor[i];
+	for (e = x->executor; e < x->executor + x->used; e++) {
+		if (e->at.pointer == at->pointer)
+			return e;
+		if (!e->at.pointer && (!place || place->at.pointer))
+			place = e;
+		if (e->empty_walks >= EMPTY_WALKS && !place)
+			place = e;
 	}
-	if (free_place)
-		*free_place = (struct executor){ .at = *at };
-	return free_place;
+	if (x->used < EXECUTORS && (!place || place->at.pointer))
+		place = &x->executor[x->used++];
+	if (place)
+		*place = (struct executor){ .at = *at };
+	else
+		x->left_out++;
+	return place;
 }
 
 /* What the threads poll, or polled last: of a runtime that is known. */
@@ -333,13 +344,32 @@ static void walk_one(struct tokio_process *w, struct executor *e, struct round *
 	struct rust_walk_result result;
 
 	if (rust_executor_walk(&target, &e->at, TASKS_MAX, tell, &r, &result)) {
-		*e = (struct executor){ .runtime = 0 };
+		if (++e->misses == MISSES_MAX)
+			*e = (struct executor){ .runtime = 0 };
+		(*ret_torn)++;
 		return;
 	}
+	e->misses = 0;
+	e->empty_walks = r.tasks || !result.whole ? 0 : e->empty_walks + 1;
 	*ret_torn += !result.whole;
 	sum->tasks += r.tasks;
 	sum->driven++;
 	settle(w, e, &r);
+}
+
+/* Their tasks are not told, so none may be taken for gone. */
+static void settle_left_out(struct tokio_process *w, uint32_t *ret_torn)
+{
+	struct tokio_executors *x = w->executors;
+
+	*ret_torn += x->left_out;
+	if (x->left_out && !x->said_left_out)
+		session_cannot_see(
+			w->p->session, w->p->index, "tasks of some executors",
+			"it has more than %u executors: which tasks have ended is told only where it was seen",
+			EXECUTORS);
+	x->said_left_out |= x->left_out != 0;
+	x->left_out = 0;
 }
 
 uint32_t tokio_executors_walk(struct tokio_process *w, uint32_t *ret_torn)
@@ -355,7 +385,8 @@ uint32_t tokio_executors_walk(struct tokio_process *w, uint32_t *ret_torn)
 		return 0;
 	}
 	find_all(w);
-	for (uint32_t i = 0; i < EXECUTORS; i++)
+	settle_left_out(w, ret_torn);
+	for (uint32_t i = 0; i < w->executors->used; i++)
 		if (w->executors->executor[i].at.pointer)
 			walk_one(w, &w->executors->executor[i], &sum, ret_torn);
 	if (!sum.driven &&
@@ -366,7 +397,7 @@ uint32_t tokio_executors_walk(struct tokio_process *w, uint32_t *ret_torn)
 
 bool tokio_executors_doubt(const struct tokio_process *w)
 {
-	for (uint32_t i = 0; w->executors && i < EXECUTORS; i++) {
+	for (uint32_t i = 0; w->executors && i < w->executors->used; i++) {
 		const struct executor *e = &w->executors->executor[i];
 
 		if (e->at.pointer &&

@@ -18,7 +18,7 @@ enum { STATE, QUEUE_NEXT, VTABLE, OWNER_ID, SCHEDULER, ID, TRAILER_PREV = 10, WO
 static uint64_t vtable[512] __attribute__((aligned(4096))), block[WORDS], list[3], handle[512];
 static uint64_t second[WORDS]; /* another task, not in the list from the beginning */
 static struct rust_type type;
-static unsigned walks, runtimes, told; /* told: bit n: task n, in the last walk */
+static unsigned walks, runtimes, cannot_sees, told; /* told: bit n: task n, in the last walk */
 static struct weft_ev_snapshot last;
 
 static uint64_t address(const void *p)
@@ -32,12 +32,14 @@ static void sink(void *ctx, const struct weft_ev *ev)
 	if (ev->kind == WEFT_EV_SNAPSHOT_BEGIN)
 		told = 0;
 	if (ev->kind == WEFT_EV_SNAPSHOT_TASK)
-		told |= 1u << ((const struct weft_ev_snapshot_task *)(const void *)(ev + 1))->task;
+		told |= 1u << ((const struct weft_ev_snapshot_task *)(const void *)(ev + 1))->task %
+				      32;
 	if (ev->kind == WEFT_EV_SNAPSHOT_END) {
 		memcpy(&last, ev + 1, sizeof(last));
 		walks++;
 	}
 	runtimes += ev->kind == WEFT_EV_RUNTIME;
+	cannot_sees += ev->kind == WEFT_EV_CANNOT_SEE;
 }
 
 static void lay_out(uint64_t *task, uint64_t id)
@@ -55,7 +57,7 @@ static struct fake_tokio *service(void)
 {
 	struct fake_tokio *f = fake_tokio_new();
 
-	walks = runtimes = 0;
+	walks = runtimes = cannot_sees = 0;
 	vtable[8] = SCHEDULER * 8;
 	type = (struct rust_type){ .vtable = address(vtable),
 				   .family = RUST_TOKIO,
@@ -280,6 +282,68 @@ static void a_runtime_whose_handle_is_known(void **state)
 	fake_tokio_free(f);
 }
 
+/* ---- many lists ---- */
+
+static struct {
+	uint64_t block[WORDS], handle[40];
+} one[2 * WEFT_ROW_MAX + 1];
+
+/* Lists with a task each, all of which the threads have polled. */
+static struct fake_tokio *service_with(uint32_t lists)
+{
+	struct fake_tokio *f = service();
+
+	memset(one, 0, sizeof(one));
+	for (uint32_t i = 0; i < lists; i++) {
+		struct weft_row *row = i % WEFT_POLL_DEPTH
+					       ? &f->rows[i / WEFT_POLL_DEPTH]
+					       : fake_tokio_claim(f, i / WEFT_POLL_DEPTH, true);
+
+		lay_out(one[i].block, i + 1);
+		one[i].block[OWNER_ID] = i + 1;
+		one[i].block[SCHEDULER] = address(one[i].handle);
+		one[i].handle[0] = one[i].handle[1] = 1;
+		one[i].handle[20] = one[i].handle[21] = address(one[i].block);
+		one[i].handle[22] = i + 1;
+		row->open[i % WEFT_POLL_DEPTH] =
+			(struct weft_open_poll){ .header = address(one[i].block),
+						 .vtable = address(vtable),
+						 .task = i + 1,
+						 .owner = i + 1 };
+	}
+	tokio_tell_lanes(&f->state);
+	return f;
+}
+
+/* A thread per core, each with a runtime and a LocalSet. */
+static void more_lists_than_runtimes(void **state)
+{
+	struct fake_tokio *f = service_with(80);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		walk(f);
+		assert_int_equal(last.tasks, 80);
+		assert_int_equal(last.torn, 0);
+	}
+	assert_int_equal(cannot_sees, 0);
+	fake_tokio_free(f);
+}
+
+static void more_lists_than_there_is_room_for(void **state)
+{
+	struct fake_tokio *f = service_with(2 * WEFT_ROW_MAX + 1);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		walk(f);
+		assert_int_equal(last.tasks, 2 * WEFT_ROW_MAX);
+		assert_true(last.torn);
+	}
+	assert_int_equal(cannot_sees, 1);
+	fake_tokio_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +355,8 @@ int main(void)
 		cmocka_unit_test(a_runtime_is_gone),
 		cmocka_unit_test(a_task_of_another_list_in_its_place),
 		cmocka_unit_test(a_runtime_whose_handle_is_known),
+		cmocka_unit_test(more_lists_than_runtimes),
+		cmocka_unit_test(more_lists_than_there_is_room_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
