@@ -216,13 +216,20 @@ bool detect_is_held_up(const struct detect_run *run, uint32_t process)
 	return false;
 }
 
-bool detect_poll_is_torn(const struct detect_run *run, const struct model_lane *l,
+bool detect_poll_is_lost(const struct detect_run *run, const struct model_lane *l,
 			 const struct lane_poll *p)
 {
 	const struct model_process *process = model_process(run->model, l->process);
+
+	return process && p->start_ns < process->unsure_ns;
+}
+
+bool detect_poll_is_torn(const struct detect_run *run, const struct model_lane *l,
+			 const struct lane_poll *p)
+{
 	uint64_t least, most;
 
-	if (process && p->start_ns < process->unsure_ns)
+	if (detect_poll_is_lost(run, l, p))
 		return true;
 	/* The watcher lacks CPUs itself: what the thread did is not known yet. */
 	if (!p->split && l->sample_ns && l->sample_ns < p->end_ns)

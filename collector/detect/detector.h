@@ -135,6 +135,9 @@ bool detect_is_held_up(const struct detect_run *run, uint32_t process);
  */
 bool detect_poll_is_torn(const struct detect_run *run, const struct model_lane *l,
 			 const struct lane_poll *p);
+/* ... the first of the two. */
+bool detect_poll_is_lost(const struct detect_run *run, const struct model_lane *l,
+			 const struct lane_poll *p);
 /* The kernel has told what of a poll that has ended was on the CPU. */
 bool detect_poll_is_split(const struct detect_run *run, const struct model_lane *l,
 			  const struct lane_poll *p);

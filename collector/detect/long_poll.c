@@ -33,6 +33,7 @@ struct place {
 
 struct state {
 	struct detect_cursor *cursor, *suspects;
+	uint64_t judged, untold; /* long polls; those of which records were lost */
 	struct place place[PLACES];
 };
 
@@ -138,14 +139,19 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	const struct model_type *type = t ? model_type(run->model, t->type) : NULL;
 	double cpu = type ? detect_poll_cpu(run, l, poll) : 0;
 	uint64_t harm = poll->harm_ns > poll->behind_ns ? poll->harm_ns : poll->behind_ns;
+	struct state *s = run->state;
 	struct place *p;
 
 	/* Blocked for longer: a blocking call. Without a CPU for longer: the machine's fault. */
-	if (!type || !harm || !is_known(run, l, poll) ||
-	    (double)(poll->blocked_ns + poll->runnable_ns) > cpu || !is_long(run, type, cpu) ||
-	    detect_disturbed(run, l->process, poll->start_ns))
+	if (!type || !harm || (double)(poll->blocked_ns + poll->runnable_ns) > cpu ||
+	    !is_long(run, type, cpu) || detect_disturbed(run, l->process, poll->start_ns))
 		return;
-	p = place_of(run->state, run, l->process, t->type, poll->start_ns);
+	if (!is_known(run, l, poll)) {
+		s->untold += detect_poll_is_lost(run, l, poll);
+		return;
+	}
+	s->judged++;
+	p = place_of(s, run, l->process, t->type, poll->start_ns);
 	p->last_ns = run->now_ns;
 	p->times++;
 	p->cpu_ns += (uint64_t)cpu;
@@ -176,6 +182,19 @@ static void done(void *state)
 	detect_cursor_free(s->suspects);
 }
 
+static bool blind(const struct detect_run *run, char *why, size_t size)
+{
+	const struct state *s = run->state;
+
+	if (detect_shares_blind(run, why, size))
+		return true;
+	if ((double)s->untold < run->value[TIMES] || s->untold <= s->judged)
+		return false;
+	snprintf(why, size, "of %llu long polls records were lost: they may have waited for a CPU",
+		 (unsigned long long)s->untold);
+	return true;
+}
+
 const struct detector long_poll_detector = {
 	.id = "long-poll",
 	.symptom = SYMPTOM_LONG_POLL,
@@ -184,5 +203,5 @@ const struct detector long_poll_detector = {
 	.hold_ns = 10000000000ull,
 	.tick = tick,
 	.done = done,
-	.blind = detect_shares_blind,
+	.blind = blind,
 };

@@ -47,6 +47,7 @@ struct state {
 	struct detect_cursor *polls;
 	uint64_t cursor, timers; /* read so far of the notable events, of the timers */
 	uint64_t singles;        /* timers that a task waited for */
+	uint64_t untold;         /* late ones, of whose workers' polls records were lost */
 	struct place place[PLACES];
 	uint32_t n;
 	uint64_t undriven_ns[MODEL_MAX_PROCESSES][WEFT_MAX_RUNTIMES]; /* since when, 0 = driven */
@@ -129,6 +130,7 @@ static void late_timer(struct detect_run *run, const struct timer_fired *fired)
 	if ((double)late < run->value[WARN_MS] * 1e6 || detect_disturbed(run, process, from))
 		return;
 	detect_workers_of(run, process, fired->runtime, from, until, &w);
+	((struct state *)run->state)->untold += w.lost && w.held + w.lost == w.n;
 	holder = w.n && w.held == w.n ? model_task(run->model, w.task) : NULL;
 	p = holder ? place_of(run->state, process, holder->type) : NULL;
 	if (!p)
@@ -392,7 +394,13 @@ static void done(void *state)
 
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
-	return detect_timers_blind(run, ((const struct state *)run->state)->singles, why, size);
+	const struct state *s = run->state;
+
+	if ((double)s->untold >= run->value[TIMES])
+		snprintf(why, size,
+			 "of the polls that %llu late timers waited for, records were lost",
+			 (unsigned long long)s->untold);
+	return why[0] || detect_timers_blind(run, s->singles, why, size);
 }
 
 const struct detector timer_stall_detector = {

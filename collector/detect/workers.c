@@ -10,6 +10,7 @@
 struct covered {
 	uint64_t task, seq, for_ns;
 	bool held; /* by its own doing */
+	bool lost; /* records that would tell */
 };
 
 /* How much of [from, to] the poll [start, end] covers, in tenths. */
@@ -27,10 +28,16 @@ static bool is_in_place(const struct detect_run *run, uint64_t task, uint64_t se
 }
 
 /* Of a poll that has ended. Time without a CPU is not the task's doing. */
-static bool is_held(const struct detect_run *run, const struct model_lane *l,
-		    const struct lane_poll *p)
+static struct covered ended(const struct detect_run *run, const struct model_lane *l,
+			    const struct lane_poll *p)
 {
-	return !detect_poll_is_torn(run, l, p) && p->busy_ns + p->blocked_ns >= p->runnable_ns;
+	bool own = p->busy_ns + p->blocked_ns >= p->runnable_ns;
+
+	return (struct covered){ .task = p->task,
+				 .seq = p->seq,
+				 .for_ns = p->end_ns - p->start_ns,
+				 .held = own && !detect_poll_is_torn(run, l, p),
+				 .lost = own && detect_poll_is_lost(run, l, p) };
 }
 
 /* The poll of the lane that covers [from, to]: false = there is none. */
@@ -44,7 +51,7 @@ static bool covering(const struct model_lane *l, const struct detect_run *run, u
 		own = l->open.cpu_ns + l->open.blocked_ns;
 		if (tenths(start, run->now_ns, from, to) >= 9) {
 			*ret = (struct covered){ l->open.task, l->open.seq, run->now_ns - start,
-						 own >= OWN_NS || l->open.runq_ns <= own };
+						 own >= OWN_NS || l->open.runq_ns <= own, false };
 			return true;
 		}
 	}
@@ -54,8 +61,7 @@ static bool covering(const struct model_lane *l, const struct detect_run *run, u
 		if (!p->number || p->end_ns <= from)
 			break;
 		if (tenths(p->start_ns, p->end_ns, from, to) >= 9) {
-			*ret = (struct covered){ p->task, p->seq, p->end_ns - p->start_ns,
-						 is_held(run, l, p) };
+			*ret = ended(run, l, p);
 			return true;
 		}
 	}
@@ -73,6 +79,7 @@ static void look(const struct detect_run *run, const struct model_lane *l, uint6
 		w->in_place++;
 		return;
 	}
+	w->lost += any && c.lost;
 	any &= c.held;
 	known = lane_shares(l, run->now_ns, &parts);
 	w->n++;

@@ -8,6 +8,7 @@
 struct detect_workers {
 	uint32_t n;        /* that are there, but for those in place */
 	uint32_t in_place; /* in block_in_place all that time: others do what they had to do */
+	uint32_t lost;     /* not held as far as is known: records of that poll were lost */
 	uint32_t held;     /* inside one poll over the whole stretch asked about */
 	uint32_t starved;  /* waiting for a CPU a fifth of the last second and more */
 	uint32_t idle;     /* not held, and parked for half of the last second and more */

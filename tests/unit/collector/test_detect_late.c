@@ -453,6 +453,29 @@ static void their_records_are_lost(void **state)
 	verdict_found(f, "long-poll", LIVE_WARN, "query");
 }
 
+/* A few of them all the time, of many: nothing tells whether those polls ran or waited. */
+static void some_records_are_lost_all_the_time(void **state)
+{
+	struct feed *f = *state;
+	uint64_t lost = 0;
+
+	feed_level(f, T0, WEFT_LEVEL_NORMAL);
+	feed_offcpu(f, T0 + MS, 0, 7, MS / 2, 0, 0);
+	feed_poll(f, T0 + 2 * MS, 0, 7, 2 * MS);
+	for (uint64_t t = T0 + S; t < T0 + 13 * S; t += STEP) {
+		verdict_calm(f, t, 0);
+		verdict_calm(f, t, 1);
+		feed_lost(f, t + MS, ++lost);
+		if (t % (250 * MS))
+			continue;
+		feed_poll(f, t + 30 * MS, 0, 7, 20 * MS);
+		feed_poll_delay(f, t + 31 * MS, 0, 8, US, 20 * MS);
+	}
+	feed_tick_to(f, f->now + S);
+	assert_null(feed_finding(f, "long-poll"));
+	assert_string_equal(feed_verdict(f, "long-poll"), "not-checked");
+}
+
 /* The worker lost its CPU just before each poll, and the poll's stamp is from before that: the kernel says that it waited. */
 static void they_wait_before_they_begin(void **state)
 {
@@ -509,6 +532,7 @@ int main(void)
 		VERDICT_TEST(busy_says_more),
 		VERDICT_TEST(polls_of_20_ms_at_light),
 		VERDICT_TEST(their_records_are_lost),
+		VERDICT_TEST(some_records_are_lost_all_the_time),
 		VERDICT_TEST(they_wait_before_they_begin),
 		VERDICT_TEST(a_sample_of_their_begin),
 		VERDICT_TEST(it_waits_in_the_queue),

@@ -95,6 +95,7 @@ static void the_records_were_lost(void **state)
 	feed_lost(f, T0 - 10 * MS, 100);
 	late(f, 2, 0);
 	assert_null(feed_finding(f, "timer-stall"));
+	assert_string_equal(feed_verdict(f, "timer-stall"), "not-checked");
 }
 
 static void timers_on_time(void **state)
