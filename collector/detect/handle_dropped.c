@@ -25,8 +25,7 @@ static const struct detector_option options[] = {
 
 struct place {
 	uint32_t process, type;
-	uint64_t first_ns, last_ns;
-	uint64_t off; /* all that were taken off, in whatever way */
+	uint64_t first_ns, last_ns, used_ns;
 	uint64_t dropped, dropped_at_once, aborted_at_once, never_ran;
 	uint64_t task, by, age_ns;
 	struct model_stack stack; /* of who cancelled one of them; number 0 = none */
@@ -46,14 +45,28 @@ static struct place *find_place(struct state *s, uint32_t process, uint32_t type
 	return NULL;
 }
 
-static struct place *place_of(struct state *s, uint32_t process, uint32_t type)
+static struct place *oldest(struct state *s)
 {
+	struct place *p = &s->place[0];
+
+	for (uint32_t i = 1; i < PLACES; i++)
+		if (s->place[i].used_ns < p->used_ns)
+			p = &s->place[i];
+	return p;
+}
+
+/* Where there is no room the one that was not used for longest gives way. */
+static struct place *place_of(struct detect_run *run, uint32_t process, uint32_t type)
+{
+	struct state *s = run->state;
 	struct place *p = find_place(s, process, type);
 
-	if (p || s->n == PLACES)
-		return p;
-	s->place[s->n] = (struct place){ .process = process, .type = type };
-	return &s->place[s->n++];
+	if (!p) {
+		p = s->n < PLACES ? &s->place[s->n++] : oldest(s);
+		*p = (struct place){ .process = process, .type = type };
+	}
+	p->used_ns = run->now_ns;
+	return p;
 }
 
 /* Stacks of those who cancel, one by one as they come: the store soon forgets them. */
@@ -65,7 +78,7 @@ static void keep_stacks(struct detect_run *run)
 	while ((k = stack_store_next(model_stacks(run->model), s->stack_cursor))) {
 		const struct model_task *t =
 			k->why == WEFT_STACK_CANCELLER ? model_task(run->model, k->task) : NULL;
-		struct place *p = t ? place_of(s, t->process, t->type) : NULL;
+		struct place *p = t ? place_of(run, t->process, t->type) : NULL;
 
 		if (p)
 			p->stack = *k;
@@ -78,20 +91,19 @@ static bool count(const struct detect_run *run, struct place *p, const struct no
 {
 	bool at_once = (double)n->age_ns < run->value[ONCE_MS] * 1e6;
 
-	p->off++;
 	switch (n->kind) {
 	case NOTABLE_DROPPED:
-		p->dropped++;
-		p->dropped_at_once += at_once;
+		p->dropped += n->count;
+		p->dropped_at_once += at_once ? n->count : 0;
 		return true;
 	case NOTABLE_CANCELLED:
-		p->aborted_at_once += at_once;
+		p->aborted_at_once += at_once ? n->count : 0;
 		return at_once;
 	case NOTABLE_SHUTDOWN:
 		/* All its life was seen, and it was polled once only: to be told that it is cancelled. */
 		if (!n->whole || n->polls > 1)
 			return false;
-		p->never_ran++;
+		p->never_ran += n->count;
 		return true;
 	default:
 		return false;
@@ -173,7 +185,7 @@ static void judge(struct detect_run *run, const struct place *p)
 		 (double)p->aborted_at_once >= part * (double)type->ended)
 		raise_place(run, p, "aborted as soon as it is spawned", ADVICE_ABORTED);
 	/* Tasks that have ended as done show that the work does get done; a shutdown in the middle of it is one. */
-	else if (p->never_ran && type->ended <= p->off)
+	else if (p->never_ran && type->ended <= type->off)
 		raise_place(run, p, "the runtime was shut down before it ran", ADVICE_SHUTDOWN);
 }
 
@@ -184,7 +196,8 @@ static void tick(struct detect_run *run)
 
 	keep_stacks(run);
 	while (model_notable_next(run->model, &s->cursor, &n)) {
-		struct place *p = n.kind == NOTABLE_MISUSE ? NULL : place_of(s, n.process, n.type);
+		struct place *p = n.kind == NOTABLE_MISUSE ? NULL
+							   : place_of(run, n.process, n.type);
 
 		if (!p || !count(run, p, &n))
 			continue;

@@ -315,6 +315,7 @@ void model_tick(struct model *m, uint64_t now_ns)
 	second = m->now_ns / SECOND_NS;
 	fresh = second != m->second;
 	m->second = second;
+	notable_log_tick(&m->notables);
 	for (uint32_t i = 0; i < m->nprocesses; i++)
 		if (m->process[i])
 			process_tick(m->process[i], m->now_ns, fresh);

@@ -49,7 +49,8 @@ void model_notable_end(struct model *m, const struct model_task *t, const struct
 {
 	bool known = task_born_here(t) && t->spawn_ns <= r->t_ns;
 
-	notable_log_add(&m->notables,
+	m->types[t->type]->off++;
+	notable_log_end(&m->notables,
 			&(struct notable){ .kind = kind_of_end(t),
 					   .code = (uint32_t)(r->b >> 8 & 0xff),
 					   .detached = t->flags & MODEL_T_DETACHED,

@@ -20,6 +20,7 @@ struct model_type {
 		found; /* held: complete but kept, as of the last walk; held_now: of the one under way;
 						* found: existed before */
 	uint64_t spawned, ended; /* seen to happen */
+	uint64_t off;            /* of the ended: not done, but taken off or failed */
 	uint64_t bytes;          /* of all that were spawned, together */
 	uint32_t one_bytes;      /* of the one that was spawned or met by a walk last */
 	uint64_t polls, busy_ns, blocked_ns, runnable_ns, poll_max_ns;

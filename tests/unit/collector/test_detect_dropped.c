@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/verdict.h"
@@ -116,13 +117,110 @@ static void shut_down_in_full_flight(void **state)
 	verdict_nothing(f);
 }
 
+/* Tasks of a site, spawned before T0 and taken off in the 2 ms after it. */
+static void burst(struct feed *f, uint64_t first, uint64_t n, uint32_t site, unsigned reason,
+		  bool dropped)
+{
+	for (uint64_t i = 0; i < n; i++)
+		feed_spawn(f, T0 - S / 2 + i * 100 * US, first + i, site, 256);
+	for (uint64_t i = 0; i < n; i++) {
+		if (dropped)
+			drop(f, T0 + MS + i * US / 2, first + i, WEFT_D_CANCEL);
+		end_by(f, T0 + MS + i * US / 2, first + i, reason, 8);
+	}
+	feed_tick_to(f, f->now + 2 * S);
+}
+
+/* The main function returns after it has spawned them. */
+static void thousands_are_shut_down(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	burst(f, 1000, 3000, 1, WEFT_E_SHUTDOWN, false);
+	row = verdict_found(f, "handle-dropped", LIVE_WARN, "query");
+	assert_string_equal(row->cause, "the runtime was shut down before it ran");
+	assert_int_equal(row->evidence[0].value, 3000);
+}
+
+/* A vector of their handles is dropped. */
+static void thousands_are_dropped(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	burst(f, 1000, 3000, 1, WEFT_E_CANCELLED, true);
+	row = verdict_found(f, "handle-dropped", LIVE_WARN, "query");
+	assert_string_equal(row->cause, "cancelled by the drop of its handle");
+	assert_int_equal(row->evidence[0].value, 3000);
+}
+
+/* One of them has ended as done. */
+static void thousands_are_shut_down_and_one_is_done(void **state)
+{
+	struct feed *f = *state;
+
+	feed_spawn(f, 100 * MS, 900, 1, 256);
+	feed_end(f, 200 * MS, 900, WEFT_E_DONE);
+	burst(f, 1000, 3000, 1, WEFT_E_SHUTDOWN, false);
+	verdict_nothing(f);
+}
+
+/* So many types of tasks are cancelled now and then that there is no room for more; then tasks of one are aborted at once. */
+static void many_types_are_cancelled(void **state)
+{
+	struct feed *f = *state;
+	char name[16];
+
+	for (uint32_t i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "job %u", i);
+		feed_site(f, 10 + i, name, "svc.c", 100 + i);
+		feed_spawn(f, T0 + i * 10 * MS, 2000 + i, 10 + i, 256);
+	}
+	for (uint32_t i = 0; i < 300; i++)
+		end_by(f, T0 + 4 * S + i * MS, 2000 + i, WEFT_E_CANCELLED, 8);
+	verdict_nothing(f);
+	for (uint64_t i = 0, t = f->now + MS; i < 5; i++, t += 100 * MS) {
+		feed_spawn(f, t, 5000 + i, 1, 256);
+		end_by(f, t + 10 * US, 5000 + i, WEFT_E_CANCELLED, 8);
+	}
+	feed_tick_to(f, f->now + 2 * S);
+	assert_string_equal(verdict_found(f, "handle-dropped", LIVE_WARN, "query")->cause,
+			    "aborted as soon as it is spawned");
+}
+
+/* A detached task fails, and that ends a program of thousands: both are told. */
+static void one_fails_before_thousands_are_shut_down(void **state)
+{
+	struct feed *f = *state;
+
+	feed_spawn(f, 100 * MS, 900, 2, 256);
+	drop(f, 110 * MS, 900, WEFT_D_DETACH);
+	for (uint64_t i = 0; i < 3000; i++)
+		feed_spawn(f, T0 - S / 2 + i * US, 1000 + i, 1, 256);
+	end_by(f, T0 + MS, 900, WEFT_E_ERROR | 28 << 8, 0); /* ENOSPC */
+	for (uint64_t i = 0; i < 3000; i++)
+		end_by(f, T0 + MS + i * US / 2, 1000 + i, WEFT_E_SHUTDOWN, 0);
+	feed_tick_to(f, f->now + 2 * S);
+	assert_non_null(feed_finding(f, "handle-dropped"));
+	assert_non_null(feed_finding(f, "detached-panic"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		VERDICT_TEST(dropped_at_once),         VERDICT_TEST(a_drop_that_is_meant),
-		VERDICT_TEST(aborted_at_once),         VERDICT_TEST(sessions_aborted_at_disconnect),
-		VERDICT_TEST(shut_down_before_it_ran), VERDICT_TEST(shut_down_in_full_flight),
+		VERDICT_TEST(dropped_at_once),
+		VERDICT_TEST(a_drop_that_is_meant),
+		VERDICT_TEST(aborted_at_once),
+		VERDICT_TEST(sessions_aborted_at_disconnect),
+		VERDICT_TEST(shut_down_before_it_ran),
+		VERDICT_TEST(shut_down_in_full_flight),
 		VERDICT_TEST(shut_down_after_a_loss),
+		VERDICT_TEST(thousands_are_shut_down),
+		VERDICT_TEST(thousands_are_dropped),
+		VERDICT_TEST(thousands_are_shut_down_and_one_is_done),
+		VERDICT_TEST(many_types_are_cancelled),
+		VERDICT_TEST(one_fails_before_thousands_are_shut_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
