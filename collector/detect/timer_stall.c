@@ -31,7 +31,7 @@ static const struct detector_option options[] = {
 /* By the task type that held the driver. */
 struct place {
 	uint32_t process, type;
-	uint64_t times, first_ns, window_ns, worst_ns, worst_task, late_ns, victim;
+	uint64_t used_ns, times, first_ns, window_ns, worst_ns, worst_task, late_ns, victim;
 	bool fires; /* the timers themselves are in time */
 };
 
@@ -53,15 +53,26 @@ struct state {
 	uint64_t undriven_ns[MODEL_MAX_PROCESSES][WEFT_MAX_RUNTIMES]; /* since when, 0 = driven */
 };
 
-static struct place *place_of(struct state *s, uint32_t process, uint32_t type)
+/* Where there is no room the one that was not used for longest gives way. */
+static struct place *place_of(struct detect_run *run, uint32_t process, uint32_t type)
 {
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->place[i].process == process && s->place[i].type == type)
-			return &s->place[i];
-	if (s->n == PLACES)
-		return NULL;
-	s->place[s->n] = (struct place){ .process = process, .type = type };
-	return &s->place[s->n++];
+	struct state *s = run->state;
+	struct place *p = &s->place[0];
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct place *at = &s->place[i];
+
+		if (at->process == process && at->type == type) {
+			at->used_ns = run->now_ns;
+			return at;
+		}
+		if (at->used_ns < p->used_ns)
+			p = at;
+	}
+	if (s->n < PLACES)
+		p = &s->place[s->n++];
+	*p = (struct place){ .process = process, .type = type, .used_ns = run->now_ns };
+	return p;
 }
 
 static void raise_held(struct detect_run *run, const struct place *p)
@@ -132,7 +143,7 @@ static void late_timer(struct detect_run *run, const struct timer_fired *fired)
 	detect_workers_of(run, process, fired->runtime, from, until, &w);
 	((struct state *)run->state)->untold += w.lost && w.held + w.lost == w.n;
 	holder = w.n && w.held == w.n ? model_task(run->model, w.task) : NULL;
-	p = holder ? place_of(run->state, process, holder->type) : NULL;
+	p = holder ? place_of(run, process, holder->type) : NULL;
 	if (!p)
 		return;
 	if (p->window_ns + RECENT_NS < run->now_ns) {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/verdict.h"
@@ -20,9 +21,9 @@ static void fire(struct feed *f, uint64_t t, uint64_t task, uint64_t deadline)
 }
 
 /* Task 7 is polled for 300 ms on each of `lanes` workers, three times; a timer of task 8 is due in the middle of each. */
-static void late(struct feed *f, uint32_t lanes, uint64_t runnable)
+static void late_from(struct feed *f, uint64_t from, uint32_t lanes, uint64_t runnable)
 {
-	for (uint64_t t = T0; t < T0 + 3 * S; t += S) {
+	for (uint64_t t = from; t < from + 3 * S; t += S) {
 		for (uint32_t lane = 0; lane < lanes; lane++) {
 			if (runnable)
 				feed_offcpu(f, t + 299 * MS, (uint16_t)lane, 7, 0, runnable, -1);
@@ -31,7 +32,12 @@ static void late(struct feed *f, uint32_t lanes, uint64_t runnable)
 		fire(f, t + 300 * MS + 10 * US, 8, t + 100 * MS);
 		feed_poll(f, t + 300 * MS + 30 * US, 0, 8, 5 * US);
 	}
-	feed_tick_to(f, T0 + 6 * S);
+	feed_tick_to(f, from + 6 * S);
+}
+
+static void late(struct feed *f, uint32_t lanes, uint64_t runnable)
+{
+	late_from(f, T0, lanes, runnable);
 }
 
 static void polls_hold_the_driver(void **state)
@@ -44,6 +50,32 @@ static void polls_hold_the_driver(void **state)
 	assert_in_range(row->evidence[0].value, 199, 202);
 	assert_int_equal(row->evidence[1].value, 3);
 	assert_non_null(strstr(row->evidence[2].text, "ticker"));
+}
+
+/* More types hold the driver once than there is room for, then one does it three times. */
+static void many_types_hold_it(void **state)
+{
+	struct feed *f = *state;
+	char name[16];
+
+	for (uint32_t i = 0; i < 40; i++) {
+		uint64_t t = 100 * MS + i * 20 * MS;
+
+		snprintf(name, sizeof(name), "job %u", i);
+		feed_site(f, 10 + i, name, "svc.c", 100 + i);
+		feed_spawn(f, t, 2000 + i, 10 + i, 256);
+	}
+	for (uint32_t i = 0; i < 40; i++) {
+		uint64_t t = T0 + i * 100 * MS;
+
+		feed_poll(f, t + 80 * MS, 0, 2000 + i, 80 * MS);
+		feed_poll(f, t + 80 * MS, 1, 2000 + i, 80 * MS);
+		fire(f, t + 80 * MS + 10 * US, 8, t + 2 * MS);
+		feed_poll(f, t + 80 * MS + 30 * US, 0, 8, 5 * US);
+	}
+	assert_null(feed_finding(f, "timer-stall"));
+	late_from(f, T0 + 5 * S, 2, 0);
+	verdict_found(f, "timer-stall", LIVE_WARN, "query");
 }
 
 /* One worker was free to fire it: why it did not is not known, so nobody is blamed. */
@@ -204,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(polls_hold_the_driver),
+		VERDICT_TEST(many_types_hold_it),
 		VERDICT_TEST(one_worker_was_free),
 		VERDICT_TEST(polls_hold_those_whose_timers_fired),
 		VERDICT_TEST(a_worker_was_free_for_them),
