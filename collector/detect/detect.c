@@ -11,6 +11,7 @@
 #define TELL_AGAIN_NS 1000000000ull
 #define UNSEEN_NS     1500000000ull
 #define WHY           sizeof(((struct live_checked *)0)->why)
+#define ROWLESS_S     2u
 #define ENOUGH_NS     4000000000ull /* at a level, for what takes seconds in a row */
 
 /* ---- options ---- */
@@ -191,6 +192,24 @@ static void count_seen(struct detect *d, uint64_t dt)
 	d->polls_ns += any ? dt : 0;
 }
 
+static bool is_rowless(const struct detect *d)
+{
+	for (uint32_t i = 0; i < model_processes(d->model); i++) {
+		const struct model_process *p = model_process(d->model, i);
+
+		for (uint32_t k = 0; p && k < p->nlanes; k++) {
+			const struct model_lane *l = p->lanes[k];
+			struct lane_parts parts;
+
+			if (l && detect_is_worker(l) && l->runtime &&
+			    !model_runtime(d->model, i, l->runtime) &&
+			    lane_shares(l, d->now_ns, &parts))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Where no worker is there just now, that is known. */
 static void count_second(struct detect *d)
 {
@@ -209,6 +228,7 @@ static void count_second(struct detect *d)
 	}
 	d->seconds++;
 	d->known += known || !any;
+	d->rowless += is_rowless(d);
 }
 
 void detect_tick(struct detect *d, uint64_t now_ns, double lost)
@@ -363,6 +383,18 @@ static bool is_unknown(const struct detect *d, char *why, size_t size)
 	return why[0];
 }
 
+/* These look at runtimes, which lack a row where a program has very many at once. */
+static bool is_beyond(const struct detect *d, enum symptom s, char *why, size_t size)
+{
+	bool by_runtime = s == SYMPTOM_NEVER_RUNS || s == SYMPTOM_QUEUE_BACKLOG ||
+			  s == SYMPTOM_WORKER_IMBALANCE || s == SYMPTOM_TIMER_STALL;
+
+	if (by_runtime && d->rowless >= ROWLESS_S && d->rowless * 8 >= d->seconds)
+		snprintf(why, size,
+			 "a process has more runtimes than are told of: not all were looked at");
+	return why[0];
+}
+
 static const char *judge(const struct detect *d, enum symptom s, char *why, size_t size)
 {
 	uint32_t k = detector_of(s);
@@ -380,7 +412,7 @@ static const char *judge(const struct detect *d, enum symptom s, char *why, size
 		snprintf(why, size, "%s", told);
 		return "not-applicable";
 	}
-	if (is_unknown(d, why, size))
+	if (is_unknown(d, why, size) || is_beyond(d, s, why, size))
 		return "not-checked";
 	run = run_of(d, k);
 	if (coverage != COVERAGE_UNSEEN && detect_registry[k]->blind(&run, why, size))

@@ -36,6 +36,7 @@ struct detect {
 	struct seen seen[MODEL_MAX_PROCESSES];
 	uint64_t polls_ns;       /* how long single polls and timers of some process were seen */
 	uint32_t seconds, known; /* full ones; and those in which shares of workers were known */
+	uint32_t rowless; /* full seconds in which workers were of a runtime that the model has no row of */
 	bool started;
 	double lost;
 };

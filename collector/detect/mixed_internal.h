@@ -10,11 +10,11 @@ enum mixed_option { MIXED_POLLS, MIXED_S, MIXED_BLOCK_MS };
 
 /* Of a process with several runtimes: which of them polled tasks in each of the last seconds. By index in the process. */
 struct mixed_process {
-	bool known;                          /* polls are those of a second ago */
-	uint64_t polls[WEFT_MAX_RUNTIMES];   /* cumulative */
-	uint32_t last[WEFT_MAX_RUNTIMES];    /* in the last second */
-	uint16_t seconds[WEFT_MAX_RUNTIMES]; /* bit n: enough polls, n seconds ago */
-	uint64_t first_ns;                   /* two kinds did, 0 = never yet */
+	bool known;                       /* polls are those of a second ago */
+	uint64_t polls[MODEL_RUNTIMES];   /* cumulative */
+	uint32_t last[MODEL_RUNTIMES];    /* in the last second */
+	uint16_t seconds[MODEL_RUNTIMES]; /* bit n: enough polls, n seconds ago */
+	uint64_t first_ns;                /* two kinds did, 0 = never yet */
 };
 
 struct mixed_kinds {

@@ -34,16 +34,22 @@ struct state {
 	uint32_t n;
 };
 
-static struct polled *polled_of(struct state *s, const struct model_process *p,
+static struct polled *polled_of(const struct detect_run *run, const struct model_process *p,
 				const struct model_runtime *rt)
 {
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->polled[i].process == p->index && s->polled[i].runtime == rt->info.runtime)
-			return &s->polled[i];
-	if (s->n == DETECT_STREAKS)
-		return NULL;
-	s->polled[s->n] = (struct polled){ .process = p->index, .runtime = rt->info.runtime };
-	return &s->polled[s->n++];
+	struct state *s = run->state;
+	struct polled *k = s->polled, *spare = NULL;
+
+	for (; k < s->polled + s->n; k++) {
+		if (k->process == p->index && k->runtime == rt->info.runtime)
+			return k;
+		spare = model_runtime(run->model, k->process, k->runtime) ? spare : k;
+	}
+	if (s->n < DETECT_STREAKS)
+		spare = &s->polled[s->n++];
+	if (spare)
+		*spare = (struct polled){ .process = p->index, .runtime = rt->info.runtime };
+	return spare;
 }
 
 /* Of all lanes, whatever they are by now: none takes its polls with it. */
@@ -61,7 +67,7 @@ static uint64_t polls_of(const struct model_process *p, uint32_t runtime)
 static double rate_of(const struct detect_run *run, const struct model_process *p,
 		      const struct model_runtime *rt)
 {
-	struct polled *k = p->nruntimes > 1 ? polled_of(run->state, p, rt) : NULL;
+	struct polled *k = p->nruntimes > 1 ? polled_of(run, p, rt) : NULL;
 	uint64_t now = run->now_ns, polls;
 	struct model_rates rates;
 	uint32_t oldest, last;

@@ -50,7 +50,7 @@ struct state {
 	uint64_t untold;         /* late ones, of whose workers' polls records were lost */
 	struct place place[PLACES];
 	uint32_t n;
-	uint64_t undriven_ns[MODEL_MAX_PROCESSES][WEFT_MAX_RUNTIMES]; /* since when, 0 = driven */
+	uint64_t undriven_ns[MODEL_MAX_PROCESSES][MODEL_RUNTIMES]; /* since when, 0 = driven */
 };
 
 /* Where there is no room the one that was not used for longest gives way. */
@@ -175,8 +175,8 @@ static void undriven(struct detect_run *run, const struct model_process *p,
 	char text[24];
 
 	detect_workers_of(run, p->index, rt->info.runtime, run->now_ns, run->now_ns, &w);
-	if (w.n || !rt->gauge.timers || rt->gauge.stopped ||
-	    rt->gauge.driver_worker != UINT32_MAX || !rt->sample_ns || p->gone) {
+	if (w.n || !rt->gauge.timers || rt->ended || rt->gauge.driver_worker != UINT32_MAX ||
+	    !rt->sample_ns || p->gone) {
 		*since = 0;
 		return;
 	}

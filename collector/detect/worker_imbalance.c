@@ -36,16 +36,22 @@ struct state {
 	uint32_t n;
 };
 
-static struct looks *looks_of(struct state *s, const struct model_process *p,
+static struct looks *looks_of(const struct detect_run *run, const struct model_process *p,
 			      const struct model_runtime *rt)
 {
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->looks[i].process == p->index && s->looks[i].runtime == rt->info.runtime)
-			return &s->looks[i];
-	if (s->n == DETECT_STREAKS)
-		return NULL;
-	s->looks[s->n] = (struct looks){ .process = p->index, .runtime = rt->info.runtime };
-	return &s->looks[s->n++];
+	struct state *s = run->state;
+	struct looks *k = s->looks, *spare = NULL;
+
+	for (; k < s->looks + s->n; k++) {
+		if (k->process == p->index && k->runtime == rt->info.runtime)
+			return k;
+		spare = model_runtime(run->model, k->process, k->runtime) ? spare : k;
+	}
+	if (s->n < DETECT_STREAKS)
+		spare = &s->looks[s->n++];
+	if (spare)
+		*spare = (struct looks){ .process = p->index, .runtime = rt->info.runtime };
+	return spare;
 }
 
 static void raise_runtime(struct detect_run *run, const struct model_process *p,
@@ -88,7 +94,7 @@ static uint64_t waiting(const struct detect_run *run, const struct model_process
 static void count(struct detect_run *run, const struct model_process *p,
 		  const struct model_runtime *rt)
 {
-	struct looks *k = looks_of(run->state, p, rt);
+	struct looks *k = looks_of(run, p, rt);
 	bool polls = model_sees_polls(run->model, p->index);
 
 	if (!k)
@@ -135,7 +141,7 @@ static void judge(struct detect_run *run, const struct model_process *p,
 		  const struct model_runtime *rt)
 {
 	struct state *s = run->state;
-	struct looks *looks = looks_of(s, p, rt);
+	struct looks *looks = looks_of(run, p, rt);
 	struct detect_streak *k;
 	struct detect_load load = { 0 };
 	enum detect_holds holds = load_of(run, p, rt, looks, &load) ? holding(run, looks, &load)

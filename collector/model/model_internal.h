@@ -75,6 +75,10 @@ static inline bool model_task_doubted(const struct model *m, const struct model_
 	return t->doubts != m->process[t->process]->doubts;
 }
 
+/* model_runtime.c */
+struct model_runtime *model_runtime_get(struct model *m, uint32_t process, uint32_t runtime);
+void model_runtime_stop(struct model *m, const struct record *r);
+
 /* model_notable.c: what the detectors read one by one */
 void model_notable_misuse(struct model *m, const struct record *r);
 void model_notable_drop(struct model *m, const struct record *r);

@@ -69,27 +69,10 @@ static void apply_exec(struct model *m, const struct record *r)
 	}
 }
 
-static struct model_runtime *runtime_get(struct model *m, uint32_t process, uint32_t runtime)
-{
-	struct model_process *p = model_process_get(m, process);
-	uint16_t i = p ? model_runtime_index(p, runtime) : MODEL_NO_RUNTIME;
-
-	if (!p)
-		return NULL;
-	if (i != MODEL_NO_RUNTIME)
-		return &p->runtime[i];
-	if (p->nruntimes == WEFT_MAX_RUNTIMES) {
-		m->oddities++;
-		return NULL;
-	}
-	p->runtime[p->nruntimes].info.runtime = runtime;
-	return &p->runtime[p->nruntimes++];
-}
-
 static void apply_runtime(struct model *m, const struct record *r)
 {
 	const struct weft_ev_runtime *e = model_payload(r, sizeof(*e));
-	struct model_runtime *rt = e ? runtime_get(m, r->process, e->runtime) : NULL;
+	struct model_runtime *rt = e ? model_runtime_get(m, r->process, e->runtime) : NULL;
 
 	if (!rt)
 		return;
@@ -253,11 +236,12 @@ static void apply_lane_sample(struct model *m, const struct record *r)
 static void apply_runtime_sample(struct model *m, const struct record *r)
 {
 	const struct weft_ev_runtime_sample *e = model_payload(r, sizeof(*e));
-	struct model_runtime *rt = e ? runtime_get(m, r->process, e->runtime) : NULL;
+	struct model_runtime *rt = e ? model_runtime_get(m, r->process, e->runtime) : NULL;
 
 	if (!rt)
 		return;
 	rt->gauge = *e;
+	rt->ended = e->stopped;
 	rt->sample_ns = r->t_ns;
 	looked(m->process[r->process], r->t_ns);
 }
@@ -265,7 +249,7 @@ static void apply_runtime_sample(struct model *m, const struct record *r)
 static void apply_block_on(struct model *m, const struct record *r)
 {
 	const struct weft_ev_block_on *e = model_payload(r, sizeof(*e));
-	struct model_runtime *rt = e ? runtime_get(m, r->process, e->runtime) : NULL;
+	struct model_runtime *rt = e ? model_runtime_get(m, r->process, e->runtime) : NULL;
 
 	if (rt)
 		rt->block_on = (struct model_block_on){ r->t_ns, r->tid, r->task, *e };
@@ -499,6 +483,7 @@ static void apply_lane_level(struct model *m, const struct record *r)
 void model_session_apply(struct model *m, const struct record *r)
 {
 	static void (*const apply[WEFT_EV_KINDS])(struct model *, const struct record *) = {
+		[WEFT_K_RUNTIME_STOP] = model_runtime_stop,
 		[WEFT_K_WORKER_START] = apply_worker,
 		[WEFT_K_WORKER_STOP] = apply_worker,
 		[WEFT_K_WORKER_PARK] = apply_worker,

@@ -9,6 +9,7 @@
 #define MODEL_MAX_PROCESSES 4096u
 #define MODEL_POINTS        128u /* of the rate window, 10 a second */
 #define MODEL_CANNOT_SEE    32u
+#define MODEL_RUNTIMES      (2 * WEFT_MAX_RUNTIMES)
 
 struct model_site {
 	uint32_t line, kind;
@@ -35,6 +36,7 @@ struct model_runtime {
 	struct weft_ev_runtime info;
 	struct weft_ev_runtime_sample gauge;
 	uint64_t sample_ns;             /* of the gauge, 0 = none */
+	bool ended;                     /* it has stopped */
 	struct model_block_on block_on; /* Tokio's current-thread flavour */
 	uint64_t ready;                 /* tasks runnable */
 	uint64_t sure;                  /* of them those told so since the last doubt */
@@ -57,8 +59,9 @@ struct model_process {
 	uint32_t nlanes; /* upper bound of the used ones */
 	struct model_site *sites;
 	uint32_t nsites;
-	struct model_runtime runtime[WEFT_MAX_RUNTIMES];
+	struct model_runtime runtime[MODEL_RUNTIMES];
 	uint32_t nruntimes;
+	uint32_t free_rows; /* bits of those that may be taken: their runtimes have stopped, and no task is of them */
 	uint32_t alive, ready;
 	uint64_t spawns, ends, seen_polls, seen_wakes, seen_self_wakes;
 	uint64_t first_spawn, last_spawn; /* ids */
