@@ -282,7 +282,7 @@ static void walk_from_roots(struct round *r)
 	}
 }
 
-/* Where no task is known, but the scheduler by what was seen of its queues. */
+/* Where threads poll, no task is known, but the scheduler by what was seen of its queues. */
 static void lead_by_runtimes(struct tokio_process *w)
 {
 	struct tokio_list list;
@@ -290,7 +290,8 @@ static void lead_by_runtimes(struct tokio_process *w)
 	for (uint32_t i = 0; i < w->runtimes; i++) {
 		const struct tokio_runtime *rt = &w->runtime[i];
 
-		if (rt->owner && rt->handle && !tokio_census_root(w, rt->owner, &list))
+		if (rt->owner && rt->handle && rt->threads &&
+		    !tokio_census_root(w, rt->owner, &list))
 			tokio_lead_handle(w, rt->handle);
 	}
 }
@@ -432,6 +433,15 @@ bool tokio_census_root(const struct tokio_process *w, uint64_t owner, struct tok
 					    .running = root->running };
 		return true;
 	}
+	return false;
+}
+
+bool tokio_census_knows(const struct tokio_process *w, const struct tokio_runtime *r)
+{
+	for (size_t i = 0; w->census && i < w->census->roots; i++)
+		if (w->census->root[i].owner &&
+		    (w->census->root[i].owner == r->owner || w->census->root[i].runtime == r->id))
+			return true;
 	return false;
 }
 

@@ -147,6 +147,7 @@ struct tokio_process {
 	uint64_t light_ns; /* since when it is at light, 0 = it is not */
 	bool said_light, said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
 	bool lanes_left; /* some have `left` */
+	bool said_runtimes;
 };
 
 static inline struct tokio_process *tokio_of(const struct process *p)
@@ -263,7 +264,10 @@ uint32_t tokio_spawn_site(const struct tokio_process *w, uint32_t probe, int64_t
 
 /* ---- source_tokio_runtimes.c: which threads belong together ---- */
 
-/* The runtime whose tasks a thread polls, as its roles and its list's number tell; made at need. 0 = none. */
+/*
+ * The runtime whose tasks a thread polls, as its roles and its list's number tell; made at need. 0 = none, or one too many. A number is
+ * used again when its runtime is gone.
+ */
 uint32_t tokio_runtime_of(struct tokio_process *w, uint32_t roles, uint64_t owner);
 /* A runtime that has tasks, and no thread that polls one of them. */
 uint32_t tokio_runtime_undriven(struct tokio_process *w, uint64_t owner);
@@ -334,6 +338,8 @@ struct tokio_census *tokio_census_free(struct tokio_census *c);
 struct tokio_list;
 /* As the last walk found the list: all but its handle. */
 bool tokio_census_root(const struct tokio_process *w, uint64_t owner, struct tokio_list *ret);
+/* A list of its tasks is there, or may be. */
+bool tokio_census_knows(const struct tokio_process *w, const struct tokio_runtime *r);
 bool tokio_census_bias(const struct tokio_process *w, uint64_t *ret);
 void tokio_census_lead(struct tokio_process *w, const struct tokio_list *list);
 

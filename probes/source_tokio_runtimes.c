@@ -3,6 +3,7 @@
  * Runtimes of a process. Tokio numbers its lists of tasks, one for each runtime (and for each LocalSet), and writes the
  * number into each task's header: threads whose loops poll tasks of the same number are workers of the same runtime.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "probes/rust/library.h"
@@ -53,14 +54,45 @@ void tokio_runtime_tell(struct tokio_process *w, const struct tokio_runtime *r)
 	session_emit(w->p->session, tokio_event(w, WEFT_EV_RUNTIME, 0), &e, sizeof(e));
 }
 
+static bool is_polled(const struct tokio_process *w, const struct tokio_runtime *r)
+{
+	for (uint32_t i = 0; i < w->state->lanes_used; i++)
+		if (w->state->lane[i].owner == w->p && w->state->lane[i].runtime == r->id)
+			return true;
+	return r->threads;
+}
+
+/* The oldest that no thread polls and whose tasks no walk meets. One with the same handle may have come after it. */
+static struct tokio_runtime *find_gone(struct tokio_process *w)
+{
+	struct tokio_runtime *gone = NULL;
+
+	for (uint32_t i = 0; i < w->runtimes; i++) {
+		struct tokio_runtime *r = &w->runtime[i];
+
+		if (r->owner && (!gone || r->owner < gone->owner) && !is_polled(w, r) &&
+		    !tokio_census_knows(w, r))
+			gone = r;
+	}
+	return gone;
+}
+
+/* NULL: there are as many as can be told. */
 static struct tokio_runtime *add_runtime(struct tokio_process *w, uint16_t flavour, uint64_t owner)
 {
-	struct tokio_runtime *r;
+	struct tokio_runtime *r = w->runtimes < WEFT_MAX_RUNTIMES ? &w->runtime[w->runtimes++]
+								  : find_gone(w);
 
-	if (w->runtimes == WEFT_MAX_RUNTIMES)
-		return &w->runtime[w->runtimes - 1];
-	r = &w->runtime[w->runtimes++];
-	*r = (struct tokio_runtime){ .id = w->runtimes, .flavour = flavour, .owner = owner };
+	if (!r && !w->said_runtimes)
+		session_cannot_see(w->p->session, w->p->index, "which runtime some workers are of",
+				   "it has more than %u runtimes at once", WEFT_MAX_RUNTIMES);
+	w->said_runtimes |= !r;
+	if (!r)
+		return NULL;
+	free(r->queue);
+	*r = (struct tokio_runtime){ .id = (uint32_t)(r - w->runtime) + 1,
+				     .flavour = flavour,
+				     .owner = owner };
 	return r;
 }
 
@@ -116,6 +148,8 @@ uint32_t tokio_runtime_of(struct tokio_process *w, uint32_t roles, uint64_t owne
 		r = find_unnumbered(w, flavour);
 	if (!r)
 		r = add_runtime(w, flavour, owner);
+	if (!r)
+		return 0;
 	r->owner = owner ? owner : r->owner;
 	if (!r->threads)
 		r->flavour = flavour;
@@ -129,6 +163,8 @@ uint32_t tokio_runtime_idle(struct tokio_process *w)
 {
 	struct tokio_runtime *r = add_runtime(w, flavour_of(w, WEFT_ROW_ASYNC_TASK), 0);
 
+	if (!r)
+		return 0;
 	r->idle = true; /* threads that are met later belong to another */
 	tokio_runtime_tell(w, r);
 	return r->id;
@@ -160,6 +196,8 @@ uint32_t tokio_runtime_undriven(struct tokio_process *w, uint64_t owner)
 
 	if (!r)
 		r = add_runtime(w, WEFT_F_CURRENT_THREAD, owner);
+	if (!r)
+		return 0;
 	tokio_runtime_tell(w, r);
 	return r->id;
 }

@@ -31,7 +31,8 @@ struct fake_tokio {
 	struct weft_ev_runtime_sample gauge;
 	struct weft_ev_cannot_see cannot_see;
 	struct weft_ev_site site;
-	unsigned lanes, tasks, gauges, cannot_sees, sites;
+	struct weft_ev_runtime runtime;
+	unsigned lanes, tasks, gauges, cannot_sees, sites, runtimes;
 };
 
 #define FAKE_TOKIO_KEEP(kind_, to, count)           \
@@ -54,6 +55,7 @@ static void fake_tokio_sink(void *ctx, const struct weft_ev *ev)
 	FAKE_TOKIO_KEEP(WEFT_EV_SNAPSHOT_TASK, f->task, f->tasks)
 	FAKE_TOKIO_KEEP(WEFT_EV_RUNTIME_SAMPLE, f->gauge, f->gauges)
 	FAKE_TOKIO_KEEP(WEFT_EV_CANNOT_SEE, f->cannot_see, f->cannot_sees)
+	FAKE_TOKIO_KEEP(WEFT_EV_RUNTIME, f->runtime, f->runtimes)
 	FAKE_TOKIO_KEEP(WEFT_EV_SITE, f->site, f->sites)
 }
 

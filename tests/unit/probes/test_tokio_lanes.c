@@ -139,6 +139,60 @@ static void a_first_poll_drives_no_idle_runtime(void **state)
 	fake_tokio_free(f);
 }
 
+/* ---- many runtimes ---- */
+
+#define MANY (WEFT_MAX_RUNTIMES + 1)
+
+/* One worker of each. */
+static struct fake_tokio *runtimes(uint32_t n, bool alive)
+{
+	struct fake_tokio *f = fake_tokio_new();
+
+	for (uint32_t i = 0; i < n; i++)
+		work(f, i, i + 1, alive);
+	return f;
+}
+
+/* No other gets its number and its queues. */
+static void a_runtime_without_a_number(void **state)
+{
+	struct fake_tokio *f = runtimes(MANY, true);
+	const struct tokio_runtime *last = &f->w.runtime[WEFT_MAX_RUNTIMES - 1];
+
+	(void)state;
+	work(f, MANY, MANY + 1, true);
+	assert_int_equal(f->w.runtimes, WEFT_MAX_RUNTIMES);
+	assert_int_equal(last->owner, WEFT_MAX_RUNTIMES);
+	assert_int_equal(last->threads, 1);
+	assert_int_equal(f->lane[MANY - 1].runtime, 0);
+	assert_int_equal(f->lane[MANY].runtime, 0);
+	assert_int_equal(f->cannot_sees, 1);
+	fake_tokio_free(f);
+}
+
+/* A runtime for each test, one after the other: the oldest that nobody drives any more gives its number up. */
+static void a_number_is_used_again(void **state)
+{
+	struct fake_tokio *f = runtimes(WEFT_MAX_RUNTIMES, false);
+
+	(void)state;
+	f->w.runtime[0].queue = calloc(1, sizeof(struct tokio_queue));
+	f->w.runtime[0].queues = f->w.runtime[0].workers = 5;
+	tokio_lanes_leave(&f->w);
+	tokio_end_lanes(&f->w, false);
+	work(f, 0, MANY, true);
+	assert_int_equal(f->lane[0].runtime, 1);
+	assert_int_equal(f->lane[0].worker, 0);
+	assert_int_equal(f->w.runtime[0].owner, MANY);
+	assert_int_equal(f->w.runtime[0].queues, 0);
+	assert_int_equal(f->runtime.runtime, 1);
+	assert_int_equal(f->runtime.workers, 1);
+	work(f, 1, MANY + 1, true);
+	assert_int_equal(f->lane[1].runtime, 2);
+	assert_int_equal(f->cannot_sees, 0);
+	fake_tokio_free(f);
+}
+
 /* ---- walks ---- */
 
 /* A task as Tokio lays it out, alone in its runtime's list. */
@@ -183,6 +237,28 @@ static uint32_t runtime_told(struct fake_tokio *f)
 		assert_int_equal(f->tasks, before + 1);
 	}
 	return f->task.runtime;
+}
+
+/* Nobody polls its tasks, but they are there: its number is taken. */
+static void a_runtime_that_waits_keeps_its_number(void **state)
+{
+	struct fake_tokio *f = fake_tokio_new();
+
+	(void)state;
+	lay_out(f, OWNER_A);
+	work(f, 0, OWNER_A, false);
+	f->rows[0].open[1].header = address(one.block);
+	f->rows[0].open[1].vtable = one.type.vtable;
+	f->rows[0].open[1].owner = OWNER_A;
+	assert_int_equal(runtime_told(f), 1);
+	for (uint32_t i = 1; i < WEFT_MAX_RUNTIMES; i++)
+		work(f, i, OWNER_B + i, false);
+	tokio_lanes_leave(&f->w);
+	tokio_end_lanes(&f->w, false);
+	work(f, 0, OWNER_B + MANY, true);
+	assert_int_equal(f->lane[0].runtime, 2);
+	assert_int_equal(f->w.runtime[0].owner, OWNER_A);
+	fake_tokio_free(f);
 }
 
 /* This thread polled a task there once, of its own runtime. What lies there now is one of another. */
@@ -232,7 +308,10 @@ int main(void)
 		cmocka_unit_test(no_row_is_left),
 		cmocka_unit_test(a_first_poll_tells_by_its_task),
 		cmocka_unit_test(a_first_poll_drives_no_idle_runtime),
+		cmocka_unit_test(a_runtime_without_a_number),
+		cmocka_unit_test(a_number_is_used_again),
 		cmocka_unit_test(a_task_in_the_place_of_one_that_was_polled),
+		cmocka_unit_test(a_runtime_that_waits_keeps_its_number),
 		cmocka_unit_test(a_guess_names_no_runtime),
 	};
 
