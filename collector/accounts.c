@@ -116,6 +116,8 @@ static uint64_t lost_of(const struct accounts *a, const struct account_process *
 		return lost + p->kernel.lost[kind - WEFT_EV_BATCH];
 	if (kind && kind < WEFT_MAX_KINDS && a->settled && p->final && loss_reported(p))
 		return lost + missing(p, kind);
+	if (!kind)
+		lost += p->counts.emitted[0];
 	if (!kind && !(a->settled && p->final))
 		return lost + p->gap_records;
 	return lost;

@@ -70,6 +70,7 @@ struct weft_follow_entry {
 	__u64 failed;    /* of them: unreadable or out of bounds */
 	__u32 exited;    /* 1: exit_code is known */
 	__s32 exit_code; /* wait status as the kernel keeps it */
+	__u64 rowless;   /* Rust: hits of threads that found no free row */
 };
 
 struct weft_follow {
@@ -272,7 +273,7 @@ struct weft_raw_sample {
 	struct weft_raw_stack stack;
 };
 
-WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 48);
+WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 56);
 WEFT_ASSERT(slot, sizeof(struct weft_slot) == 128);
 WEFT_ASSERT(row, sizeof(struct weft_row) == 1176);
 WEFT_ASSERT(rust, sizeof(struct weft_rust) == 72);

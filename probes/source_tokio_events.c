@@ -63,9 +63,24 @@ static void tell_lost(struct tokio_process *w, const struct tokio_counts *sum)
 	session_emit(w->p->session, tokio_event(w, WEFT_EV_GAP, 0), &e, sizeof(e));
 }
 
+/* Nothing more is known of what those threads did. */
+static uint64_t say_rowless(struct tokio_process *w)
+{
+	const struct weft_follow_entry *f = &w->p->session->follow->entry[w->p->follow];
+	uint64_t n = __atomic_load_n(&f->rowless, __ATOMIC_RELAXED);
+
+	if (n && !w->said_rowless)
+		session_cannot_see(
+			w->p->session, w->p->index, "polls and wakes of some threads",
+			"%llu hits so far came from threads that got none of the %u places",
+			(unsigned long long)n, WEFT_ROW_MAX);
+	w->said_rowless |= n != 0;
+	return n;
+}
+
 void tokio_tell_counts(struct tokio_process *w, uint16_t flags)
 {
-	struct weft_ev_counts e = { 0 };
+	struct weft_ev_counts e = { .emitted = { say_rowless(w) } };
 	struct tokio_counts sum;
 
 	tokio_sum(w, &sum);

@@ -147,7 +147,7 @@ struct tokio_process {
 	uint64_t light_ns; /* since when it is at light, 0 = it is not */
 	bool said_light, said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
 	bool lanes_left; /* some have `left` */
-	bool said_runtimes;
+	bool said_runtimes, said_rowless;
 };
 
 static inline struct tokio_process *tokio_of(const struct process *p)

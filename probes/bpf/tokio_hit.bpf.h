@@ -76,8 +76,8 @@ struct {
 	__type(value, __u64);
 } stacks_taken SEC(".maps");
 
-__u64 rows_claimed, rows_missing; /* threads that got a row; hits of threads that got none */
-__u64 ids_given;                  /* to async-task's tasks */
+__u64 rows_claimed; /* by threads */
+__u64 ids_given;    /* to async-task's tasks */
 
 /* One hit of a probe. */
 struct hit {
@@ -195,7 +195,7 @@ static __always_inline bool enter(const struct pt_regs *ctx, __u64 cookie, struc
 	x->rust = bpf_map_lookup_elem(&rust, &follow);
 	x->row = own_row(follow, id);
 	if (!x->rust || !x->row) {
-		__sync_fetch_and_add(&rows_missing, 1);
+		__sync_fetch_and_add(&f->rowless, 1);
 		return 0;
 	}
 	x->row->hits++;

@@ -126,6 +126,28 @@ static void more_than_emitted_is_told(void **state)
 	synth_free(s);
 }
 
+static void without_lane(struct weft_ev *ev)
+{
+	if (ev->kind == WEFT_EV_COUNTS)
+		((struct weft_ev_counts *)(ev + 1))->emitted[0] = 7;
+}
+
+/* Nobody knows of which kind they were. */
+static void events_of_threads_without_a_lane_are_lost(void **state)
+{
+	struct synth *s = scenario_new(3000, 0);
+	struct outcome o;
+
+	(void)state;
+	run(s, SIZE_MAX, without_lane, &o);
+	assert_true(scenario_exact(o.row, o.rows));
+	assert_int_equal(o.errors, 0);
+	assert_non_null(find(&o, 0, 0));
+	assert_int_equal(find(&o, 0, 0)->lost, 7);
+	assert_int_equal(find(&o, 0, 0)->produced, 7);
+	synth_free(s);
+}
+
 static void not_last(struct weft_ev *ev)
 {
 	if (ev->kind == WEFT_EV_COUNTS)
@@ -169,9 +191,14 @@ static void kernel_losses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_lost),        cmocka_unit_test(lost_batch),
-		cmocka_unit_test(silent_loss_is_told), cmocka_unit_test(more_than_emitted_is_told),
-		cmocka_unit_test(unsettled),           cmocka_unit_test(kernel_losses),
+		cmocka_unit_test(nothing_lost),
+		cmocka_unit_test(lost_batch),
+		cmocka_unit_test(silent_loss_is_told),
+		cmocka_unit_test(more_than_emitted_is_told),
+		cmocka_unit_test(silent_loss_is_told),
+		cmocka_unit_test(events_of_threads_without_a_lane_are_lost),
+		cmocka_unit_test(unsettled),
+		cmocka_unit_test(kernel_losses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,8 @@ struct fake_tokio {
 	struct weft_ev_cannot_see cannot_see;
 	struct weft_ev_site site;
 	struct weft_ev_runtime runtime;
-	unsigned lanes, tasks, gauges, cannot_sees, sites, runtimes;
+	struct weft_ev_counts counts;
+	unsigned lanes, tasks, gauges, cannot_sees, sites, runtimes, counted;
 };
 
 #define FAKE_TOKIO_KEEP(kind_, to, count)           \
@@ -55,6 +56,7 @@ static void fake_tokio_sink(void *ctx, const struct weft_ev *ev)
 	FAKE_TOKIO_KEEP(WEFT_EV_SNAPSHOT_TASK, f->task, f->tasks)
 	FAKE_TOKIO_KEEP(WEFT_EV_RUNTIME_SAMPLE, f->gauge, f->gauges)
 	FAKE_TOKIO_KEEP(WEFT_EV_CANNOT_SEE, f->cannot_see, f->cannot_sees)
+	FAKE_TOKIO_KEEP(WEFT_EV_COUNTS, f->counts, f->counted)
 	FAKE_TOKIO_KEEP(WEFT_EV_RUNTIME, f->runtime, f->runtimes)
 	FAKE_TOKIO_KEEP(WEFT_EV_SITE, f->site, f->sites)
 }

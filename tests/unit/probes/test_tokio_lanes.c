@@ -193,6 +193,25 @@ static void a_number_is_used_again(void **state)
 	fake_tokio_free(f);
 }
 
+/* ---- more threads than rows ---- */
+
+static void threads_without_a_row_are_counted(void **state)
+{
+	struct fake_tokio *f = fake_tokio_new();
+
+	(void)state;
+	work(f, 0, OWNER_A, true);
+	source_tokio.second(&f->state, &f->process);
+	assert_int_equal(f->counts.emitted[0], 0);
+	assert_int_equal(f->cannot_sees, 0);
+	f->follow.entry[f->process.follow].rowless = 7;
+	for (unsigned i = 0; i < 2; i++)
+		source_tokio.second(&f->state, &f->process);
+	assert_int_equal(f->counts.emitted[0], 7);
+	assert_int_equal(f->cannot_sees, 1);
+	fake_tokio_free(f);
+}
+
 /* ---- walks ---- */
 
 /* A task as Tokio lays it out, alone in its runtime's list. */
@@ -310,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_first_poll_drives_no_idle_runtime),
 		cmocka_unit_test(a_runtime_without_a_number),
 		cmocka_unit_test(a_number_is_used_again),
+		cmocka_unit_test(threads_without_a_row_are_counted),
 		cmocka_unit_test(a_task_in_the_place_of_one_that_was_polled),
 		cmocka_unit_test(a_runtime_that_waits_keeps_its_number),
 		cmocka_unit_test(a_guess_names_no_runtime),
