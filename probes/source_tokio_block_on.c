@@ -56,7 +56,7 @@ struct tokio_block_on {
 	struct thread thread[THREADS_MAX];
 	uint32_t threads;
 	bool all; /* all threads are there, and where their storage is */
-	struct hold hold[WEFT_MAX_RUNTIMES];
+	struct hold hold[TOKIO_RUNTIMES];
 	uint64_t tls[TLS_MAX / 8];
 };
 

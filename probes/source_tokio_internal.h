@@ -35,6 +35,8 @@ struct tokio_lane {
 };
 
 #define TOKIO_PLAIN_FILES 256u
+#define TOKIO_RUNTIMES    (2 * WEFT_MAX_RUNTIMES) /* as many as the collector has rows for */
+#define TOKIO_NO_ROOM     (TOKIO_RUNTIMES + 1)    /* of all others: none is told with it */
 
 /* A file without a Rust runtime in it: programs of a command's tree are looked at again and again. */
 struct tokio_plain {
@@ -132,7 +134,7 @@ struct tokio_process {
 	uint64_t id_found;             /* the largest of a task that was there before the probes */
 	uint64_t bias; /* of addresses in the file, once the handle of a runtime was found */
 	uint64_t spawns, steals, depths; /* events made here */
-	struct tokio_runtime runtime[WEFT_MAX_RUNTIMES];
+	struct tokio_runtime runtime[TOKIO_RUNTIMES];
 	uint32_t runtimes;
 	uint64_t dropped[WEFT_ROW_KINDS]; /* came when they could not be told any more */
 	uint64_t lost_told;
@@ -265,7 +267,7 @@ uint32_t tokio_spawn_site(const struct tokio_process *w, uint32_t probe, int64_t
 /* ---- source_tokio_runtimes.c: which threads belong together ---- */
 
 /*
- * The runtime whose tasks a thread polls, as its roles and its list's number tell; made at need. 0 = none, or one too many. A number is
+ * The runtime whose tasks a thread polls, as its roles and its list's number tell; made at need. 0 = none. A number is
  * used again when its runtime is gone.
  */
 uint32_t tokio_runtime_of(struct tokio_process *w, uint32_t roles, uint64_t owner);

@@ -80,12 +80,12 @@ static struct tokio_runtime *find_gone(struct tokio_process *w)
 /* NULL: there are as many as can be told. */
 static struct tokio_runtime *add_runtime(struct tokio_process *w, uint16_t flavour, uint64_t owner)
 {
-	struct tokio_runtime *r = w->runtimes < WEFT_MAX_RUNTIMES ? &w->runtime[w->runtimes++]
-								  : find_gone(w);
+	struct tokio_runtime *r = w->runtimes < TOKIO_RUNTIMES ? &w->runtime[w->runtimes++]
+							       : find_gone(w);
 
 	if (!r && !w->said_runtimes)
 		session_cannot_see(w->p->session, w->p->index, "which runtime some workers are of",
-				   "it has more than %u runtimes at once", WEFT_MAX_RUNTIMES);
+				   "it has more than %u runtimes at once", TOKIO_RUNTIMES);
 	w->said_runtimes |= !r;
 	if (!r)
 		return NULL;
@@ -149,7 +149,7 @@ uint32_t tokio_runtime_of(struct tokio_process *w, uint32_t roles, uint64_t owne
 	if (!r)
 		r = add_runtime(w, flavour, owner);
 	if (!r)
-		return 0;
+		return TOKIO_NO_ROOM;
 	r->owner = owner ? owner : r->owner;
 	if (!r->threads)
 		r->flavour = flavour;
@@ -164,7 +164,7 @@ uint32_t tokio_runtime_idle(struct tokio_process *w)
 	struct tokio_runtime *r = add_runtime(w, flavour_of(w, WEFT_ROW_ASYNC_TASK), 0);
 
 	if (!r)
-		return 0;
+		return TOKIO_NO_ROOM;
 	r->idle = true; /* threads that are met later belong to another */
 	tokio_runtime_tell(w, r);
 	return r->id;
@@ -197,7 +197,7 @@ uint32_t tokio_runtime_undriven(struct tokio_process *w, uint64_t owner)
 	if (!r)
 		r = add_runtime(w, WEFT_F_CURRENT_THREAD, owner);
 	if (!r)
-		return 0;
+		return TOKIO_NO_ROOM;
 	tokio_runtime_tell(w, r);
 	return r->id;
 }

@@ -141,7 +141,7 @@ static void a_first_poll_drives_no_idle_runtime(void **state)
 
 /* ---- many runtimes ---- */
 
-#define MANY (WEFT_MAX_RUNTIMES + 1)
+#define MANY (TOKIO_RUNTIMES + 1)
 
 /* One worker of each. */
 static struct fake_tokio *runtimes(uint32_t n, bool alive)
@@ -157,15 +157,16 @@ static struct fake_tokio *runtimes(uint32_t n, bool alive)
 static void a_runtime_without_a_number(void **state)
 {
 	struct fake_tokio *f = runtimes(MANY, true);
-	const struct tokio_runtime *last = &f->w.runtime[WEFT_MAX_RUNTIMES - 1];
+	const struct tokio_runtime *last = &f->w.runtime[TOKIO_RUNTIMES - 1];
 
 	(void)state;
 	work(f, MANY, MANY + 1, true);
-	assert_int_equal(f->w.runtimes, WEFT_MAX_RUNTIMES);
-	assert_int_equal(last->owner, WEFT_MAX_RUNTIMES);
+	assert_int_equal(f->w.runtimes, TOKIO_RUNTIMES);
+	assert_int_equal(last->owner, TOKIO_RUNTIMES);
 	assert_int_equal(last->threads, 1);
-	assert_int_equal(f->lane[MANY - 1].runtime, 0);
-	assert_int_equal(f->lane[MANY].runtime, 0);
+	assert_int_equal(f->lane[MANY - 1].runtime, TOKIO_NO_ROOM);
+	assert_int_equal(f->lane[MANY].runtime, TOKIO_NO_ROOM);
+	assert_int_equal(f->runtimes, TOKIO_RUNTIMES);
 	assert_int_equal(f->cannot_sees, 1);
 	fake_tokio_free(f);
 }
@@ -173,7 +174,7 @@ static void a_runtime_without_a_number(void **state)
 /* A runtime for each test, one after the other: the oldest that nobody drives any more gives its number up. */
 static void a_number_is_used_again(void **state)
 {
-	struct fake_tokio *f = runtimes(WEFT_MAX_RUNTIMES, false);
+	struct fake_tokio *f = runtimes(TOKIO_RUNTIMES, false);
 
 	(void)state;
 	f->w.runtime[0].queue = calloc(1, sizeof(struct tokio_queue));
@@ -270,7 +271,7 @@ static void a_runtime_that_waits_keeps_its_number(void **state)
 	f->rows[0].open[1].vtable = one.type.vtable;
 	f->rows[0].open[1].owner = OWNER_A;
 	assert_int_equal(runtime_told(f), 1);
-	for (uint32_t i = 1; i < WEFT_MAX_RUNTIMES; i++)
+	for (uint32_t i = 1; i < TOKIO_RUNTIMES; i++)
 		work(f, i, OWNER_B + i, false);
 	tokio_lanes_leave(&f->w);
 	tokio_end_lanes(&f->w, false);
