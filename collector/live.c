@@ -57,6 +57,8 @@ void live_feed(struct live *l, struct record *records, size_t n)
 	for (size_t i = 0; s && i < n; i++)
 		if (records[i].kind == WEFT_K_TASK_END)
 			live_store_record(l, s, &records[i]);
+		else if (records[i].flags & RECORD_LATE)
+			live_store_late(l, s, &records[i]);
 }
 
 /* Lost share of all produced. */

@@ -69,6 +69,8 @@ const struct live_tree *live_tree_get(struct live *l, uint32_t process, bool end
 
 /* live_store.c: engine thread */
 void live_store_record(struct live *l, struct store *s, const struct record *r);
+/* What comes after the end of its task, of before it: the row has to take it, too. */
+void live_store_late(struct live *l, struct store *s, const struct record *r);
 void live_store_tick(struct live *l, struct store *s);
 void live_store_end(struct live *l, struct store *s);
 void live_store_finding(struct live *l, struct store *s, const struct live_finding *f);

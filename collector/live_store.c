@@ -100,6 +100,14 @@ void live_store_record(struct live *l, struct store *s, const struct record *r)
 		put_wakes(s, t);
 }
 
+void live_store_late(struct live *l, struct store *s, const struct record *r)
+{
+	struct model_task *t = r->task ? model_task(l->model, r->task) : NULL;
+
+	if (t && !task_alive(t) && t->flags & MODEL_T_ROW)
+		put_task(l, s, t);
+}
+
 static void put_timers(struct live *l, struct store *s)
 {
 	struct timer_fired f;

@@ -7,7 +7,7 @@
 
 #define AHEAD     16 /* tasks looked up in advance: the table is larger than the caches */
 #define MAX_SITES 8192
-#define MAX_GONE  64
+#define MAX_GONE  256
 
 /* One task in the second in hand. */
 struct entry {
@@ -21,6 +21,7 @@ struct entry {
 struct gone {
 	uint64_t task;
 	uint32_t site;
+	bool brief; /* born in that chunk, too: it has no row */
 };
 
 struct rollup {
@@ -171,47 +172,60 @@ static struct rollup_sum sum_of(const struct chunk_task *t)
 }
 
 /* A task that was gone by the end of the chunk before: the record of its last poll may come after that of its end. */
-static uint32_t site_of_gone(const struct rollup *r, uint64_t task)
+static const struct gone *gone_of(const struct rollup *r, uint64_t task)
 {
 	for (size_t i = 0; i < r->ngone; i++)
 		if (r->gone[i].task == task)
-			return r->gone[i].site;
-	return 0;
+			return &r->gone[i];
+	return NULL;
 }
 
-static void keep_gone(struct rollup *r, const struct chunk_task *t)
+static void keep_gone(struct rollup *r, const struct chunk_task *t, bool brief)
 {
-	r->going[r->ngoing++ % MAX_GONE] = (struct gone){ t->task, t->site };
+	r->going[r->ngoing++ % MAX_GONE] = (struct gone){ t->task, t->site, brief };
 }
 
-static void add_short(struct rollup *r, const struct chunk_task *t)
+/* tasks 0: what came late of one that has been counted. */
+static void add_brief(struct rollup *r, const struct chunk_task *t, uint32_t site, unsigned tasks)
 {
 	struct rollup_sum sum = sum_of(t);
 	struct rollup_site *s;
 
-	add_site(r, t->task, t->site, &sum, 1, 1);
+	add_site(r, t->task, site, &sum, tasks, tasks);
+	if (!(sum.polls | sum.wakes | tasks))
+		return;
 	s = site_of(r->brief, r->brief_used, &r->nbrief,
-		    (uint32_t)(t->task >> WEFT_TASK_PROCESS_SHIFT), t->site);
+		    (uint32_t)(t->task >> WEFT_TASK_PROCESS_SHIFT), site);
 	add_sum(&s->sum, &sum);
-	s->spawned++;
-	s->ended += t->life_ns;
-	keep_gone(r, t);
+	s->spawned += tasks;
+	s->ended += tasks ? t->life_ns : 0;
+}
+
+static void add_short(struct rollup *r, const struct chunk_task *t)
+{
+	add_brief(r, t, t->site, 1);
+	keep_gone(r, t, true);
 }
 
 static void add_task(struct rollup *r, struct chunk_task *t)
 {
 	struct rollup_sum none = { 0 };
 	struct entry *e = entry_of(r, t->task);
+	const struct gone *gone = NULL;
 
 	if (!e)
 		return;
 	if (t->spawned)
 		e->site = t->site;
-	else if (!e->site)
-		e->site = site_of_gone(r, t->task);
+	else if (!e->site && (gone = gone_of(r, t->task)) && gone->brief) {
+		t->site = gone->site;
+		add_brief(r, t, gone->site, 0);
+		return;
+	} else if (!e->site && gone)
+		e->site = gone->site;
 	t->site = e->site;
 	if (t->ended)
-		keep_gone(r, t);
+		keep_gone(r, t, false);
 	e->active |= t->polls || t->wakes;
 	e->ended |= t->ended;
 	e->polls += t->polls;
