@@ -323,7 +323,9 @@ static bool is_rust_service(pid_t pid)
 static int refuse(struct process *p, bool running)
 {
 	const struct session *s = p->session;
-	bool rust = running && is_rust_service(p->pid);
+	/* Those of a command's tree are tried again and again, and most carry none: nobody reads of each why. */
+	bool asked = s->source_error[SOURCE_TOKIO] || p->state != PROCESS_CANDIDATE;
+	bool rust = running && asked && is_rust_service(p->pid);
 	bool lacks = rust && s->source_error[SOURCE_TOKIO];
 
 	if (lacks && (!s->features.uprobe_multi || !s->features.uprobe_multi_pid))
