@@ -2,6 +2,7 @@
 #include "collector/detect/load.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Below that a program was hardly seen, or hardly ran. */
 #define SCANT_NS   1e9
@@ -124,6 +125,26 @@ bool detect_streak_proves(const struct detect_streak *k, double seconds)
 {
 	return (double)(k->until_ns - k->first_ns) >= seconds * 1e9 ||
 	       (k->clear_ns && (double)(k->until_ns - k->clear_ns) >= seconds * 1e9 * CLEAR);
+}
+
+void *detect_entry_of(const struct detect_run *run, const struct model_process *p,
+		      const struct model_runtime *rt, void *table, size_t bytes, uint32_t *n)
+{
+	struct detect_owner *k, *spare = NULL;
+
+	for (uint32_t i = 0; i < *n; i++) {
+		k = (struct detect_owner *)(void *)((char *)table + i * bytes);
+		if (k->process == p->index && k->runtime == rt->info.runtime)
+			return k;
+		spare = model_runtime(run->model, k->process, k->runtime) ? spare : k;
+	}
+	if (*n < DETECT_STREAKS)
+		spare = (struct detect_owner *)(void *)((char *)table + (*n)++ * bytes);
+	if (!spare)
+		return NULL;
+	memset(spare, 0, bytes);
+	*spare = (struct detect_owner){ p->index, rt->info.runtime };
+	return spare;
 }
 
 struct detect_subject detect_subject_runtime(const struct model_process *p,

@@ -56,6 +56,16 @@ struct detect_streak *detect_streak_step(struct detect_streaks *s, const struct 
 					 enum detect_holds holds);
 bool detect_streak_proves(const struct detect_streak *k, double seconds);
 
+/*
+ * A detector's own entry for each runtime, in a table of DETECT_STREAKS whose entries begin with this. It is zero at first. Where there is
+ * no room, that of a runtime which is gone gives way; NULL = none is.
+ */
+struct detect_owner {
+	uint32_t process, runtime;
+};
+void *detect_entry_of(const struct detect_run *run, const struct model_process *p,
+		      const struct model_runtime *rt, void *table, size_t bytes, uint32_t *n);
+
 struct detect_subject detect_subject_runtime(const struct model_process *p,
 					     const struct model_runtime *rt);
 struct detect_subject detect_subject_process(const struct model_process *p);

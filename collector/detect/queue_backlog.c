@@ -24,7 +24,8 @@ static const struct detector_option options[] = {
 
 /* The polls of one of several runtimes in a process, as of the last looks. */
 struct polled {
-	uint32_t process, runtime, looks;
+	struct detect_owner of;
+	uint32_t looks;
 	uint64_t t_ns[LOOKS], polls[LOOKS];
 };
 
@@ -38,18 +39,8 @@ static struct polled *polled_of(const struct detect_run *run, const struct model
 				const struct model_runtime *rt)
 {
 	struct state *s = run->state;
-	struct polled *k = s->polled, *spare = NULL;
 
-	for (; k < s->polled + s->n; k++) {
-		if (k->process == p->index && k->runtime == rt->info.runtime)
-			return k;
-		spare = model_runtime(run->model, k->process, k->runtime) ? spare : k;
-	}
-	if (s->n < DETECT_STREAKS)
-		spare = &s->polled[s->n++];
-	if (spare)
-		*spare = (struct polled){ .process = p->index, .runtime = rt->info.runtime };
-	return spare;
+	return detect_entry_of(run, p, rt, s->polled, sizeof(s->polled[0]), &s->n);
 }
 
 /* Of all lanes, whatever they are by now: none takes its polls with it. */

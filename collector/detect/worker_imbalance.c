@@ -26,7 +26,8 @@ static const struct detector_option options[] = {
 
 /* The ticks of the last second at which tasks waited, as bits, per process and runtime. */
 struct looks {
-	uint32_t process, runtime, ticks, waiting;
+	struct detect_owner of;
+	uint32_t ticks, waiting;
 	bool polls; /* by every poll; else by the queues' depths */
 };
 
@@ -40,18 +41,8 @@ static struct looks *looks_of(const struct detect_run *run, const struct model_p
 			      const struct model_runtime *rt)
 {
 	struct state *s = run->state;
-	struct looks *k = s->looks, *spare = NULL;
 
-	for (; k < s->looks + s->n; k++) {
-		if (k->process == p->index && k->runtime == rt->info.runtime)
-			return k;
-		spare = model_runtime(run->model, k->process, k->runtime) ? spare : k;
-	}
-	if (s->n < DETECT_STREAKS)
-		spare = &s->looks[s->n++];
-	if (spare)
-		*spare = (struct looks){ .process = p->index, .runtime = rt->info.runtime };
-	return spare;
+	return detect_entry_of(run, p, rt, s->looks, sizeof(s->looks[0]), &s->n);
 }
 
 static void raise_runtime(struct detect_run *run, const struct model_process *p,
