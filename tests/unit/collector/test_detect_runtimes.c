@@ -68,6 +68,30 @@ static void one_runtime_after_another(void **state)
 	assert_string_equal(feed_verdict(f, "worker-imbalance"), "clean");
 }
 
+/* A hundred that were each looked at for a moment, more than detectors have entries for; in the last one a worker does it all. */
+static void the_last_one_is_lopsided(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, 10 * MS, WEFT_LEVEL_LIGHT);
+	for (uint32_t id = 2; id < 102; id++) {
+		feed_runtime(f, id, WEFT_RT_WEFT);
+		feed_tick_to(f, f->now + 2 * STEP);
+		stop_runtime(f, id - 1);
+	}
+	feed_runtime(f, 102, WEFT_RT_WEFT);
+	worker_of(f, 0, 102);
+	worker_of(f, 1, 102);
+	for (uint64_t t = f->now + STEP, to = t + 6 * S; t < to; t += STEP) {
+		feed_sample(f, t, 0,
+			    &(struct feed_sample){
+				    .cpu = STEP, .busy = STEP, .polls = 500, .depth = 3 });
+		feed_sample(f, t + US, 1,
+			    &(struct feed_sample){ .park = STEP, .state = WEFT_WS_PARKED_FUTEX });
+	}
+	assert_int_equal(verdict_found(f, "worker-imbalance", LIVE_WARN, "")->subject_id, 102);
+}
+
 /* A hundred at once: of the last nothing is known but what its threads do. */
 static void more_runtimes_than_are_kept(void **state)
 {
@@ -90,6 +114,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(one_runtime_after_another),
+		VERDICT_TEST(the_last_one_is_lopsided),
 		VERDICT_TEST(more_runtimes_than_are_kept),
 	};
 
