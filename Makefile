@@ -107,6 +107,7 @@ support_src   := $(call find_c,tests/support)
 stress_src    := $(sort $(wildcard tests/stress/*.c))
 workload_src  := $(sort $(wildcard tests/workloads/*.c))
 wsupport_src  := $(call find_c,tests/workloads/support)
+replay_tests  := $(sort $(wildcard tests/replay/test_*.sh))
 example_tests := $(sort $(wildcard tests/examples/test_*.sh))
 helper_src    := $(sort $(wildcard tests/e2e/helpers/*.c))
 bench_src     := $(sort $(wildcard tests/bench/*.c))
@@ -344,14 +345,14 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(bsupport_src)) $(lib
 run_tests = BUILD=$(BUILD) WEFT=$(BUILD)/weft SAN=$(SAN) scripts/run_tests.sh
 
 check: $(plain_bin) $(shared) $(man3) $(program) $(extension) $(workloads) $(examples) $(load) $(example_clients) ## unit, replay and example tests, layer and header checks; needs no privilege
-	@$(run_tests) $(plain_bin) $(example_tests) scripts/check_layers.sh scripts/check_headers.sh \
+	@$(run_tests) $(plain_bin) $(replay_tests) $(example_tests) scripts/check_layers.sh scripts/check_headers.sh \
 		scripts/check_no_probes.sh scripts/check_man3.sh
 
 check-unit: $(unit_bin) $(workloads)
 	@$(run_tests) $(unit_bin)
 
 check-replay: $(replay_bin) $(program)
-	@$(run_tests) $(replay_bin)
+	@$(run_tests) $(replay_bin) $(replay_tests)
 
 check-bpf: all $(helper_bin) ## end-to-end tests with eBPF; root
 	@BUILD=$(BUILD) scripts/run_e2e.sh
@@ -375,6 +376,7 @@ check-rust-full: all $(helper_bin) ## Rust services in all builds and versions a
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft tests/e2e/test_rust_matrix.sh full
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft CYCLES=100 tests/e2e/test_tokio.sh
 	@BUILD=$(BUILD) WEFT=$(BUILD)/weft CYCLES=100 tests/e2e/test_async_task.sh
+	@BUILD=$(BUILD) WEFT=$(BUILD)/weft CYCLES=100 tests/e2e/test_axum.sh
 	@WEFT=$(BUILD)/weft KNOWLEDGE_DIR=$(abspath $(BUILD))/knowledge tests/knowledge/check.sh c rust fails full evidence
 
 gallery: $(program) $(workloads) ## symptom x flavour from real runs, sick and healthy; root, half an hour; GALLERY="tokio" or "busy-loop spin" for a part

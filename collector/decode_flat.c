@@ -14,7 +14,7 @@ static const struct {
 	{ WEFT_EV_PROCESS_FORK, sizeof(struct weft_ev_fork) },
 	{ WEFT_EV_PROCESS_EXEC, sizeof(struct weft_ev_exec) },
 	{ WEFT_EV_PROCESS_EXIT, sizeof(struct weft_ev_exit) },
-	{ WEFT_EV_RUNTIME, sizeof(struct weft_ev_runtime) },
+	{ WEFT_EV_RUNTIME, offsetof(struct weft_ev_runtime, fingerprint) },
 	{ WEFT_EV_LANE, sizeof(struct weft_ev_lane) },
 	{ WEFT_EV_SITE, sizeof(struct weft_ev_site) },
 	{ WEFT_EV_CLOCK, sizeof(struct weft_ev_clock) },

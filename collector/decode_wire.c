@@ -44,7 +44,8 @@ static void task_fields(const struct wire_context *c, const uint64_t *w, struct 
 		r->d = (w[1] >> 48) << 32 | (w[4] & UINT32_MAX);
 	} else {
 		r->a = wire_task(c, w[2], fits);
-		r->b = r->kind == WEFT_K_TASK_END ? w[2] >> 48 : w[2] >> 48 & 0xff;
+		r->b = r->kind == WEFT_K_TASK_END ? w[2] >> 48 | w[1] >> 48 << 16
+						  : w[2] >> 48 & 0xff;
 		r->c = 0;
 		r->d = 0;
 	}

@@ -85,7 +85,8 @@ struct live_header {
 	uint32_t driver_worker;  /* 0xffffffff = nobody */
 #define LIVE_REACTOR 0xfffffffeu /* a thread that is no worker */
 	uint64_t driver_age_ns;
-	uint32_t findings_crit, findings_warn;
+	uint32_t findings_crit, findings_warn; /* open ones */
+	uint32_t findings_muted;               /* of any severity, in neither of the two */
 	uint64_t chain_walks; /* walks over all tasks with their await chains, ended */
 	uint32_t bars;        /* filled of bar[] */
 	struct live_worker_bar bar[64];
@@ -126,6 +127,7 @@ struct live_task {
 	bool finding;                  /* subject of an open finding */
 	bool raised;                   /* all its polls are told at light, too */
 	uint32_t site;                 /* of its type, UINT32_MAX = not known */
+	uint64_t fingerprint; /* what the process prints of it (runtime/fingerprint.h), 0 = none */
 };
 
 /* TROUBLE: subjects of open findings first, then by blocked and busy share of the last second; so what is wrong stays on
@@ -249,20 +251,27 @@ struct live_finding {
 	uint32_t process, evidence_n, stack_n;
 	struct live_evidence evidence[8];
 	struct live_frame stack[48];
+	/* Fingerprints of others in its process: about the same place, or about the task that one of the two blames. */
+	char related[4][20];
+	uint32_t related_n;
 	double harm_task_ms;
 	uint64_t first_ns, last_ns; /* open while resolved is false */
 	bool resolved;
 	char advice[400];
 	bool known; /* by the baseline */
+	bool muted; /* by live_mutes */
 	uint32_t pid;
 	char target[32], build_id[48]; /* of the process */
 };
-/* Open ones first, worst first. Returns how many exist; writes up to max from offset on. */
+/* Open ones first, worst first, muted ones last. Returns how many exist; writes up to max from offset on. */
 int live_findings(struct live *l, struct live_finding *rows, size_t offset, size_t max);
 
 /* From here on findings that it has are `known`; borrowed until the close. */
 struct baseline;
 void live_baseline(struct live *l, const struct baseline *b);
+/* From here on findings that it has are `muted` and counted by no header; NULL = none. Borrowed until the next call or the close. */
+struct mutes;
+void live_mutes(struct live *l, const struct mutes *m);
 
 /* Every id, always: what became of it. */
 struct live_checked {
@@ -279,9 +288,10 @@ struct live_threshold {
 };
 bool live_threshold(size_t i, struct live_threshold *ret);
 
-/* What can't be seen here, and why. */
+/* What can't be seen here, and why. doubt: nor is what is told of the process's tasks to be relied on. */
 struct live_cannot_see {
 	char what[64], why[192];
+	bool doubt;
 };
 int live_cannot_see(struct live *l, struct live_cannot_see *rows, size_t max);
 
@@ -292,6 +302,8 @@ int live_report_json(struct live *l, FILE *out);
 int live_report_text(struct live *l, FILE *out);
 /* One finding as text for people (proof, harm, what to do); brief = the six lines for a chat. */
 int live_finding_text(const struct live_finding *f, bool brief, FILE *out);
+/* The same as JSON: as in `findings` of the report, and `target` (pid, name, build_id). */
+int live_finding_json(const struct live_finding *f, FILE *out);
 /* diagnose's exit code: 0 clean, 1 findings at or above `fail_on`, 3 nothing found but not all could be checked or > 1 % lost. */
 int live_exit_code(struct live *l, enum live_severity fail_on);
 

@@ -23,6 +23,13 @@ void live_baseline(struct live *l, const struct baseline *b)
 	pthread_mutex_unlock(&l->lock);
 }
 
+void live_mutes(struct live *l, const struct mutes *m)
+{
+	pthread_mutex_lock(&l->lock);
+	detect_mutes(l->detect, m);
+	pthread_mutex_unlock(&l->lock);
+}
+
 int live_checked(struct live *l, struct live_checked *rows, size_t max)
 {
 	size_t n;

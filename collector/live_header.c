@@ -148,7 +148,8 @@ int live_header(struct live *l, uint32_t process, struct live_header *ret)
 		fill_rates(l, p, ret);
 		fill_gauges(p, ret);
 		fill_bars(p, ret);
-		detect_count(l->detect, process, &ret->findings_crit, &ret->findings_warn);
+		detect_count(l->detect, process, &ret->findings_crit, &ret->findings_warn,
+			     &ret->findings_muted);
 	}
 	pthread_mutex_unlock(&l->lock);
 	if (p)

@@ -60,6 +60,7 @@ void live_feed(struct live *l, struct record *records, size_t n);
 void live_tick(struct live *l, uint64_t now_ns);
 
 /* live_tasks.c */
+uint64_t live_fingerprint(const struct live *l, const struct model_task *t); /* 0 = none */
 void live_task_fill(struct live *l, const struct model_task *t, struct live_task *ret);
 void live_tasks_done(struct live *l);
 struct model_second live_last_second(const struct model_task *t, uint64_t now_ns);

@@ -36,6 +36,7 @@ static void put_task(struct live *l, struct store *s, struct model_task *t)
 				  .process = t->process,
 				  .type = t->type,
 				  .bytes = t->bytes,
+				  .fingerprint = live_fingerprint(l, t),
 				  .state = model_task_state(l->model, t),
 				  .end_reason = t->end_reason,
 				  .name = model_task_name(l->model, t),

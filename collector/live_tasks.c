@@ -144,6 +144,28 @@ static void fill_open(const struct live *l, const struct model_task *t, struct l
 		row->poll_max_ns = row->open_ns;
 }
 
+/* A task of which nobody knows whose it is has one when all runtimes of the process agree. */
+uint64_t live_fingerprint(const struct live *l, const struct model_task *t)
+{
+	const struct model_process *p = model_process(l->model, t->process);
+	uint64_t native = t->id & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1), base = 0;
+	bool of_one = t->runtime < p->nruntimes && p->runtime[t->runtime].info.kind;
+
+	if (of_one)
+		base = p->runtime[t->runtime].info.fingerprint;
+	for (uint32_t i = 0; !of_one && i < p->nruntimes; i++) {
+		const struct weft_ev_runtime *rt = &p->runtime[i].info;
+
+		if (rt->kind && base && rt->fingerprint != base)
+			return 0;
+		if (rt->kind)
+			base = rt->fingerprint;
+		if (rt->kind && !base)
+			return 0;
+	}
+	return base ? base ^ native : 0;
+}
+
 void live_task_fill(struct live *l, const struct model_task *t, struct live_task *row)
 {
 	const struct model_process *p = model_process(l->model, t->process);
@@ -167,7 +189,8 @@ void live_task_fill(struct live *l, const struct model_task *t, struct live_task
 		.bytes = t->bytes,
 		.finding = t->flags & MODEL_T_FINDING,
 		.raised = model_task_raised(l->model, t),
-		.site = site < WEFT_MAX_SITES ? site : UINT32_MAX
+		.site = site < WEFT_MAX_SITES ? site : UINT32_MAX,
+		.fingerprint = live_fingerprint(l, t)
 	};
 	fill_counts(l, t, row);
 	fill_open(l, t, row);

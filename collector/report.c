@@ -22,10 +22,16 @@ static bool is_open(const struct live_checked *c)
 	return !strcmp(c->verdict, "not-checked") && !not_asked(c);
 }
 
+/* What is known or muted is told, and changes nothing. */
+static bool counts(const struct live_finding *f)
+{
+	return !f->known && !f->muted;
+}
+
 const char *report_verdict(const struct report *r)
 {
 	for (size_t i = 0; i < r->findings; i++)
-		if (r->finding[i].severity > LIVE_INFO && !r->finding[i].known)
+		if (r->finding[i].severity > LIVE_INFO && counts(&r->finding[i]))
 			return "findings";
 	if (report_lost_share(r) > MAX_LOST)
 		return "inconclusive";
@@ -134,7 +140,7 @@ double report_lost_share(const struct report *r)
 int report_exit_code(const struct report *r, enum live_severity fail_on)
 {
 	for (size_t i = 0; i < r->findings; i++)
-		if (r->finding[i].severity >= fail_on && !r->finding[i].known)
+		if (r->finding[i].severity >= fail_on && counts(&r->finding[i]))
 			return 1;
 	if (report_lost_share(r) > MAX_LOST)
 		return 3;

@@ -107,6 +107,15 @@ static json_t *evidence_json(const struct live_finding *f)
 	return all;
 }
 
+static json_t *related_json(const struct live_finding *f)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < f->related_n; i++)
+		json_array_append_new(all, text(f->related[i]));
+	return all;
+}
+
 static json_t *stack_json(const struct live_finding *f)
 {
 	json_t *all = json_array();
@@ -135,13 +144,31 @@ static json_t *subject_json(const struct report *r, const struct live_finding *f
 static json_t *finding_json(const struct report *r, const struct live_finding *f)
 {
 	return json_pack(
-		"{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:[], s:o, s:o, s:o, s:o, s:b, s:b, s:o}",
+		"{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:o}",
 		"fingerprint", text(f->fingerprint), "id", text(f->id), "cause", text(f->cause),
 		"severity", report_severity(f->severity), "confidence", real(f->confidence),
-		"subject", subject_json(r, f), "evidence", evidence_json(f), "related", "stack",
-		stack_json(f), "harm_task_ms", real(f->harm_task_ms), "first_s",
-		real(seconds(f->first_ns)), "last_s", real(seconds(f->last_ns)), "resolved",
-		f->resolved, "known", f->known, "advice", text(f->advice));
+		"subject", subject_json(r, f), "evidence", evidence_json(f), "related",
+		related_json(f), "stack", stack_json(f), "harm_task_ms", real(f->harm_task_ms),
+		"first_s", real(seconds(f->first_ns)), "last_s", real(seconds(f->last_ns)),
+		"resolved", f->resolved, "known", f->known, "muted", f->muted, "advice",
+		text(f->advice));
+}
+
+/* One finding by itself, as it stands in a report. */
+int live_finding_json(const struct live_finding *f, FILE *out)
+{
+	struct report none = { 0 };
+	json_t *doc = finding_json(&none, f);
+	int rc;
+
+	if (!doc)
+		return -ENOMEM;
+	json_object_set_new(doc, "target",
+			    json_pack("{s:o, s:o, s:o}", "pid", number(f->pid), "name",
+				      text(f->target), "build_id", text(f->build_id)));
+	rc = json_dumpf(doc, out, JSON_INDENT(2)) < 0 || fputc('\n', out) == EOF ? -EIO : 0;
+	json_decref(doc);
+	return rc;
 }
 
 static json_t *findings_json(const struct report *r)

@@ -84,8 +84,9 @@ static int full_text(const struct live_finding *f, FILE *out)
 		fprintf(out, "  %-9s %.0f task-ms of other tasks\n", "harm", f->harm_task_ms);
 	stack_lines(f, out);
 	fprintf(out, "  %-9s %s\n", "advice", safe(f->advice).text);
-	fprintf(out, "  %-9s %s, confidence %.2f%s\n", "id", f->fingerprint, (double)f->confidence,
-		f->known ? "; known: it is in the baseline" : "");
+	fprintf(out, "  %-9s %s, confidence %.2f%s%s\n", "id", f->fingerprint,
+		(double)f->confidence, f->known ? "; known: it is in the baseline" : "",
+		f->muted ? "; muted by the config file" : "");
 	return ferror(out) ? -EIO : 0;
 }
 
@@ -203,6 +204,28 @@ static void build_line(const struct report_build *b, FILE *out)
 	fputs("\n\n", out);
 }
 
+/* Told in short, so that nothing is silent. */
+static void muted_lines(const struct report *r, FILE *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->findings; i++)
+		n += r->finding[i].muted;
+	if (!n)
+		return;
+	fprintf(out, "%zu muted by the config file:\n", n);
+	for (size_t i = 0; i < r->findings; i++) {
+		const struct live_finding *f = &r->finding[i];
+
+		if (!f->muted)
+			continue;
+		fprintf(out, "  %s  %s  ", report_severity(f->severity), safe(f->id).text);
+		subject_line(f, out);
+		fprintf(out, "  %s\n", safe(f->location).text);
+	}
+	fputc('\n', out);
+}
+
 int report_text(const struct report *r, FILE *out)
 {
 	if (r->build.is)
@@ -210,9 +233,12 @@ int report_text(const struct report *r, FILE *out)
 	else
 		target_lines(r, out);
 	for (size_t i = 0; i < r->findings; i++) {
+		if (r->finding[i].muted)
+			continue;
 		full_text(&r->finding[i], out);
 		fputc('\n', out);
 	}
+	muted_lines(r, out);
 	for (int i = 0; i < r->ncannot_see; i++)
 		fprintf(out, "not seen: %s: %s\n", safe(r->cannot_see[i].what).text,
 			safe(r->cannot_see[i].why).text);

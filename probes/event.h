@@ -38,6 +38,7 @@ enum weft_ev_flag {
 		8, /* SNAPSHOT_BEGIN, SNAPSHOT_END: of a walk that reads await chains too */
 	WEFT_EVF_ESTIMATE =
 		16, /* LANE_SAMPLE: polls were watched part of the time, counts are extrapolated */
+	WEFT_EVF_DOUBT = 32, /* CANNOT_SEE: whatever is told of tasks may be wrong */
 };
 
 /*   X(ENUM, code, "name", what it is) */
@@ -137,6 +138,7 @@ struct weft_ev_exit {
 	__u32 pad;
 }; /* code -1 = not known */
 
+/* fingerprint: base of those of its tasks (runtime/fingerprint.h), 0 = the runtime gives its tasks no ids; absent in events of Weft before it. */
 struct weft_ev_runtime {
 	__u32 runtime;
 	__u16 kind;    /* enum weft_runtime_kind */
@@ -145,6 +147,7 @@ struct weft_ev_runtime {
 	__u32 pad;
 	char version[32];
 	char name[56];
+	__u64 fingerprint;
 };
 
 /* role: enum weft_lane_role; worker 0xffffffff = none. Sent again when a lane changes hands or dies. */

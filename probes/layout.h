@@ -25,7 +25,7 @@ enum weft_raw_kind {
 	WEFT_RAW_SAMPLE,
 	WEFT_RAW_TASK,  /* Rust: a task is seen for the first time */
 	WEFT_RAW_SPAWN, /* Rust: a task of this type is being built */
-	WEFT_RAW_STEAL, /* Rust: a task is polled by another worker than made it runnable */
+	WEFT_RAW_STEAL, /* Rust: a task is polled by another worker than made it runnable; of async-task: than polled it before */
 	WEFT_RAW_KEPT,  /* Rust: a task of Tokio's is done, and somebody has its handle */
 	WEFT_RAW_CALLER, /* Rust: a weft_raw_sample of who does something to `task`; state: enum weft_stack_why */
 };
@@ -71,6 +71,7 @@ struct weft_follow_entry {
 	__u32 exited;    /* 1: exit_code is known */
 	__s32 exit_code; /* wait status as the kernel keeps it */
 	__u64 rowless;   /* Rust: hits of threads that found no free row */
+	__u64 exec_id;   /* of the newest exec whose record found no room in the ring, 0 = none */
 };
 
 struct weft_follow {
@@ -122,7 +123,8 @@ enum weft_open_flag {
 	WEFT_OPEN_COMPLETED = 1,
 	WEFT_OPEN_PANICKED = 2,
 	WEFT_OPEN_WOKEN = 4,
-	WEFT_OPEN_RAISED = 8, /* told in full, at level light too */
+	WEFT_OPEN_RAISED = 8,  /* told in full, at level light too */
+	WEFT_OPEN_CLOSED = 16, /* cancelled before: the future is dropped, not polled */
 };
 
 enum weft_row_scope { WEFT_SCOPE_DRIVER = 1, WEFT_SCOPE_TIMERS = 2 };
@@ -148,11 +150,12 @@ struct weft_row {
 	__u64 unpaired; /* ends without a begin: the poll was open when the probes came */
 	__u64 odd_type, odd_state;
 	__u64 job, job_start; /* of the blocking pool, running now */
-	__u64 steals;         /* tasks that another worker had made runnable */
+	__u64 steals;         /* as WEFT_RAW_STEAL */
 	__u32 lane, pad2;     /* its own index */
 	struct weft_open_poll open[WEFT_POLL_DEPTH];
 	__u64 emitted[WEFT_ROW_KINDS], filtered[WEFT_ROW_KINDS], lost[WEFT_ROW_KINDS];
-	__u64 tls; /* the thread pointer: thread-local storage lies below it */
+	__u64 tls;   /* the thread pointer: thread-local storage lies below it */
+	__u64 clock; /* of the timers that it has looked at last, in the target */
 	__u64 owner; /* of the tasks that its own loop polls: tells one runtime from another; 0 = not known */
 	/* Written when the thread leaves the CPU and comes back to it. */
 	__u64 turn_ns; /* it last came back from the driver's wait */
@@ -176,7 +179,11 @@ struct weft_driver {
 };
 
 /* Of which libraries single timers are seen. */
-enum weft_single_timers { WEFT_TIMERS_TOKIO = 1, WEFT_TIMERS_ASYNC_IO = 2 };
+enum weft_single_timers {
+	WEFT_TIMERS_TOKIO = 1,
+	WEFT_TIMERS_ASYNC_IO = 2,
+	WEFT_TIMERS_DEADLINE = 4, /* Tokio's are armed by a deadline, not by its tick */
+};
 
 /* Rust: one watched process, by index in the follow table. Written by the session only. */
 struct weft_rust {
@@ -191,8 +198,10 @@ struct weft_rust {
 	__u64 since_ns; /* wakes have been seen since then: what is kept of earlier ones may have been polled unseen */
 	__u64 raised_task; /* of the raised types' tasks this one only, 0 = all */
 	__u32 raised;      /* some types are: WEFT_SITE_RAISED in `types` says which */
-	__u32 pad;
+	__u32 both; /* Tokio's tasks, which bring their ids, beside async-task's, which are given some */
 };
+/* Those begin here then: a trillion of its own ids are left to Tokio. */
+#define WEFT_BOTH_IDS 1000000000000ull
 
 /* Flags of a type's number in `types`. */
 #define WEFT_SITE_RAISED 0x80000000u
@@ -223,11 +232,12 @@ struct weft_task {
 	__u32 waking; /* async-task: number of its last poll that was told to have woken it, unseen */
 	__u32 ready_poll; /* its polls so far when it was made runnable */
 	__u32 open_lane;  /* of the worker that began its last poll, + 1; 0 = none or not known */
-	__u32 pad;
-	__u64 open_ns; /* its last poll began, 0 = and was seen to end */
-	__u64 clock;   /* the runtime's, of its timers */
+	__u32 detached;   /* told that it goes on without its handle */
+	__u64 open_ns;    /* its last poll began, 0 = and was seen to end */
+	__u64 clock;      /* the runtime's, of its timers */
 	struct weft_timer {
-		__u64 entry, tick;
+		__u64 entry,
+			tick; /* tick: async-io's and WEFT_TIMERS_DEADLINE: CLOCK_MONOTONIC ns */
 	} timer[WEFT_TASK_TIMERS];
 };
 
@@ -273,9 +283,9 @@ struct weft_raw_sample {
 	struct weft_raw_stack stack;
 };
 
-WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 56);
+WEFT_ASSERT(follow_entry, sizeof(struct weft_follow_entry) == 64);
 WEFT_ASSERT(slot, sizeof(struct weft_slot) == 128);
-WEFT_ASSERT(row, sizeof(struct weft_row) == 1176);
+WEFT_ASSERT(row, sizeof(struct weft_row) == 1184);
 WEFT_ASSERT(rust, sizeof(struct weft_rust) == 72);
 WEFT_ASSERT(raw_sample, sizeof(struct weft_raw_sample) % 8 == 0);
 

@@ -147,18 +147,26 @@ static void read_line(const char *path, char *to, size_t size)
 static void emit_session(struct session *s)
 {
 	struct weft_ev_session e = { .version = WEFT_EVENT_VERSION, .level = s->options.level };
+	uint64_t before, after;
 	struct timespec real;
 	struct utsname u;
 
-	clock_gettime(CLOCK_REALTIME, &real);
+	/* Both clocks at one moment: files are dated by it to the millisecond. */
+	for (int tries = 0; tries < 10; tries++) {
+		before = clock_pair_now_ns();
+		clock_gettime(CLOCK_REALTIME, &real);
+		after = clock_pair_now_ns();
+		if (after - before < 20000)
+			break;
+	}
 	e.realtime_ns = (uint64_t)real.tv_sec * 1000000000u + (uint64_t)real.tv_nsec;
 	read_line("/proc/sys/kernel/random/boot_id", e.boot_id, sizeof(e.boot_id));
 	if (!uname(&u)) {
 		session_text(e.kernel, sizeof(e.kernel), u.release);
 		session_text(e.machine, sizeof(e.machine), u.nodename);
 	}
-	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_SESSION, .time_ns = clock_pair_now_ns() },
-		     &e, sizeof(e));
+	session_emit(s, (struct weft_ev){ .kind = WEFT_EV_SESSION, .time_ns = before }, &e,
+		     sizeof(e));
 }
 
 static int open_all(struct session *s)

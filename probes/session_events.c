@@ -82,18 +82,34 @@ void session_text(char *to, size_t size, const char *from)
 	memset(to + n, 0, size - n);
 }
 
+static void cannot_see(struct session *s, struct weft_ev ev, const char *what, const char *format,
+		       va_list args)
+{
+	struct weft_ev_cannot_see payload = { 0 };
+
+	ev.kind = WEFT_EV_CANNOT_SEE;
+	ev.time_ns = clock_pair_now_ns();
+	session_text(payload.what, sizeof(payload.what), what);
+	vsnprintf(payload.why, sizeof(payload.why), format, args);
+	session_emit(s, ev, &payload, sizeof(payload));
+}
+
 void session_cannot_see(struct session *s, uint32_t process, const char *what, const char *format,
 			...)
 {
-	struct weft_ev_cannot_see payload = { 0 };
-	struct weft_ev ev = { .kind = WEFT_EV_CANNOT_SEE,
-			      .process = process,
-			      .time_ns = clock_pair_now_ns() };
 	va_list args;
 
-	session_text(payload.what, sizeof(payload.what), what);
 	va_start(args, format);
-	vsnprintf(payload.why, sizeof(payload.why), format, args);
+	cannot_see(s, (struct weft_ev){ .process = process }, what, format, args);
 	va_end(args);
-	session_emit(s, ev, &payload, sizeof(payload));
+}
+
+void session_doubts(struct session *s, uint32_t process, const char *what, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	cannot_see(s, (struct weft_ev){ .process = process, .flags = WEFT_EVF_DOUBT }, what, format,
+		   args);
+	va_end(args);
 }

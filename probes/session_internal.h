@@ -109,6 +109,9 @@ void session_emit_queue(struct session *s); /* queued ones to the sink */
 void session_queue_free(struct session *s);
 void session_cannot_see(struct session *s, uint32_t process, const char *what, const char *format,
 			...) __attribute__((format(printf, 4, 5)));
+/* The same, and no verdict is to rest on what is told of its tasks (WEFT_EVF_DOUBT). */
+void session_doubts(struct session *s, uint32_t process, const char *what, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 void session_text(char *to, size_t size, const char *from); /* NUL padded, cut */
 
 /* ---- session_process.c: processes ---- */
@@ -120,6 +123,8 @@ struct process *process_of_pid(struct session *s, pid_t pid); /* not ended */
 void process_announce(struct process *p);
 /* CLOCK_MONOTONIC, at the latest: time that the machine was suspended may lie in between. 0 = not known. */
 uint64_t process_start_ns(const struct process *p);
+/* Base of its fingerprints; kind: enum weft_runtime_kind. 0 = not known. */
+uint64_t process_fingerprint(const struct process *p, uint8_t kind);
 void process_exe(pid_t pid, char *to, size_t size);
 void process_sample(struct process *p);
 void process_sample_cpus(struct process *p); /* emits CPUS */

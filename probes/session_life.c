@@ -61,6 +61,16 @@ static void set_exit(struct process *p, int status, uint64_t time_ns)
 	p->gone = true;
 }
 
+/* Maps show a new image before its record is made; the count grows before either. */
+static void on_exec(struct session *s, struct process *p, pid_t pid, uint64_t exec_id)
+{
+	if (p && p->exec_id && exec_id <= p->exec_id)
+		return;
+	if (p && p->state != PROCESS_SPAWNED)
+		p->replaced = true;
+	session_spawn_exec(s, p, pid);
+}
+
 void session_life_record(struct session *s, const struct weft_ev *ev, size_t bytes)
 {
 	struct process *p = process_of_pid(s, (pid_t)ev->tid);
@@ -74,12 +84,7 @@ void session_life_record(struct session *s, const struct weft_ev *ev, size_t byt
 		session_fork_forget(s, (pid_t)ev->tid);
 		if (!p && !r->root)
 			return; /* it was of interest as a fork only */
-		/* Maps show a new image before this record is made; the count grows before either. */
-		if (p && p->exec_id && r->exec_id <= p->exec_id)
-			return;
-		if (p && p->state != PROCESS_SPAWNED)
-			p->replaced = true;
-		session_spawn_exec(s, p, (pid_t)ev->tid);
+		on_exec(s, p, (pid_t)ev->tid, r->exec_id);
 	} else if (ev->kind == WEFT_RAW_FORK && bytes >= sizeof(struct weft_raw_fork)) {
 		on_fork(s, p, ev);
 	} else if (ev->kind == WEFT_RAW_EXIT && p && bytes >= sizeof(struct weft_raw_exit)) {
@@ -147,11 +152,25 @@ static void end_by_exec(struct process *p)
 	session_spawn_next_image(p);
 }
 
+/* One whose record found no room. Looked for when the ring has been read: what was in it came before. */
+static void find_exec(struct process *p)
+{
+	struct weft_follow_entry *f = &p->session->follow->entry[p->follow];
+	uint64_t id = __atomic_load_n(&f->exec_id, __ATOMIC_RELAXED);
+
+	/* Relaxed: nothing else goes with it. A later one that comes between is not wiped out. */
+	if (id)
+		id = __atomic_exchange_n(&f->exec_id, 0, __ATOMIC_RELAXED);
+	if (id)
+		on_exec(p->session, p, p->pid, id);
+}
+
 void session_life_settle(struct session *s)
 {
 	for (struct process *p = s->processes; p; p = p->next) {
 		if (p->state == PROCESS_ENDED)
 			continue;
+		find_exec(p);
 		if (p->replaced)
 			end_by_exec(p);
 		else if (p->gone)

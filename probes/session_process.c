@@ -14,6 +14,7 @@
 #include "probes/base/priority.h"
 #include "probes/session_internal.h"
 #include "probes/symbols/elf_file.h"
+#include "runtime/fingerprint.h"
 
 /* ---- /proc ---- */
 
@@ -22,17 +23,21 @@ struct proc_stat {
 	uint64_t start_ticks, user_ticks, system_ticks, rss_pages;
 };
 
+static ssize_t read_file(const char *path, char *to, size_t size)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, to, size - 1);
+
+	to[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
 static ssize_t read_proc(pid_t pid, const char *name, char *to, size_t size)
 {
 	char path[64];
-	auto_close int fd = -1;
-	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, to, size - 1);
-	to[n > 0 ? n : 0] = '\0';
-	return n;
+	return read_file(path, to, size);
 }
 
 /* Fields of /proc/PID/stat are counted from behind the name, which may hold anything. */
@@ -114,6 +119,19 @@ uint64_t process_start_ns(const struct process *p)
 	suspended = (uint64_t)boot.tv_sec * 1000000000u + (uint64_t)boot.tv_nsec - mono;
 	start = now.start_ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 	return start > suspended ? start - suspended : 0;
+}
+
+/* Of a program that doesn't tell it; made as it would make it. */
+uint64_t process_fingerprint(const struct process *p, uint8_t kind)
+{
+	char boot_id[WEFT_BOOT_ID_BYTES + 1];
+	struct proc_stat now;
+
+	if (!read_stat(p->pid, &now))
+		return 0;
+	read_file("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
+	return weft_fingerprint_base(&(struct weft_fingerprint_of){ boot_id, now.start_ticks,
+								    (uint32_t)p->ns_pid, kind });
 }
 
 void process_announce(struct process *p)

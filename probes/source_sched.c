@@ -284,6 +284,13 @@ static void count_lost(struct sched_state *state)
 	state->lost_seen = now;
 	lost->produced[OFFCPU] += new;
 	lost->lost[OFFCPU] += new;
+	if (state->skel->bss->life_lost && !state->life_said) {
+		state->life_said = true;
+		session_cannot_see(
+			state->session, WEFT_EV_ALL, "processes started",
+			"the ring had no room for a fork or an exec: what was started then is not followed; attach "
+			"to it by pid");
+	}
 }
 
 static void sched_second(void *ctx, struct process *p)

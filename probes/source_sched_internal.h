@@ -30,6 +30,7 @@ struct sched_state {
 	uint64_t budget_ns; /* start of the second that the two counts are of */
 	unsigned captures, samples;
 	uint64_t lost_seen; /* of the program's count of switches it had no room for */
+	bool life_said;     /* that forks or execs found none */
 };
 
 /* ---- source_sched_stacks.c ---- */

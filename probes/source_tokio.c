@@ -67,13 +67,18 @@ static bool switches_seen(const struct session *s)
 	return false;
 }
 
-/* Of async-std and smol it is not seen at any level. */
-static bool has_tokio(const struct rust_plan *plan)
+/* Late drivers of Tokio only: how long the others' are told to wait is not seen at any level. */
+static void tell_light(struct tokio_process *w)
 {
-	for (uint32_t i = 0; i < plan->n_probes; i++)
-		if (plan->probes[i].family == RUST_TOKIO)
-			return true;
-	return false;
+	if (rust_plan_has_types(w->plan, RUST_TOKIO) ||
+	    !rust_plan_has_types(w->plan, RUST_ASYNC_TASK))
+		session_cannot_see(
+			w->p->session, w->p->index, "workers parking, late drivers",
+			"level light has no eye on what leaves the CPU: it tells neither when workers sleep nor how late drivers and timers are; normal does");
+	else
+		session_cannot_see(
+			w->p->session, w->p->index, "workers parking, timers",
+			"level light has no eye on what leaves the CPU, nor on timers: it tells neither when workers sleep nor how late timers are; normal does");
 }
 
 static void say_light(struct tokio_process *w)
@@ -84,13 +89,11 @@ static void say_light(struct tokio_process *w)
 		w->light_ns = 0;
 	else if (!w->light_ns)
 		w->light_ns = s->now_ns;
-	if (w->said_light || !w->light_ns || switches_seen(s) || !has_tokio(w->plan) ||
+	if (w->said_light || !w->light_ns || switches_seen(s) ||
 	    (!s->level && s->now_ns - w->light_ns < STAYS_NS))
 		return;
 	w->said_light = true;
-	session_cannot_see(
-		s, w->p->index, "workers parking, late drivers",
-		"level light has no eye on what leaves the CPU: it tells neither when workers sleep nor how late drivers and timers are; normal does");
+	tell_light(w);
 }
 
 static void tokio_second(void *ctx, struct process *p)

@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -108,27 +109,46 @@ static bool stat_plain(int fd, struct tokio_plain *ret)
 	return true;
 }
 
-static bool is_plain(struct tokio_state *state, const struct tokio_plain *file)
+/* Known to have no runtime. */
+static bool is_plain(const struct tokio_state *state, int fd)
 {
+	struct tokio_plain file;
+
+	if (!stat_plain(fd, &file))
+		return false;
 	for (uint32_t i = 0; i < TOKIO_PLAIN_FILES && i < state->plains; i++)
-		if (!memcmp(&state->plain[i], file, sizeof(*file)))
+		if (!memcmp(&state->plain[i], &file, sizeof(file)))
 			return true;
+	return false;
+}
+
+static void note_plain(struct tokio_state *state, int fd)
+{
+	struct tokio_plain file;
+
+	if (stat_plain(fd, &file))
+		state->plain[state->plains++ % TOKIO_PLAIN_FILES] = file;
+}
+
+static bool carries_runtime(struct tokio_state *state, int fd)
+{
+	if (is_plain(state, fd))
+		return false;
+	if (rust_plan_has_runtime(fd))
+		return true;
+	note_plain(state, fd);
 	return false;
 }
 
 static int plan_of(struct tokio_process *w, int fd)
 {
-	struct tokio_plain file;
-	bool known = stat_plain(fd, &file);
 	auto_priority int placing =
 		priority_rest(); /* up to 2 s of CPU time, the target's perhaps */
-	int err;
+	bool carries = carries_runtime(w->state, fd);
+	int err = carries ? rust_plan_new(fd, &w->plan) : -ENOENT;
 
-	if (known && is_plain(w->state, &file))
-		return -ENOENT;
-	err = rust_plan_has_runtime(fd) ? rust_plan_new(fd, &w->plan) : -ENOENT;
-	if (err == -ENOENT && known)
-		w->state->plain[w->state->plains++ % TOKIO_PLAIN_FILES] = file;
+	if (carries && err == -ENOENT)
+		note_plain(w->state, fd);
 	return err;
 }
 
@@ -148,25 +168,76 @@ static int try_file(struct tokio_process *w, int fd)
 	return err;
 }
 
+/* The files with code that a process has mapped, one after the other. */
+struct mapped_files {
+	const struct proc_maps *maps;
+	size_t at;
+	uint64_t inode; /* of the newest that was given */
+	unsigned given;
+};
+
+static const struct proc_map *next_file(struct mapped_files *f)
+{
+	while (f->at < proc_maps_count(f->maps) && f->given < MAX_FILES) {
+		const struct proc_map *map = proc_maps_at(f->maps, f->at++);
+
+		if (!(map->flags & PROC_MAP_EXEC) || !map->inode || map->inode == f->inode)
+			continue;
+		f->inode = map->inode;
+		f->given++;
+		return map;
+	}
+	return NULL;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The extensions of an interpreter, the plug-ins of a service: each with a runtime of its own. */
+static void say_unwatched(struct tokio_process *w, struct mapped_files *rest, uint64_t watched)
+{
+	auto_priority int looking = priority_rest();
+	const struct proc_map *map, *first = NULL;
+	char more[32] = "";
+	unsigned files = 0;
+
+	while ((map = next_file(rest))) {
+		int fd = map->inode == watched ? -1 : proc_maps_open(rest->maps, map);
+
+		if (fd < 0)
+			continue;
+		if (carries_runtime(w->state, fd) && !files++)
+			first = map;
+		close(fd);
+	}
+	if (!first)
+		return;
+	if (files > 1)
+		snprintf(more, sizeof(more), " and %u more", files - 1);
+	session_cannot_see(w->p->session, w->p->index, "a second file with a runtime",
+			   "'%.100s'%s; only the first such file of a process is watched",
+			   base_name(first->path), more);
+}
+
 static int find_file_once(struct tokio_process *w)
 {
 	auto_proc_maps struct proc_maps *maps = NULL;
-	uint64_t last = 0;
-	unsigned files = 0;
+	struct mapped_files files = { 0 };
+	const struct proc_map *map;
 	int err = proc_maps_read(w->p->pid, &maps);
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < proc_maps_count(maps) && files < MAX_FILES; i++) {
-		const struct proc_map *map = proc_maps_at(maps, i);
-
-		if (!(map->flags & PROC_MAP_EXEC) || !map->inode || map->inode == last)
-			continue;
-		last = map->inode;
-		files++;
-		if (!try_file(w, proc_maps_open(maps, map)))
+	files.maps = maps;
+	while ((map = next_file(&files)))
+		if (!try_file(w, proc_maps_open(maps, map))) {
+			say_unwatched(w, &files, map->inode);
 			return 0;
-	}
+		}
 	return -ENOENT;
 }
 
@@ -225,6 +296,8 @@ static void set_rust(struct tokio_process *w)
 				 .slow_ns = WEFT_LIGHT_POLL_NS,
 				 .async_state = w->plan->layout[RUST_ASYNC_TASK].state,
 				 .async_vtable = w->plan->layout[RUST_ASYNC_TASK].vtable,
+				 .both = rust_plan_has_types(w->plan, RUST_TOKIO) &&
+					 rust_plan_has_types(w->plan, RUST_ASYNC_TASK),
 				 .has_timers = tokio_single_timers(w->plan) };
 }
 

@@ -117,8 +117,8 @@ static void tell_task(void *ctx, const struct rust_walk_task *t)
 	r->root->running |= t->state & RUST_TOKIO_RUNNING;
 	tokio_window_met(w, t);
 	tokio_ask_programs(w, t->header, t->id, &e);
-	if (t->id > w->id_walked)
-		w->id_walked = t->id;
+	if (t->id > w->ids[RUST_TOKIO].walked)
+		w->ids[RUST_TOKIO].walked = t->id;
 	if (!r->eldest || t->id < r->eldest) {
 		r->eldest = t->id;
 		r->eldest_header = t->header;

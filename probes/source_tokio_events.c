@@ -4,8 +4,8 @@
 
 #include "probes/source_tokio_internal.h"
 
-#define NO_REG          255u
 #define SELF_TEST_POLLS 32u /* fewer prove nothing */
+#define ODD_STATES      8u  /* then nothing that is told of tasks is relied on */
 
 struct weft_ev tokio_event(const struct tokio_process *w, uint16_t kind, uint16_t flags)
 {
@@ -95,6 +95,21 @@ void tokio_tell_counts(struct tokio_process *w, uint16_t flags)
 	session_emit(w->p->session, tokio_event(w, WEFT_EV_COUNTS, flags), &e, sizeof(e));
 }
 
+/* One of many may have been read as its page came; more of them are no accident. */
+static void test_states(struct tokio_process *w, uint64_t odd)
+{
+	bool doubt = odd >= ODD_STATES;
+
+	if (!odd || (doubt ? w->doubted : w->said_odd_state))
+		return;
+	w->said_odd_state = true;
+	w->doubted = doubt;
+	(doubt ? session_doubts
+	       : session_cannot_see)(w->p->session, w->p->index, "states of tasks",
+				     "%llu task headers were not as this runtime has them",
+				     (unsigned long long)odd);
+}
+
 /* Of the first polls: type known, state legal, begin and end in pairs. What fails is said, once. */
 void tokio_self_test(struct tokio_process *w)
 {
@@ -111,12 +126,7 @@ void tokio_self_test(struct tokio_process *w)
 			"%llu of the first polls were of a type that its file does not show",
 			(unsigned long long)sum.odd_type);
 	}
-	if (sum.odd_state && !w->said_odd_state) {
-		w->said_odd_state = true;
-		session_cannot_see(s, w->p->index, "states of tasks",
-				   "%llu task headers were not as this Tokio has them",
-				   (unsigned long long)sum.odd_state);
-	}
+	test_states(w, sum.odd_state);
 	if (w->window && w->window->used) /* each of them begins inside of polls */
 		return;
 	if (sum.unpaired > sum.polls / 100 + WEFT_ROW_MAX && !w->said_unpaired) {
@@ -127,27 +137,9 @@ void tokio_self_test(struct tokio_process *w)
 	}
 }
 
-static bool has_all(const struct rust_plan *plan, uint8_t family, uint32_t kinds)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = 0; i < plan->n_probes; i++) {
-		const struct rust_probe *at = &plan->probes[i];
-
-		if (at->family == family && at->emulated &&
-		    (at->kind != RUST_TIMER_ARM || at->reg == NO_REG || family == RUST_ASYNC_TASK))
-			found |= 1u << at->kind;
-	}
-	return (found & kinds) == kinds;
-}
-
-/* async-io: without the ends of turns any later wake would be a timer's. */
 uint32_t tokio_single_timers(const struct rust_plan *plan)
 {
-	const uint32_t both = 1u << RUST_TIMER_ARM | 1u << RUST_TIMERS_BEGIN;
-	const uint32_t turns = 1u << RUST_TIMER_DROP | 1u << RUST_DRIVER_BEGIN |
-			       1u << RUST_DRIVER_END;
-
-	return (has_all(plan, RUST_TOKIO, both) ? WEFT_TIMERS_TOKIO : 0) |
-	       (has_all(plan, RUST_ASYNC_TASK, both | turns) ? WEFT_TIMERS_ASYNC_IO : 0);
+	return (rust_plan_has_timers(plan, RUST_TOKIO) ? WEFT_TIMERS_TOKIO : 0) |
+	       (rust_plan_arms_by_deadline(plan) ? WEFT_TIMERS_DEADLINE : 0) |
+	       (rust_plan_has_timers(plan, RUST_ASYNC_TASK) ? WEFT_TIMERS_ASYNC_IO : 0);
 }

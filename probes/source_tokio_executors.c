@@ -24,13 +24,15 @@
 #define TASKS_MAX     262144u
 #define MISSES_MAX    2u /* walks in a row that did not find its slab, which may just grow */
 #define EMPTY_WALKS   2u /* it is given up then, if there is no place for another */
-#define IDLE_WALKS    2u /* walks in a row without a sign that anybody runs it */
+#define IDLE_WALKS    2u /* walks in a row in which all its tasks wait in its queue */
+#define STUCK_WALKS   3u /* the same of some, others being idle */
 
 struct executor {
 	struct rust_executor at; /* pointer 0 = free */
 	uint32_t runtime;        /* 0 = not known yet */
 	uint32_t idle_walks, misses;
 	uint32_t empty_walks; /* in a row: it may be what is left of one */
+	uint64_t waits;       /* a task that the last walk met in its queue */
 	bool fresh;           /* its tasks were not told of `runtime` yet */
 };
 
@@ -46,7 +48,9 @@ struct tokio_executors {
 struct round {
 	struct tokio_process *w;
 	struct executor *e;
-	uint32_t tasks, driven; /* driven: has been polled, by what its state says */
+	uint32_t tasks, idle, driven; /* driven: has been polled since we watch, or is just now */
+	uint64_t waits;               /* the first in its queue */
+	bool still;                   /* the one that waited there at the last walk does so yet */
 };
 
 bool tokio_executors_may_be(const struct tokio_process *w)
@@ -279,7 +283,8 @@ uint64_t tokio_async_id(const struct tokio_process *w, uint64_t header, uint64_t
 	if (!is_alive(w, header, vtable))
 		return 0;
 	task = (struct weft_task){ .vtable = vtable, .told = 1 };
-	task.id = __atomic_add_fetch(&w->state->skel->bss->ids_given, 1, __ATOMIC_RELAXED);
+	task.id = __atomic_add_fetch(&w->state->skel->bss->ids_given, 1, __ATOMIC_RELAXED) +
+		  (w->state->rust[w->p->follow].both ? WEFT_BOTH_IDS : 0);
 	if (bpf_map_update_elem(fd, &key, &task, BPF_NOEXIST))
 		return bpf_map_lookup_elem(fd, &key, &task) ? 0 : task.id;
 	return task.id;
@@ -316,21 +321,29 @@ static void tell(void *ctx, const struct rust_walk_task *t)
 		return;
 	r->tasks++;
 	tokio_ask_programs(w, t->header, e.task, &e);
-	r->driven += e.polls || !(t->state & RUST_ASYNC_SCHEDULED) || t->state & RUST_ASYNC_RUNNING;
-	if (e.task > w->id_walked)
-		w->id_walked = e.task;
+	r->driven += e.polls || t->state & RUST_ASYNC_RUNNING;
+	r->idle += !(t->state & RUST_ASYNC_SCHEDULED);
+	if (t->state & RUST_ASYNC_SCHEDULED) {
+		r->waits = r->waits ? r->waits : t->header;
+		r->still |= t->header == r->e->waits;
+	}
+	if (e.task > w->ids[RUST_ASYNC_TASK].walked)
+		w->ids[RUST_ASYNC_TASK].walked = e.task;
 	session_emit(w->p->session, tokio_event(w, WEFT_EV_SNAPSHOT_TASK, WEFT_EVF_SNAPSHOT), &e,
 		     sizeof(e));
 	tell_awaiter(w, t, e.task);
 }
 
-/* One whose tasks all wait in its queue, walk after walk, is a runtime of its own, without a worker; its tasks are told again. */
+/* One in whose queue a task waits, walk after walk, while none is polled, is a runtime of its own, without a worker; its tasks are told again. */
 static void settle(struct tokio_process *w, struct executor *e, const struct round *r)
 {
+	bool stuck = !r->driven && r->waits && (r->still || !e->idle_walks);
+
 	e->fresh = false;
-	if (!r->tasks || r->driven) {
-		e->idle_walks = 0;
-	} else if (++e->idle_walks == IDLE_WALKS && !e->runtime) {
+	e->idle_walks = stuck ? e->idle_walks + 1 : 0;
+	if (!r->still || !stuck)
+		e->waits = r->waits;
+	if (e->idle_walks >= (r->idle ? STUCK_WALKS : IDLE_WALKS) && !e->runtime) {
 		e->runtime = tokio_runtime_idle(w);
 		e->fresh = true;
 	}
@@ -401,7 +414,7 @@ bool tokio_executors_doubt(const struct tokio_process *w)
 		const struct executor *e = &w->executors->executor[i];
 
 		if (e->at.pointer &&
-		    (e->fresh || (e->idle_walks && e->idle_walks < IDLE_WALKS && !e->runtime)))
+		    (e->fresh || (e->idle_walks && e->idle_walks < STUCK_WALKS && !e->runtime)))
 			return true;
 	}
 	return false;

@@ -35,7 +35,7 @@ struct tokio_lane {
 };
 
 #define TOKIO_PLAIN_FILES 256u
-#define TOKIO_RUNTIMES    (2 * WEFT_MAX_RUNTIMES) /* as many as the collector has rows for */
+#define TOKIO_RUNTIMES    (4 * WEFT_MAX_RUNTIMES) /* as many as the collector has rows for */
 #define TOKIO_NO_ROOM     (TOKIO_RUNTIMES + 1)    /* of all others: none is told with it */
 
 /* A file without a Rust runtime in it: programs of a command's tree are looked at again and again. */
@@ -127,11 +127,14 @@ struct tokio_process {
 	struct tokio_counts gone; /* of rows that are free again */
 	struct tokio_births births;
 	struct tokio_kept kept;
-	uint32_t *place_site;          /* of the plan's spawn places, by index */
-	bool *unborn;                  /* by type: spawns of it are not seen, or not all */
-	uint64_t id_seen;              /* the largest so far of what the programs told */
-	uint64_t id_walked, walked_ns; /* the largest that a walk met, and when the walk was over */
-	uint64_t id_found;             /* the largest of a task that was there before the probes */
+	uint32_t *place_site; /* of the plan's spawn places, by index */
+	bool *unborn;         /* by type: spawns of it are not seen, or not all */
+	struct {
+		uint64_t seen;   /* the largest so far of what the programs told */
+		uint64_t walked; /* the largest that a walk met */
+		uint64_t found;  /* the largest of a task that was there before the probes */
+	} ids[3];                /* by family */
+	uint64_t walked_ns;      /* when the last walk was over */
 	uint64_t bias; /* of addresses in the file, once the handle of a runtime was found */
 	uint64_t spawns, steals, depths; /* events made here */
 	struct tokio_runtime runtime[TOKIO_RUNTIMES];
@@ -148,6 +151,7 @@ struct tokio_process {
 	struct tokio_load load;
 	uint64_t light_ns; /* since when it is at light, 0 = it is not */
 	bool said_light, said_odd_type, said_odd_state, said_unpaired, self_tested, looked_for_open;
+	bool doubted;    /* said_odd_state, and of so many that no verdict is to rest on tasks */
 	bool lanes_left; /* some have `left` */
 	bool said_runtimes, said_rowless;
 };

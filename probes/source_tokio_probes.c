@@ -150,11 +150,14 @@ static bool choose_timer(const struct tokio_process *w, const struct rust_probe 
 	enum weft_single_timers of = at->family == RUST_ASYNC_TASK ? WEFT_TIMERS_ASYNC_IO
 								   : WEFT_TIMERS_TOKIO;
 
-	ret->prog = of == WEFT_TIMERS_TOKIO      ? k->progs.tokio_timer_arm
+	bool deadlines = w->state->rust[w->p->follow].has_timers & WEFT_TIMERS_DEADLINE;
+
+	ret->prog = of == WEFT_TIMERS_TOKIO
+			    ? deadlines ? k->progs.tokio_timer_reset : k->progs.tokio_timer_arm
 		    : at->kind == RUST_TIMER_ARM ? k->progs.async_timer_arm
 						 : k->progs.async_timer_drop;
 	return w->state->rust[w->p->follow].has_timers & of &&
-	       (at->reg == NO_REG || of == WEFT_TIMERS_ASYNC_IO);
+	       (of == WEFT_TIMERS_ASYNC_IO || deadlines == (at->reg != NO_REG));
 }
 
 /* async-io looks at its timers inside of a turn and wakes nothing meanwhile: that end has no use. */

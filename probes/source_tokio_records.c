@@ -23,6 +23,13 @@ static const struct rust_type *type_of(const struct tokio_process *w, uint32_t s
 	return site < w->plan->n_types ? &w->plan->types[site] : NULL;
 }
 
+static uint8_t family_of(const struct tokio_process *w, const struct weft_raw_task *raw)
+{
+	const struct rust_type *type = type_of(w, raw->site);
+
+	return type ? type->family : 0;
+}
+
 /* ---- births ---- */
 
 void tokio_births_done(struct tokio_births *b)
@@ -63,17 +70,21 @@ static void drop_first(struct tokio_births *b)
  * No spawn from now on is of a task that is known already. A walk sees what is now, records come later: thousands of tasks that it met
  * may have their spawn still on the way, and only what was spawned after it is none of them.
  */
-static uint64_t id_before(const struct tokio_process *w, uint64_t spawn_ns)
+static uint64_t id_before(const struct tokio_process *w, uint8_t family, uint64_t spawn_ns)
 {
-	return spawn_ns > w->walked_ns && w->id_walked > w->id_seen ? w->id_walked : w->id_seen;
+	uint64_t seen = w->ids[family].seen, walked = w->ids[family].walked;
+
+	return spawn_ns > w->walked_ns && walked > seen ? walked : seen;
 }
 
 static void remember(struct tokio_process *w, const struct weft_raw_spawn *raw)
 {
 	struct tokio_births *b = &w->births;
+	uint8_t family;
 
 	if (raw->probe >= w->plan->n_probes)
 		return;
+	family = w->plan->probes[raw->probe].family;
 	while (b->n && birth_at(b, 0)->ev.time_ns + BIRTH_NS < raw->ev.time_ns)
 		drop_first(b);
 	if (b->n == b->room && !grow(b))
@@ -81,7 +92,7 @@ static void remember(struct tokio_process *w, const struct weft_raw_spawn *raw)
 	*birth_at(b, b->n++) = (struct tokio_birth){
 		.ev = raw->ev,
 		.parent = raw->parent,
-		.id_before = id_before(w, raw->ev.time_ns),
+		.id_before = id_before(w, family, raw->ev.time_ns),
 		.site = tokio_site(w->plan->probes[raw->probe].type) + 1,
 		.spawned = tokio_spawn_site(w, raw->probe, raw->caller),
 	};
@@ -95,24 +106,39 @@ static void take_out(struct tokio_births *b, uint32_t i)
 	drop_first(b);
 }
 
-/* Takes the oldest of that type. */
-static bool take_birth(struct tokio_process *w, const struct weft_raw_task *raw,
-		       struct tokio_birth *ret)
+/*
+ * The oldest of that type by the thread that the task is met on, else by any: a worker takes tasks of others when it has none
+ * of its own left.
+ */
+static uint32_t find_birth(const struct tokio_births *b, const struct weft_raw_task *raw)
 {
-	struct tokio_births *b = &w->births;
+	uint32_t oldest = b->n;
 
 	for (uint32_t i = 0; i < b->n && i < SEEN_LATER_MAX; i++) {
-		struct tokio_birth *at = birth_at(b, i);
+		const struct tokio_birth *at = birth_at(b, i);
 
 		if (at->site != raw->site + 1)
 			continue;
-		if (raw->task <= w->id_found || raw->task + ID_SLACK <= at->id_before)
-			return false;
-		*ret = *at;
-		take_out(b, i);
-		return true;
+		if (at->ev.tid == raw->ev.tid)
+			return i;
+		if (oldest == b->n)
+			oldest = i;
 	}
-	return false;
+	return oldest;
+}
+
+static bool take_birth(struct tokio_process *w, const struct weft_raw_task *raw,
+		       struct tokio_birth *ret)
+{
+	uint32_t i = find_birth(&w->births, raw);
+
+	if (i == w->births.n)
+		return false;
+	*ret = *birth_at(&w->births, i);
+	if (raw->task <= w->ids[family_of(w, raw)].found || raw->task + ID_SLACK <= ret->id_before)
+		return false;
+	take_out(&w->births, i);
+	return true;
 }
 
 /* ---- tasks ---- */
@@ -164,21 +190,24 @@ static void tell_found(struct tokio_process *w, const struct weft_raw_task *raw,
 					   .site = raw->site,
 					   .runtime = tokio_runtime_of_task(w, raw->owner, lane) };
 
+	uint64_t *found = &w->ids[family_of(w, raw)].found;
+
 	tell_task(w, &e, raw->ev);
-	if (raw->newborn && raw->task > w->id_found && !tokio_is_unborn(w, raw->site))
-		w->id_found = raw->task;
+	if (raw->newborn && raw->task > *found && !tokio_is_unborn(w, raw->site))
+		*found = raw->task;
 }
 
 static void deliver_task(struct tokio_process *w, const struct weft_raw_task *raw, uint32_t lane)
 {
+	uint64_t *seen = &w->ids[family_of(w, raw)].seen;
 	struct tokio_birth birth;
 
 	if (raw->newborn && take_birth(w, raw, &birth))
 		tell_spawn(w, raw, lane, &birth);
 	else
 		tell_found(w, raw, lane);
-	if (raw->task > w->id_seen)
-		w->id_seen = raw->task;
+	if (raw->task > *seen)
+		*seen = raw->task;
 }
 
 void tokio_ask_programs(const struct tokio_process *w, uint64_t header, uint64_t id,

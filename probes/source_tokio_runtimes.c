@@ -51,6 +51,8 @@ void tokio_runtime_tell(struct tokio_process *w, const struct tokio_runtime *r)
 
 	e.kind = kind_of(w, r->flavour, &version);
 	session_text(e.version, sizeof(e.version), version ? version : "");
+	if (e.kind == WEFT_RT_TOKIO) /* async-task's have the ids that a session gives them */
+		e.fingerprint = process_fingerprint(w->p, WEFT_RT_TOKIO);
 	session_emit(w->p->session, tokio_event(w, WEFT_EV_RUNTIME, 0), &e, sizeof(e));
 }
 

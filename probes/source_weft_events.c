@@ -36,6 +36,9 @@ void weft_tell_runtimes(struct weft_process *w, bool all)
 		e.runtime = r.id;
 		e.flavour = (uint16_t)r.flavour;
 		e.workers = r.workers;
+		e.fingerprint = target_map_shape(w->map)->fingerprint;
+		if (!e.fingerprint)
+			e.fingerprint = process_fingerprint(w->p, WEFT_RT_WEFT);
 		snprintf(e.version, sizeof(e.version), "abi %u", target_map_shape(w->map)->abi);
 		memcpy(e.name, r.name, sizeof(e.name));
 		e.name[sizeof(e.name) - 1] = '\0';

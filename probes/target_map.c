@@ -53,11 +53,13 @@ static int open_fd_of(pid_t pid)
 
 static int open_file(pid_t pid, const struct proc_maps *maps, const struct proc_map *map)
 {
-	int fd = proc_maps_open(maps, map);
+	int fd = proc_maps_open(maps, map), kept;
 
-	if (fd < 0)
-		fd = open_fd_of(pid);
-	return fd == -EACCES ? -EPERM : fd;
+	if (fd >= 0)
+		return fd;
+	kept = open_fd_of(pid);
+	/* Of a process that ends meanwhile the first error says so. */
+	return kept >= 0 ? kept : fd;
 }
 
 /* ---- checking the header ---- */
@@ -114,7 +116,8 @@ static uint32_t joiner_offset(const struct weft_map_header *h)
 static struct target_waiter waiter(const struct weft_map_header *h)
 {
 	struct target_waiter none = { 0 };
-	bool told = h->header_bytes >= sizeof(*h);
+	bool told = h->header_bytes >=
+		    offsetof(struct weft_map_header, waiter_queued) + sizeof(h->waiter_queued);
 
 	if (!told || h->waiter_task % 8 || h->waiter_queue % 8 || h->waiter_state % 4)
 		return none;
@@ -122,6 +125,14 @@ static struct target_waiter waiter(const struct weft_map_header *h)
 				       .queue = h->waiter_queue,
 				       .state = h->waiter_state,
 				       .queued = h->waiter_queued };
+}
+
+static uint64_t fingerprint(const struct weft_map_header *h)
+{
+	bool told = h->header_bytes >=
+		    offsetof(struct weft_map_header, fingerprint) + sizeof(h->fingerprint);
+
+	return told ? h->fingerprint : 0;
 }
 
 static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t ns_pid,
@@ -162,6 +173,7 @@ static int check_header(const struct weft_map_header *h, uint64_t bytes, pid_t n
 	s->frame_offset = frame_offset(h);
 	s->joiner_offset = joiner_offset(h);
 	s->waiter = waiter(h);
+	s->fingerprint = fingerprint(h);
 	memcpy(s->kind_words, h->kind_words, sizeof(s->kind_words));
 	return 0;
 }

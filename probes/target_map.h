@@ -32,6 +32,7 @@ struct target_map_shape {
 		uint8_t task, queue, state,
 			queued; /* as in the header; queued 0 = its writer did not tell */
 	} waiter;
+	uint64_t fingerprint; /* 0 = its writer did not tell */
 	uint8_t kind_words[WEFT_MAX_KINDS];
 	bool sealed; /* false: read by pread */
 };

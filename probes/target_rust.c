@@ -50,14 +50,6 @@ static uint16_t flavour_of(const struct rust_plan *plan)
 	return workers ? WEFT_F_MULTI_THREAD : WEFT_F_CURRENT_THREAD;
 }
 
-static bool has_types(const struct rust_plan *plan, uint8_t family)
-{
-	for (uint32_t i = 0; i < plan->n_types; i++)
-		if (plan->types[i].family == family)
-			return true;
-	return false;
-}
-
 /* async-std and smol share async-task; whose runtime it is tells the library on top of it. */
 static void add_runtimes(struct session_process *ret, const struct rust_library *library,
 			 uint32_t n, const struct rust_plan *plan)
@@ -67,10 +59,11 @@ static void add_runtimes(struct session_process *ret, const struct rust_library 
 	bool known = plan && plan->n_types > 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		if (library[i].family == RUST_TOKIO && (!known || has_types(plan, RUST_TOKIO)))
+		if (library[i].family == RUST_TOKIO &&
+		    (!known || rust_plan_has_types(plan, RUST_TOKIO)))
 			add_runtime(ret, WEFT_RT_TOKIO, library[i].version,
 				    known ? flavour_of(plan) : 0);
-	if (known ? !has_types(plan, RUST_ASYNC_TASK)
+	if (known ? !rust_plan_has_types(plan, RUST_ASYNC_TASK)
 		  : !find(library, n, "async-task") && !find(library, n, "async-executor"))
 		return;
 	if (async_std)

@@ -36,8 +36,6 @@ void weft_bound_begin(struct weft_bound *set, struct weft_task *root)
 
 struct weft_bound *weft_bound_here(void)
 {
-	if (!here)
-		weft_misuse(WEFT_M_WRONG_THREAD, weft_thread.cx ? weft_thread.cx->task : NULL);
 	return here;
 }
 

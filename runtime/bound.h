@@ -30,7 +30,7 @@ void weft_bound_begin(struct weft_bound *set, struct weft_task *root);
 /* The root has ended: aborts what is left and polls it to its end. */
 void weft_bound_end(struct weft_bound *set);
 
-/* The set of the calling thread; NULL and a misuse event: it has none. */
+/* The set of the calling thread; NULL: it is nobody's root. */
 struct weft_bound *weft_bound_here(void);
 uint32_t weft_bound_tail_bytes(void); /* that the task's block has to have beyond the frame */
 void weft_bound_enter(struct weft_bound *set, struct weft_task *task);

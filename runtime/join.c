@@ -98,10 +98,28 @@ weft_poll_t weft_join(struct weft_cx *cx, struct weft_join **handle)
 	return join_ready(handle);
 }
 
-void weft_join_abort(struct weft_join *handle)
+/* Known to the table of sites from its first use under a watcher on. */
+static uint32_t id_of(struct weft_site *site)
+{
+	uint32_t id;
+
+	if (!site || !weft_trace_on())
+		return 0;
+	/* Acquire: pairs with the release in weft_trace_site(). */
+	id = __atomic_load_n(&site->id, __ATOMIC_ACQUIRE);
+	return id ? id : weft_trace_site(site, NULL);
+}
+
+void weft_join_abort_at(struct weft_join *handle, struct weft_site *site)
 {
 	if (handle)
-		weft_task_abort(task_of(handle));
+		weft_task_abort_at(task_of(handle), id_of(site));
+}
+
+/* Programs that were compiled before it told from where. */
+void(weft_join_abort)(struct weft_join *handle)
+{
+	weft_join_abort_at(handle, NULL);
 }
 
 struct weft_join *weft_join_detach(struct weft_join *handle)
@@ -115,7 +133,7 @@ struct weft_join *weft_join_detach(struct weft_join *handle)
 	return NULL;
 }
 
-struct weft_join *weft_join_drop(struct weft_join *handle)
+struct weft_join *weft_join_drop_at(struct weft_join *handle, struct weft_site *site)
 {
 	struct weft_task *task = task_of(handle);
 
@@ -124,9 +142,14 @@ struct weft_join *weft_join_drop(struct weft_join *handle)
 	if (!task->rt->ops->drop_cancels)
 		return weft_join_detach(handle);
 	joiner_take(task);
-	weft_task_abort(task);
+	weft_task_abort_at(task, id_of(site));
 	weft_join_release(task, WEFT_D_CANCEL);
 	return NULL;
+}
+
+struct weft_join *(weft_join_drop)(struct weft_join *handle)
+{
+	return weft_join_drop_at(handle, NULL);
 }
 
 bool weft_join_done(const struct weft_join *handle)

@@ -73,7 +73,8 @@ enum weft_level { WEFT_LEVEL_OFF, WEFT_LEVEL_LIGHT, WEFT_LEVEL_NORMAL, WEFT_LEVE
  *                 the stamp is the poll's END; one record per poll, written at its end
  *  TASK_WAKE      w1 task    w2 waking task:48 or 0 | kind:8 << 48 (enum weft_waker_kind) | flags:8 << 56 (1 = made runnable,
  *                 0 = was already notified or running)
- *  TASK_END       w1 task    w2 by task:48 or 0 | reason:8 << 48 (enum weft_end) | errno:8 << 56 (of WEFT_E_ERROR, 255 and more
+ *  TASK_END       w1 task:48 | site:16 << 48 of the call that took it off, 0 = none or not known
+ *                 w2 by task:48 or 0 | reason:8 << 48 (enum weft_end) | errno:8 << 56 (of WEFT_E_ERROR, 255 and more
  *                 as 255; 0 = not known)
  *  HANDLE_DROP    w1 task    w2 by task:48 or 0 | what:8 << 48 (enum weft_drop)
  *  STEAL          w1 from worker:16 | to worker:16 << 16 | tasks:32 << 32   w2 runtime:32
@@ -164,8 +165,8 @@ enum weft_misuse {
 	WEFT_M_TIME_OFF = 1, /* timer used in a runtime built without timers */
 	WEFT_M_IO_OFF,       /* IO used in a runtime built without IO */
 	WEFT_M_NESTED_BLOCK_ON,
-	WEFT_M_FRAME_MOVED,  /* frame at another address than at its first poll */
-	WEFT_M_WRONG_THREAD, /* thread-bound task polled or woken onto another worker */
+	WEFT_M_FRAME_MOVED, /* frame at another address than at its first poll */
+	WEFT_M_WRONG_THREAD, /* thread-bound task spawned off the thread it would be bound to; site: of that spawn */
 	WEFT_M_DOUBLE_AWAIT,
 	WEFT_M_AFTER_SHUTDOWN,
 	WEFT_M_NOT_HELD,         /* a lock let go that nobody held */
@@ -244,7 +245,7 @@ struct weft_lane {
 struct weft_site_entry {
 	__u64 address; /* of the static descriptor in the target */
 	__u32 line;
-	__u32 kind; /* 0 spawn, 1 await */
+	__u32 kind; /* 0 spawn, 1 await, 3 a call that takes tasks off */
 	char func[64];
 	char name[64];  /* default task name */
 	char file[112]; /* as the compiler was given it; a long one keeps its tail */
@@ -339,6 +340,7 @@ struct weft_map_header {
 	 * of its state:32, which is waiter_queued while it waits. A queue begins with the holder's task id:64. All 0: not told.
 	 */
 	__u8 waiter_task, waiter_queue, waiter_state, waiter_queued;
+	__u64 fingerprint; /* base of what the process prints of its tasks (fingerprint.h). May be absent */
 };
 
 #define WEFT_ASSERT(name, cond) \

@@ -349,17 +349,21 @@ static uint32_t state_of(struct weft_runtime *rt)
 /* What stands in the way, or 0. */
 static int spawn_check(struct weft_spawn *spawn, const struct weft_spawn_options *options)
 {
+	const struct weft_task *running = weft_thread.cx ? weft_thread.cx->task : NULL;
 	struct weft_bound *set = options->local ? weft_bound_here() : NULL;
 
-	if (options->local && (!set || (spawn->rt && spawn->rt != set->root->rt)))
+	if (options->local && (!set || (spawn->rt && spawn->rt != set->root->rt))) {
+		weft_misuse_at(WEFT_M_WRONG_THREAD, running,
+			       weft_trace_site(spawn->site, spawn->name));
 		return -EPERM;
+	}
 	if (set)
 		spawn->rt = set->root->rt;
 	if (!spawn->rt)
 		return -EINVAL;
 	if (weft_runtime_running(spawn->rt) && !(set && set->ending))
 		return 0;
-	weft_misuse(WEFT_M_AFTER_SHUTDOWN, weft_thread.cx ? weft_thread.cx->task : NULL);
+	weft_misuse(WEFT_M_AFTER_SHUTDOWN, running);
 	return -ESHUTDOWN;
 }
 

@@ -196,12 +196,17 @@ void weft_task_wake(struct weft_task *task, unsigned kind)
 
 void weft_task_abort(struct weft_task *task)
 {
+	weft_task_abort_at(task, 0);
+}
+
+void weft_task_abort_at(struct weft_task *task, uint32_t site)
+{
 	uint64_t old;
 
 	if (weft_task_state(task) & (WEFT_T_COMPLETE | WEFT_T_CANCELLED))
 		return;
 	if (!(task->flags & WEFT_S_BLOCK_ON))
-		WEFT_SET(task->canceller, weft_thread.task_id);
+		WEFT_SET(task->canceller, weft_thread.task_id | (uint64_t)site << 48);
 	old = __atomic_fetch_or(&task->head.state, WEFT_T_CANCELLED | WEFT_T_NOTIFIED,
 				__ATOMIC_ACQ_REL);
 	if (!(old & (WEFT_T_NOTIFIED | WEFT_T_RUNNING | WEFT_T_COMPLETE)))
@@ -344,7 +349,12 @@ void weft_task_label(const struct weft_cx *cx, const char *key, const char *valu
 
 void weft_misuse(unsigned code, const struct weft_task *task)
 {
-	uint64_t id = task ? task->head.id : 0, site = task ? task->head.site : 0;
+	weft_misuse_at(code, task, task ? task->head.site : 0);
+}
+
+void weft_misuse_at(unsigned code, const struct weft_task *task, uint64_t site)
+{
+	uint64_t id = task ? task->head.id : 0;
 
 	WEFT_EMIT(MISUSE, code | site << 32, id, 0);
 	WEFT_USDT(misuse, id, code, (uint64_t)(uintptr_t)weft_trace_site_get((uint32_t)site)->file);

@@ -43,7 +43,7 @@ struct weft_task {
 		struct weft_member *member; /* WEFT_S_GROUP */
 	};
 	union {
-		uint64_t canceller; /* id of the task that aborted it, 0 = none or foreign */
+		uint64_t canceller; /* id of the task that aborted it, 0 = none or foreign; site of the call << 48 */
 		struct {
 			uint32_t wake_word; /* WEFT_S_BLOCK_ON: see root.h */
 			uint32_t bound_due; /* 1: tasks bound to its thread are queued. Atomic */
@@ -98,6 +98,7 @@ void weft_task_schedule(struct weft_task *task, unsigned kind);
 /* notify + schedule. */
 void weft_task_wake(struct weft_task *task, unsigned kind);
 void weft_task_abort(struct weft_task *task);
+void weft_task_abort_at(struct weft_task *task, uint32_t site); /* site: of the call, 0 = none */
 void weft_task_unref(struct weft_task *task);
 void weft_task_unref_handle(
 	struct weft_task *task); /* the handle's reference, and JOIN_INTEREST with it */
@@ -114,6 +115,9 @@ void weft_join_release(struct weft_task *task, unsigned what);
 
 const char *weft_task_name(const struct weft_task *task);
 void weft_misuse(unsigned code, const struct weft_task *task); /* enum weft_misuse */
+/* site: of the call that is refused, where it has one */
+void weft_misuse_at(unsigned code, const struct weft_task *task, uint64_t site);
+uint64_t weft_fingerprint_own(void); /* base of this process's fingerprints (fingerprint.h) */
 
 #pragma GCC visibility pop
 

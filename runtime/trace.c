@@ -188,8 +188,8 @@ void weft_trace_end(struct weft_task *task, uint64_t by, unsigned reason)
 {
 	uint64_t error = reason != WEFT_E_ERROR ? 0 : task->rc < -254 ? 255 : (uint64_t)-task->rc;
 
-	weft_trace_emit(WEFT_K_TASK_END, weft_clock_stamp(), task->head.id,
-			by | (uint64_t)reason << 48 | error << 56, 0, 0);
+	weft_trace_emit(WEFT_K_TASK_END, weft_clock_stamp(), task->head.id | (by & ~WEFT_ID_MASK),
+			(by & WEFT_ID_MASK) | (uint64_t)reason << 48 | error << 56, 0, 0);
 }
 
 void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker, uint64_t arg,

@@ -18,7 +18,8 @@
 void weft_trace_spawn(struct weft_task *task, const struct weft_site *site);
 void weft_trace_wake(uint64_t up, struct weft_task *task, unsigned kind, bool runnable);
 uint64_t weft_trace_poll_start(struct weft_task *task, uint64_t *ret_delay);
-void weft_trace_end(struct weft_task *task, uint64_t by, unsigned reason);
+void weft_trace_end(struct weft_task *task, uint64_t by,
+		    unsigned reason); /* by: as task->canceller */
 /* arg: tid for start and stop, enum weft_park for park, park kind << 48 | ticks for unpark. */
 void weft_trace_worker(unsigned kind, const struct weft_runtime *rt, uint32_t worker, uint64_t arg,
 		       uint64_t stamp);

@@ -45,6 +45,7 @@ static bool once_done; /* what survives fork: key, atfork handlers */
 const uint32_t *weft_trace_gate = &gate_closed;
 uint64_t weft_map_light_ticks = WEFT_LIGHT_POLL_NS;
 
+#define SITE_CALL   3 /* struct weft_site_entry: of WEFT_CALL_SITE, which has no name */
 #define LANE_STRIDE (WEFT_PAGE + WEFT_BATCH_BYTES)
 #define SITE_OFFSET \
 	(2 * WEFT_PAGE) /* after the header page and one page of room for a bigger header */
@@ -86,7 +87,7 @@ static void site_write(uint32_t index)
 
 	entry->address = (uint64_t)(uintptr_t)site;
 	entry->line = site ? site->line : 0;
-	entry->kind = 0;
+	entry->kind = site && !site->name ? SITE_CALL : 0;
 	copy_text(entry->func, sizeof(entry->func), site ? site->func : "?", false);
 	copy_text(entry->name, sizeof(entry->name), site ? site->name : "?", false);
 	copy_text(entry->file, sizeof(entry->file), site ? site->file : "?", true);
@@ -136,6 +137,7 @@ static void header_write(void)
 	header->waiter_queue = offsetof(struct weft_waiter, queue);
 	header->waiter_state = offsetof(struct weft_waiter, state);
 	header->waiter_queued = WEFT_WAITER_QUEUED;
+	header->fingerprint = weft_fingerprint_own();
 #define X(name, code, text, level, words) header->kind_words[code] = words;
 	WEFT_WIRE_EVENTS(X)
 #undef X

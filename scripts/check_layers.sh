@@ -18,7 +18,7 @@ function starts(s, prefix) { return index(s, prefix) == 1 }
 
 # Who may include what from the other folders; the own folder is always allowed.
 function runtime_may(h)   { return 0 }
-function probes_may(h)    { return h == "runtime/probe_points.h" }
+function probes_may(h)    { return h == "runtime/probe_points.h" || h == "runtime/fingerprint.h" }
 function bpf_may(h)       { return h == "runtime/probe_points.h" || h == "probes/event.h" || h == "probes/layout.h" || starts(h, "probes/bpf/") }
 function collector_may(h) { return h == "probes/event.h" || h == "probes/session.h" || h == "probes/symbols/resolver.h" || starts(h, "probes/base/") }
 function tui_may(h)       { return starts(h, "probes/base/") || (h == "probes/session.h" && starts(FILENAME, "tui/commands/")) ||
@@ -39,16 +39,18 @@ function quoted(h,   top) {
 	} else if (top != folder) {
 		if (h ~ /_internal\.h$/) bad("internal headers stay in their folder")
 		else if (folder == "runtime") bad("runtime/ includes nothing but itself")
-		else if (folder == "probes" && !probes_may(h)) bad("of runtime/, probes/ sees probe_points.h only")
+		else if (folder == "probes" && !probes_may(h)) bad("of runtime/, probes/ sees probe_points.h and fingerprint.h only")
 		else if (folder == "collector" && !collector_may(h)) bad("collector/ sees probes/event.h, session.h, symbols/resolver.h and base/ only")
 		else if (folder == "tui" && h == "probes/session.h" && !tui_may(h)) bad("probes/session.h is for tui/commands/ only")
 		else if (folder == "tui" && !tui_may(h)) bad("tui/ sees the contracts of collector/ (not store/, not model/) and probes/base/ only")
 	} else if (FILENAME == "runtime/probe_points.h" && h != "runtime/await_chain.h") {
 		bad("probe_points.h is freestanding, but for its other half, await_chain.h")
-	} else if (FILENAME == "runtime/await_chain.h") {
-		bad("await_chain.h is freestanding")
+	} else if (FILENAME ~ /^runtime\/(await_chain|fingerprint)\.h$/) {
+		bad(FILENAME " is freestanding")
 	} else if (starts(FILENAME, "probes/base/") && !starts(h, "probes/base/")) {
 		bad("probes/base/ is used by every folder and includes nothing but itself")
+	} else if (folder == "tui" && starts(h, "tui/commands/") && !starts(FILENAME, "tui/commands/") && FILENAME != "tui/main.c") {
+		bad("the commands are on top of the console, not beneath it")
 	} else if (folder == "probes" && starts(h, "probes/bpf/")) {
 		bad("headers of the BPF side stay there; what both sides need belongs in probes/event.h or probes/layout.h")
 	}

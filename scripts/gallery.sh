@@ -2,17 +2,22 @@
 # Symptom x flavour, from real runs: each sick program has to be found with its id, its cause and its place, each healthy twin has to stay
 # clean, under all detectors.
 #   gallery.sh [LIST | SYMPTOM | PROGRAM | VARIANT]...   all, or the lines of tests/gallery/LIST.txt that have one of the words
-# GALLERY_LISTS: c,tokio (all)   GALLERY_FLAVOURS: letters of the columns, m,c (all)   GALLERY_HEALTHY_SECONDS: 12   Environment: BUILD, WEFT.
-# Root. Ends with 1 when a cell is not as it should be.
-# Cells, sick / healthy: seconds from the attach to the finding and its confidence, or MISSED, CAUSE, PLACE (found, but not that one), with +ID what was
-# found beside it / clean, FALSE and the ids that were found on the twin, or UNCHECKED. What follows a capital word says more.
+# GALLERY_LISTS: c,tokio (all)   GALLERY_FLAVOURS: letters of the columns, m,c (all)   GALLERY_HEALTHY_SECONDS: 12   GALLERY_ROUNDS: 1
+# GALLERY_SECONDS: 5, within which it has to be found (task-leak: 35)   GALLERY_FOLDER: tests/gallery   Environment: BUILD, WEFT.
+# Root. Ends with 1 when a cell is not as it should be; last line: "N rounds, N bad cells", above it the bad ones.
+# Cells, sick / healthy: seconds from the attach to the finding and its confidence; +ID what was found beside it and may be, "no place" where it
+# may have none / clean. A word in capitals is bad, what follows it says more: MISSED, LATE; CAUSE, PLACE (found, but not that one); BESIDE (also found,
+# of another id or of its own elsewhere), NO PLACE; of the twin FALSE and the ids, UNCHECKED.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
 weft=${WEFT:-$build/weft}
 flavours=${GALLERY_FLAVOURS:-all}
 healthy_seconds=${GALLERY_HEALTHY_SECONDS:-12}
+folder=${GALLERY_FOLDER:-tests/gallery}
 work=$(mktemp -d) || exit 1
+bad_cells=$work/bad # a line for each
+: > "$bad_cells"
 pids=() WAITING=()
 cleanup() {
 	for p in ${pids[@]+"${pids[@]}"} ${WAITING[@]+"${WAITING[@]}"}; do kill -TERM "$p" 2> /dev/null; done
@@ -21,7 +26,6 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 [ "$(id -u)" -eq 0 ] || { echo "gallery.sh: needs root to attach" >&2; exit 77; }
-bad=0
 
 wanted() {
 	local word
@@ -69,43 +73,51 @@ finish() {
 places() {
 	local crate=$program from=src
 	[ "$crate" != async_std ] || { crate=smol; from=src/../../smol/src; } # they share their sources
-	sed -n '1s/.* at=\([^ ]*\).*/\1/p' "$work/out"
+	sed -n '1s/.* at=\([^ ][^ ]*\).*/\1/p' "$work/out"
 	[ ! -d "tests/workloads/$crate/src" ] || (cd "tests/workloads/$crate" &&
 		grep -rnE "// gallery: ([a-z_]+ )*$variant( |\$)" src | sed -E "s#^src(/[^:]*:[0-9]+):.*#$from\1#")
 }
 
-# judge SYMPTOM CAUSE: reads the text report; prints what the cell says beside the time.
+# judge SYMPTOM CAUSE ALLOWED: reads the text report; prints what the cell says beside the time. ALLOWED: ids, no-place
 judge() {
-	awk -v id="$1" -v cause="$2" -v places="$(places | tr '\n' ' ')" '
+	awk -v id="$1" -v cause="$2" -v allowed=" $3 " -v places="$(places | tr '\n' ' ')" '
+		function may(what) { return index(allowed, " " what " ") }
+		function beside(what, text) { more = more (may(what) ? " +" what : " BESIDE " text) }
+		function is_place(k, p, i) {
+			k = split(places, p, " ")
+			for (i = 1; i <= k; i++) if (index(at ":", p[i] ":") == 1) return 1
+		}
 		function over() {
 			if (!mine) return
 			n++
-			if (cause == "-" || what ~ cause) { caused = 1; if (conf == "") conf = this_conf } else wrong = what
-			if (at == "") return
-			k = split(places, p, " ")
-			for (i = 1; i <= k; i++) if (index(at ":", p[i] ":") == 1) placed = 1
-			seen = at
+			if (cause != "-" && what !~ cause) { wrong = what; elsewhere[id " (" what ")"]; return }
+			caused = 1
+			if (at != "" && places != "" && !is_place()) { seen = at; elsewhere[id " at " at]; return }
+			if (at != "") placed = 1
+			right = 1
+			if (conf == "") conf = this_conf
 		}
 		/^(info|warn|crit)  [a-z-]+  / {
 			over(); mine = $2 == id; what = at = this_conf = ""
-			if (!mine && $1 != "info" && !others[$2]++) more = more " +" $2
+			if (!mine && $1 != "info" && !others[$2]++) beside($2, $2)
 		}
-		mine && $1 == "cause" { what = substr($0, index($0, $2)) }
+		mine && $1 == "cause" { what = $0; sub(/^ *cause +/, "", what) }
 		mine && $1 == "spawned" { at = $2 }
 		mine && / confidence [0-9.]+/ { match($0, /confidence [0-9.]+/); this_conf = substr($0, RSTART + 11, RLENGTH - 11) }
 		END {
 			over()
-			if (!n) print "no report"
+			if (right) for (text in elsewhere) beside(id, text)
+			if (!n) print "NO REPORT"
 			else if (!caused) print "CAUSE " wrong
-			else if (seen != "" && places != "" && !placed) print conf " PLACE " seen
-			else print conf (seen == "" && places != "" ? " no place" : "") more
+			else if (!right) print "PLACE " seen more
+			else print conf (placed || places == "" ? "" : may("no-place") ? " no place" : " NO PLACE") more
 		}'
 }
 
-# sick SYMPTOM SECONDS CAUSE PROGRAM ARGS...: prints the cell. The finding's line appears while weft still watches.
+# sick SYMPTOM SECONDS CAUSE ALLOWED PROGRAM ARGS...: prints the cell. The finding's line appears while weft still watches.
 sick() {
-	local symptom=$1 seconds=$2 cause=$3 pid= diag start line found=
-	shift 3
+	local symptom=$1 seconds=$2 cause=$3 allowed=$4 pid= diag start line found=
+	shift 4
 	if [ -n "$begun" ]; then
 		set -- --level normal -- "$@"
 	else
@@ -121,20 +133,22 @@ sick() {
 	start=$(now)
 	{
 		while IFS= read -r line; do
+			echo "$line"
 			case $line in *" s  "*" $symptom "*) found=$(now); break ;; esac
 			case $line in verdict:*) break ;; esac
 		done
 		# A moment more for what the finding learns and for what comes beside it.
 		[ -z "$found" ] || { sleep 0.5; kill -INT "$diag" 2> /dev/null; }
-		cat > "$work/report"
-	} < "$work/fifo"
+		cat
+	} < "$work/fifo" > "$work/report"
 	rm -f "$work/fifo"
 	wait "$diag" 2> /dev/null
 	[ -z "$pid" ] || finish "$pid"
 	pids=()
-	[ -n "$found" ] || { echo "MISSED $(awk '/^(warn|crit)  / && !seen[$2]++ { printf "+%s ", $2 }' "$work/report")"; return; }
-	awk -v us=$((found - start)) 'BEGIN { printf "%.1f s ", us / 1e6 }'
-	judge "$symptom" "$cause" < "$work/report"
+	[ -n "$found" ] || { echo "MISSED$(awk '/^(warn|crit)  / && !seen[$2]++ { printf " +%s", $2 }' "$work/report")"; return; }
+	awk -v us=$((found - start)) -v limit="$([ "$symptom" = task-leak ] && echo 35 || echo "${GALLERY_SECONDS:-5}")" '
+		BEGIN { printf "%s%.1f s ", (us / 1e6 > limit ? "LATE " : ""), us / 1e6 }'
+	judge "$symptom" "$cause" "$allowed" < "$work/report"
 }
 
 # healthy SYMPTOM SECONDS PROGRAM ARGS...: prints "clean", or what was found.
@@ -166,28 +180,45 @@ apart() {
 	mkdir -p "$work" && "$@"
 }
 
-# cell FLAVOUR OPTIONS...: of the line that is in the variables of run_list; prints "1.2 s 0.95 / clean"
+# allowed_at LETTER: ids, no-place: what `allow` lines let be found beside the symptom of this line
+allowed_at() {
+	local allow a_symptom a_program a_variant a_letters what
+	for allow in ${allows[@]+"${allows[@]}"}; do
+		read -r a_symptom a_program a_variant a_letters what <<< "$allow"
+		# shellcheck disable=SC2254
+		case $symptom/$program/$variant in $a_symptom/$a_program/$a_variant) ;; *) continue ;; esac
+		case ,$a_letters, in *,"$1",* | ,\*,) echo -n "$what " ;; esac
+	done
+}
+
+# cell COLUMN OPTIONS...: of the line that is in the variables of run_list; prints "1.2 s 0.95 / clean"
 cell() {
-	local flavour=$1 args=() twin=$healthy_seconds begun= found
+	local flavour=${CELLS[$1]} letter=${letters[$1]} args=() twin=$healthy_seconds begun= found allowed
 	shift
 	[ "$flavour" != start ] || begun=1
 	args=(--seconds 120 "$@")
 	[ "$variant" = - ] || args+=(--variant "$variant")
-	case $flavour in own | start) ;; *) args+=(--flavour "$flavour") ;; esac
+	case $flavour in own | start) letter=$flavour ;; *) args+=(--flavour "$flavour") ;; esac
+	allowed=$(allowed_at "$letter")
 	# What needs a long window to be seen needs it to be seen absent.
 	[ "$seconds" -le 20 ] || twin=$seconds
 	if [ -n "$calm" ]; then
-		apart "$work/sick" sick "$symptom" "$seconds" "$cause" "$path" "${args[@]}" > "$work/found" &
+		apart "$work/sick" sick "$symptom" "$seconds" "$cause" "$allowed" "$path" "${args[@]}" > "$work/found" &
 		pids+=("$!")
 		apart "$work/healthy" healthy "$symptom" "$twin" "$path" "${args[@]}" > "$work/twin" &
 		pids+=("$!")
 		wait
-		found=$(< "$work/found")
-		echo "$found / $(< "$work/twin")"
+		found="$(< "$work/found") / $(< "$work/twin")"
 	else
-		found=$(sick "$symptom" "$seconds" "$cause" "$path" "${args[@]}")
-		echo "$found / $(healthy "$symptom" "$twin" "$path" "${args[@]}")"
+		found=$(sick "$symptom" "$seconds" "$cause" "$allowed" "$path" "${args[@]}")
+		found="$found / $(healthy "$symptom" "$twin" "$path" "${args[@]}")"
 	fi
+	echo "$found"
+	note_bad "$letter" "$found"
+}
+# note_bad LETTER CELL: kept, when it is not as it should be
+note_bad() {
+	grep -qE '^[0-9.]+ s [0-9.]+( no place)?( \+[a-z-]+)* / clean$' <<< "$2" || echo "round $round: $list  $symptom  $form  $1: $2" >> "$bad_cells"
 }
 
 # cells_of: sets CELLS, one for each column of the list: its flavour, - or "not run", and how many of them run
@@ -217,11 +248,11 @@ line() {
 	for i in "${!CELLS[@]}"; do
 		case ${CELLS[i]} in - | "not run") continue ;; esac
 		if [ -n "$calm" ]; then
-			apart "$work/$i" cell "${CELLS[i]}" "$@" > "$work/cell.$i" &
+			apart "$work/$i" cell "$i" "$@" > "$work/cell.$i" &
 			pids+=("$!")
 			cells+=("$i")
 		else
-			row[i]=$(cell "${CELLS[i]}" "$@")
+			row[i]=$(cell "$i" "$@")
 		fi
 	done
 	wait
@@ -229,7 +260,6 @@ line() {
 	for i in ${cells[@]+"${cells[@]}"}; do row[i]=$(< "$work/cell.$i"); done
 	print_row "$symptom" "$form" "${row[@]}"
 }
-is_bad() { grep -qE 'MISSED|FALSE|NO|CAUSE|PLACE|UNCHECKED|no report' "$1"; }
 
 # beside OPTIONS...: a calm line, with others of its kind: as many cells at once as the list has columns, two at least
 beside() {
@@ -245,16 +275,13 @@ beside() {
 wait_calm() {
 	local n
 	wait
-	for n in "${!WAITING[@]}"; do
-		cat "$work/row.$n"
-		! is_bad "$work/row.$n" || bad=1
-	done
+	for n in "${!WAITING[@]}"; do cat "$work/row.$n"; done
 	WAITING=() together=0
 }
 
 # run_list LIST: a table of its own
 run_list() {
-	local list=$1 letters=() names=() headed= symptom program variant which seconds cause options pair path form calm together=0
+	local list=$1 letters=() names=() allows=() headed= symptom program variant which seconds cause options pair path form calm together=0
 	while read -r symptom program variant which seconds cause options <&3; do
 		case $symptom in
 		'#'* | '') continue ;;
@@ -265,33 +292,44 @@ run_list() {
 			done
 			continue
 			;;
+		allow)
+			allows+=("$program $variant $which $seconds $cause")
+			continue
+			;;
 		esac
 		calm=${seconds##*[0-9]} seconds=${seconds%"$calm"}
 		wanted "$list" "$symptom" "$program" "$variant" || continue
 		[ -n "$headed" ] || { echo; print_row symptom "$list" "${names[@]}"; }
-		headed=1
+		headed=1 some=1
 		form=$program
 		[ "$variant" = - ] || form="$program $variant"
 		path=${built[$list $program]-}
 		[ -n "$path" ] || built[$list $program]=${path:=$(program_of "$list" "$program")}
-		[ -n "$path" ] || { print_row "$symptom" "$form" "NO PROGRAM"; bad=1; continue; }
+		[ -n "$path" ] || { print_row "$symptom" "$form" "NO PROGRAM"; note_bad - "NO PROGRAM"; continue; }
 		cells_of
 		# shellcheck disable=SC2086
 		if [ -n "$calm" ]; then
 			beside $options
 		else
 			wait_calm
-			line $options | tee "$work/row"
-			! is_bad "$work/row" || bad=1
+			line $options
 		fi
-	done 3< "tests/gallery/$list.txt"
+	done 3< "$folder/$list.txt"
 	wait_calm
 }
 
 only=("$@")
+rounds=${GALLERY_ROUNDS:-1} some=
 declare -A built
-for file in tests/gallery/*.txt; do
-	list=$(basename "$file" .txt)
-	case ,${GALLERY_LISTS:-all}, in *,all,* | *,$list,*) run_list "$list" ;; esac
+for round in $(seq "$rounds"); do
+	[ "$rounds" = 1 ] || printf '\nround %s\n' "$round"
+	for file in "$folder"/*.txt; do
+		list=$(basename "$file" .txt)
+		case ,${GALLERY_LISTS:-all}, in *,all,* | *,$list,*) run_list "$list" ;; esac
+	done
 done
-exit $bad
+[ -n "$some" ] || { echo "gallery.sh: $folder has no line of that" >&2; exit 2; }
+echo
+cat "$bad_cells"
+echo "$rounds rounds, $(wc -l < "$bad_cells") bad cells"
+[ ! -s "$bad_cells" ]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs test programs one after another and prints one line for each.
+# Runs test programs and prints one line for each: first, a few at a time, scripts that say "# beside" (they neither compute for long nor mind when
+# others do), then the others one after another.
 #   run_tests.sh [--temp-dir] NAME...    NAME is an executable or a script; --temp-dir: each gets a fresh $TMP_E2E
 #   run_tests.sh --total FILE            prints the grand total of a results file, fails if one failed
 #
@@ -127,7 +128,26 @@ run_one() {
 	echo "count $passed $failed $skipped" >> "$results"
 }
 
-for name in "$@"; do run_one "$name"; done
+# run_beside NAME: with a folder of its own, in the background
+run_beside() (
+	work=$(mktemp -d "$work/beside.XXXXXX")
+	out=$work/out
+	run_one "$1" > "$work/lines"
+	cat "$work/lines"
+)
+
+beside=() alone=()
+for name in "$@"; do
+	if head -n 30 "$name" 2> /dev/null | grep -aqx '# beside'; then beside+=("$name"); else alone+=("$name"); fi
+done
+chmod 755 "$work"
+running=0
+for name in ${beside[@]+"${beside[@]}"}; do
+	if [ $running -eq 3 ]; then wait -n; else running=$((running + 1)); fi
+	run_beside "$name" &
+done
+wait
+for name in ${alone[@]+"${alone[@]}"}; do run_one "$name"; done
 skips=$(awk '$1 == "count" { n += $4 } END { print n + 0 }' "$results")
 [ "$skips" -eq 0 ] || echo "$skips skipped"
 [ -z "${WEFT_RESULTS-}" ] || cat "$results" >> "$WEFT_RESULTS"

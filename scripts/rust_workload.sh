@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 name=$1 profile=${2:-release} from=tests/workloads/$1
 shift $(($# < 2 ? $# : 2))
 # Those that use the same crates share what is built of them.
-case $name in tokio | smol | async_std | mixed) shared=runtimes ;; *) shared=$name ;; esac
+case $name in tokio | smol | async_std | mixed | mixed_async_std) shared=runtimes ;; *) shared=$name ;; esac
 CARGO_TARGET_DIR=$(realpath -m "${BUILD:-build}")/cargo/$shared
 export CARGO_TARGET_DIR
 PATH=$PATH:$HOME/.cargo/bin

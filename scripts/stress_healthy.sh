@@ -4,9 +4,11 @@
 # HEALTHY_SECONDS: 60   HEALTHY_ROUNDS: 1   HEALTHY_LEVELS: auto; more than one: each line at each   HEALTHY_KEEP: a folder for the reports
 # HEALTHY_LIST: another list   HEALTHY_CARGO: options for the build of the Rust programs, e.g. --no-default-features
 # Environment: BUILD, WEFT. Root. Ends with 1 when something was found or a program did not stay up. Verdicts:
-#   clean     all that was asked for was checked; "starved": cpu-starved was told, as info
-#   partly    nothing was found, not everything was checked: which
-#   FALSE     what was found
+#   clean       all that was asked for was checked
+#   partly      nothing was found, not everything was checked: which, all of them allowed by the list
+#   UNCHECKED   the same, of which the list allows not all: those
+#   FALSE       what was found
+#   MISSED      cpu-starved was not told, as info, while others had the CPUs
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$(realpath -m "${BUILD:-build}")
@@ -27,7 +29,8 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 [ "$(id -u)" -eq 0 ] || { echo "stress_healthy.sh: needs root to attach" >&2; exit 77; }
 ulimit -n 65536 2> /dev/null || ulimit -n "$(ulimit -H -n)"
-bad=0 rust=
+bad=0
+declare -A rust=()
 
 # ---------------------------------------------------------------- programs
 
@@ -54,13 +57,16 @@ up() {
 	done
 	return 1
 }
-port_of() { sed -n 's/.*port[ =]\([0-9]*\).*/\1/p' "$1" | head -n 1; }
+port_of() { sed -nE 's/.*port[ =]([0-9]*).*/\1/p; s/^ready [0-9]+ ([0-9]+)$/\1/p' "$1" | head -n 1; }
 
+# need_rust NAME: sets rust[NAME], the path of its program, or none
 need_rust() {
-	[ -z "$rust" ] || return 0
+	[ -z "${rust[$1]-}" ] || return 0
+	local options=
+	[ "$1" != healthy ] || options=${HEALTHY_CARGO-}
 	# shellcheck disable=SC2086
-	rust=$(scripts/rust_workload.sh healthy release ${HEALTHY_CARGO-}) || rust=none
-	[ "$rust" != none ] || echo "the Rust programs cannot be built here: left out" >&2
+	rust[$1]=$(scripts/rust_workload.sh "$1" release $options) || rust[$1]=none
+	[ "${rust[$1]}" != none ] || echo "the Rust program $1 cannot be built here: left out" >&2
 }
 
 # 50 tests at once. cargo's child is the test program.
@@ -86,11 +92,13 @@ launch_line() {
 	local out=$1 program=$2 at
 	shift 2
 	case $program in
-	rust | tests)
-		need_rust
-		[ "$rust" != none ] || return 2
+	rust | tests | smol | async_std)
+		at=$program
+		case $at in rust | tests) at=healthy ;; esac
+		need_rust "$at"
+		[ "${rust[$at]}" != none ] || return 2
 		[ "$program" != tests ] || { launch_tests "$out"; return; }
-		launch "$out" "$rust" --seconds $((seconds + 300)) "$@" ;;
+		launch "$out" "${rust[$at]}" --seconds $((seconds + 300)) "$@" ;;
 	*)
 		at=$build/workloads/$program
 		[ -x "$at" ] && set -- --seconds $((seconds + 300)) "$@" || at=$build/examples/$program
@@ -134,32 +142,48 @@ release() {
 	groups=()
 }
 
-# keep_company COMPANY PID OUT
+# keep_company COMPANY PID OUT: false where this machine can't
 keep_company() {
-	local n load=("$build/bench/load" --port "$(port_of "$3")" --http --path /orders/7 --seconds $((seconds + 300)) --quiet)
+	local n echo=("$build/bench/load" --port "$(port_of "$3")" --seconds $((seconds + 300)) --quiet) load
+	load=("${echo[@]}" --http --path /orders/7)
 	case $1 in
 	load) beside "${load[@]}" --connections 32 ;;
+	echo) beside "${echo[@]}" --connections 32 ;;
 	idle) beside "${load[@]}" --connections 10000 --rate 100 ;;
 	stop) beside stopping "$2" ;;
 	ptrace) beside debugging "$2" ;;
 	hogs) for n in $(seq $((2 * $(nproc)))); do beside hog; done ;;
-	quota=*) limit "$2" "${1#quota=}" || { echo "no cgroup for a quota here: watched without one" >&2; return 0; } ;;
+	quota=*) limit "$2" "${1#quota=}" ;;
 	esac
 }
 
 # ---------------------------------------------------------------- watch
 
-# about REPORT PID: the verdict on one process of the report.
+# allowed NAME RUNTIME: ids that the list lets go unchecked there, a comma before and after each
+allowed() {
+	local word name runtime ids why all=,
+	while read -r word name runtime ids why; do
+		# shellcheck disable=SC2254
+		[ "$word" = allow ] && case $1/$2 in $name/$runtime) all=$all$ids, ;; esac
+	done < "$list"
+	echo "$all"
+}
+
+# about REPORT PID ALLOWED COMPANY: the verdict on one process of the report.
 about() {
 	sqlite3 -separator ' ' :memory: "CREATE TABLE d AS SELECT CAST(readfile('$1') AS TEXT) j;
 		CREATE TABLE f AS SELECT json_extract(value, '\$.id') id, json_extract(value, '\$.severity') severity
 			FROM d, json_each(j, '\$.findings') WHERE json_extract(value, '\$.subject.pid') = $2 OR json_extract(value, '\$.subject.pid') IS NULL;
+		CREATE TABLE u AS SELECT json_extract(value, '\$.id') id FROM d, json_each(j, '\$.checked')
+			WHERE json_extract(value, '\$.verdict') = 'not-checked';
 		SELECT CASE
 			WHEN NOT EXISTS (SELECT 1 FROM d, json_each(j, '\$.targets') WHERE json_extract(value, '\$.pid') = $2) THEN 'NOT WATCHED'
 			WHEN EXISTS (SELECT 1 FROM f WHERE severity <> 'info') THEN
 				'FALSE ' || (SELECT group_concat(DISTINCT id) FROM f WHERE severity <> 'info')
-			ELSE coalesce((SELECT 'partly, not checked: ' || group_concat(json_extract(value, '\$.id')) FROM d, json_each(j, '\$.checked')
-				WHERE json_extract(value, '\$.verdict') = 'not-checked' HAVING count(*)), 'clean') END ||
+			WHEN '$4' = 'hogs' AND NOT EXISTS (SELECT 1 FROM f WHERE id = 'cpu-starved') THEN 'MISSED cpu-starved'
+			WHEN EXISTS (SELECT 1 FROM u WHERE NOT instr('$3', ',' || id || ',')) THEN
+				'UNCHECKED ' || (SELECT group_concat(id) FROM u WHERE NOT instr('$3', ',' || id || ','))
+			ELSE coalesce((SELECT 'partly, not checked: ' || group_concat(id) FROM u HAVING count(*)), 'clean') END ||
 			coalesce((SELECT ', ' || group_concat(DISTINCT id) FROM f WHERE severity = 'info' HAVING count(*)), ''),
 			round(json_extract(j, '\$.window_s')) FROM d"
 }
@@ -171,7 +195,7 @@ row() { printf '%-12s %-14s %-7s %-5s %s\n' "$1" "$2" "$3" "${5-}" "$4"; }
 judge() {
 	local i verdict at
 	for i in "${!PIDS[@]}"; do
-		verdict=$(about "$1" "${PIDS[i]}") && [ -n "$verdict" ] || verdict="NO REPORT 0"
+		verdict=$(about "$1" "${PIDS[i]}" "$(allowed "${NAMES[i]}" "${RUNTIMES[i]}")" "${COMPANY[i]}") && [ -n "$verdict" ] || verdict="NO REPORT 0"
 		at=${verdict##* }
 		verdict=${verdict% *}
 		kill -0 "${PIDS[i]}" 2> /dev/null || verdict="ENDED, $verdict"
@@ -205,7 +229,14 @@ watch() {
 		NAMES+=("$name") RUNTIMES+=("$runtime") PIDS+=("$PID") COMPANY+=("$company") OUTS+=("$out")
 	done 4< "$work/lines"
 	[ ${#PIDS[@]} -gt 0 ] || return
-	for i in "${!PIDS[@]}"; do keep_company "${COMPANY[i]}" "${PIDS[i]}" "${OUTS[i]}"; done
+	for i in "${!PIDS[@]}"; do
+		keep_company "${COMPANY[i]}" "${PIDS[i]}" "${OUTS[i]}" && continue
+		row "${NAMES[i]}" "${RUNTIMES[i]}" "$2" "NO CGROUP for ${COMPANY[i]} here"
+		bad=1
+		kill -KILL "${PIDS[i]}"
+		unset "PIDS[i]"
+	done
+	[ ${#PIDS[@]} -gt 0 ] || return
 	"$weft" diagnose -p "$(IFS=,; echo "${PIDS[*]}")" --duration "$seconds" --level "$2" --format json > "$report" 2> "$work/weft.err" ||
 		[ -s "$report" ] || cat "$work/weft.err" >&2
 	judge "$report" "$2"
@@ -216,7 +247,7 @@ watch() {
 # The lines that are wanted, all of a watch together.
 wanted="$*"
 awk -v wanted="$wanted" 'BEGIN { n = split(wanted, w, " ") }
-	/^#/ || !NF { next }
+	/^#/ || !NF || $1 == "allow" { next }
 	{ yes = !n && $1 != "ci"; for (i = 1; i <= n; i++) if (w[i] == $1 || w[i] == $2 || w[i] == $3) yes = 1; if (yes) print }' "$list" > "$work/wanted"
 [ -s "$work/wanted" ] || { echo "stress_healthy.sh: $list has no line of that" >&2; exit 2; }
 row program runtime level verdict s

@@ -39,6 +39,8 @@ enum action_context {
 	X(OPEN, "Enter", IN_LISTS, "details", "open what is under the cursor")                                  \
 	X(BACK, "Esc Backspace", IN_ALL, "back", "back; in a list: drop filter and search, cursor to the top")  \
 	X(CHAT, "y", IN_FINDINGS | IN_PROOF, "six lines", "the finding as six lines for a chat")                \
+	X(EXPORT, "e", IN_FINDINGS | IN_PROOF, "export", "the finding's evidence into files: text and JSON")     \
+	X(MUTE, "m", IN_FINDINGS | IN_PROOF, "mute", "mute the finding by id and place, in the config file; again: no longer") \
 	X(TASKS, "1", IN_LIVE, "", "screen Tasks")                                                              \
 	X(WORKERS, "2", IN_LIVE, "", "screen Workers")                                                          \
 	X(FINDINGS, "3", IN_LIVE, "", "screen Findings")                                                        \

@@ -56,6 +56,8 @@ struct app *app_new(const struct app_options *o)
 				 .speed = o->speed,
 				 .candidates = o->candidates,
 				 .candidates_ctx = o->candidates_ctx,
+				 .mute = o->mute,
+				 .mute_ctx = o->mute_ctx,
 				 .trouble = o->trouble };
 	if (o->notice) {
 		snprintf(a->view.status, sizeof(a->view.status), "%s", o->notice);
@@ -222,7 +224,8 @@ static void read_header(struct app *a)
 	v->done = live_done(v->live);
 	n = live_findings(v->live, v->top, 0, SCREEN_TOP_FINDINGS);
 	v->tops = 0;
-	while ((int)v->tops < n && v->tops < SCREEN_TOP_FINDINGS && !v->top[v->tops].resolved)
+	while ((int)v->tops < n && v->tops < SCREEN_TOP_FINDINGS && !v->top[v->tops].resolved &&
+	       !v->top[v->tops].muted)
 		v->tops++;
 }
 

@@ -22,6 +22,8 @@ struct app_options {
 	int (*candidates)(void *ctx, struct screen_candidate *rows, size_t max);
 	void *candidates_ctx;
 	const char *trouble; /* borrowed */
+	int (*mute)(void *ctx, const struct live_finding *f, char *ret_said, size_t size);
+	void *mute_ctx;
 };
 
 struct app *app_new(const struct app_options *options); /* NULL = no memory */

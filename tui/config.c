@@ -11,7 +11,7 @@
 #define MOST_BYTES (64u << 10)
 #define BLANKS     " \t\r"
 
-static int read_text(const char *path, char **ret)
+int config_text(const char *path, char **ret)
 {
 	auto_fclose FILE *f = fopen(path, "re");
 	char *text;
@@ -34,7 +34,7 @@ static int read_text(const char *path, char **ret)
 	return 0;
 }
 
-static char *trim(char *s)
+char *config_trim(char *s)
 {
 	size_t n;
 
@@ -61,17 +61,23 @@ static int one_line(struct config *c, char *line)
 	const char **option;
 
 	line[strcspn(line, "#")] = 0;
-	line = trim(line);
+	line = config_trim(line);
 	if (!*line)
 		return 0;
 	equals = strchr(line, '=');
 	if (!equals || equals == line)
 		return -EINVAL;
 	*equals = 0;
-	name = trim(line);
-	value = trim(equals + 1);
+	name = config_trim(line);
+	value = config_trim(equals + 1);
 	if (!*name || !*value)
 		return -EINVAL;
+	if (!strcmp(name, "mute")) {
+		if (c->mutes == CONFIG_ITEMS)
+			return -E2BIG;
+		c->mute[c->mutes++] = value;
+		return 0;
+	}
 	option = option_of(c, name);
 	if (option) {
 		*option = value;
@@ -91,7 +97,7 @@ int config_read(const char *path, struct config *ret, char *error, size_t size)
 	char *at;
 
 	*ret = (struct config){ .n = 0 };
-	rc = read_text(path, &ret->text);
+	rc = config_text(path, &ret->text);
 	if (rc) {
 		snprintf(error, size, "config %s can't be read: %s", path, strerror(-rc));
 		return rc;

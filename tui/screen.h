@@ -45,6 +45,9 @@ struct view {
 	int (*candidates)(void *ctx, struct screen_candidate *rows,
 			  size_t max); /* how many, or negative errno */
 	void *candidates_ctx;
+	/* Mutes the finding (1) or no longer (0), or fails (< 0), and says so; NULL = can't be done here. */
+	int (*mute)(void *ctx, const struct live_finding *f, char *ret_said, size_t size);
+	void *mute_ctx;
 	const char *trouble; /* why the last choice failed, NULL = it didn't */
 	char status[200];    /* what the footer says once; set by handlers */
 };

@@ -32,6 +32,7 @@ struct cargo_run {
 	uint32_t n;
 	struct report_build build;
 	const struct baseline *baseline;
+	const struct mutes *mutes;
 	bool with_lock, has_lock, messages;
 	struct lock_built built;
 	char lock_path[PATH_MAX], manifest[PATH_MAX];
@@ -57,6 +58,7 @@ int cargo_run_new(const struct cargo_options *options, struct cargo_run **ret, c
 		run->asked[s] = symptom_asked((enum symptom)s, options->only, options->ignore);
 	run->build.is = true;
 	run->baseline = options->baseline;
+	run->mutes = options->mutes;
 	run->with_lock = options->with_lock || options->lock_path;
 	if (options->lock_path)
 		snprintf(run->lock_path, sizeof(run->lock_path), "%s", options->lock_path);
@@ -457,6 +459,7 @@ static void report_fill(struct cargo_run *run, struct report *ret)
 	for (uint32_t i = 0; i < run->n; i++) {
 		run->rows[i] = run->found[i].row;
 		run->rows[i].known = baseline_has(run->baseline, run->rows[i].fingerprint);
+		run->rows[i].muted = mutes_has(run->mutes, &run->rows[i]);
 	}
 	qsort(run->rows, run->n, sizeof(*run->rows), by_severity);
 	for (int s = 0; s < SYMPTOMS; s++) {

@@ -11,6 +11,7 @@
 
 #include "collector/baseline.h"
 #include "collector/live.h"
+#include "collector/mutes.h"
 
 struct cargo_run;
 
@@ -18,6 +19,7 @@ struct cargo_options {
 	const char *only, *ignore; /* comma lists of symptom ids, NULL = all, none */
 	const char *lock_path; /* Cargo.lock; NULL = that of the package that the messages name */
 	const struct baseline *baseline; /* borrowed; NULL = none */
+	const struct mutes *mutes;       /* borrowed; NULL = none */
 	bool with_lock; /* false: mixed-runtimes is left unchecked when lock_path is NULL */
 };
 

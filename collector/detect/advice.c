@@ -106,7 +106,8 @@ static const char *const text[ADVICES][WEFT_RT_SMOL + 1] = {
 		[WEFT_RT_SMOL] = "The tasks are complete, but their Task handles are kept: await or .detach() them.",
 	},
 	[ADVICE_LOCAL] = {
-		[WEFT_RT_WEFT] = "The task is bound to the thread that spawned it: wake it from there, or spawn it with weft_spawn().",
+		[WEFT_RT_WEFT] = ("Only what the thread inside weft_block_on() polls may spawn tasks that are bound to it, and on its own "
+				 "runtime: spawn this one from there, or, if it may move between workers, with weft_spawn()."),
 		[WEFT_RT_TOKIO] = "Use tokio::task::spawn_local inside one LocalSet, or make the future Send.",
 		[WEFT_RT_ASYNC_STD] = "Use async_std::task::spawn_local on the same thread, or make the future Send.",
 		[WEFT_RT_SMOL] = "Use one smol::LocalExecutor on its own thread, or make the future Send.",

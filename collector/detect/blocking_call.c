@@ -144,10 +144,10 @@ static bool is_call(int32_t syscall, const char *list)
 	return syscall >= 0 && is_one_of(resolver_syscall_name(syscall), list);
 }
 
-/* Its holder is then as likely to have lost its CPU, for as long. */
+/* Its holder is then as likely to have lost its CPU, for as long. Mutex::lock_slow, or <Mutex>::lock_slow, by the mangling. */
 static bool is_rust_lock(const struct model_frame *f)
 {
-	return strstr(f->func, "utex::lock_") || strstr(f->func, "wLock::lock_");
+	return strstr(f->func, "::lock_") && (strstr(f->func, "utex") || strstr(f->func, "wLock"));
 }
 
 /*

@@ -119,6 +119,7 @@ static void tell_row(struct detect *d, struct finding *f)
 		return;
 	f->fresh = false;
 	f->told_ns = d->now_ns;
+	finding_relate(&d->findings, f, &f->row);
 	if (d->options.row)
 		d->options.row(d->options.ctx, &f->row);
 }
@@ -271,26 +272,38 @@ uint64_t detect_watched_ns(const struct detect *d)
 
 /* ---- answers ---- */
 
+void detect_mutes(struct detect *d, const struct mutes *m)
+{
+	d->findings.mutes = m;
+}
+
 size_t detect_findings(const struct detect *d, struct live_finding *rows, size_t offset, size_t max)
 {
 	uint32_t rank[FINDING_MAX];
 
 	finding_table_rank(&d->findings, rank);
-	for (size_t i = offset; i < d->findings.n && i - offset < max; i++)
+	for (size_t i = offset; i < d->findings.n && i - offset < max; i++) {
 		rows[i - offset] = d->findings.entry[rank[i]]->row;
+		finding_relate(&d->findings, d->findings.entry[rank[i]], &rows[i - offset]);
+		rows[i - offset].muted = mutes_has(d->findings.mutes, &rows[i - offset]);
+	}
 	return d->findings.n;
 }
 
-void detect_count(const struct detect *d, uint32_t process, uint32_t *ret_crit, uint32_t *ret_warn)
+void detect_count(const struct detect *d, uint32_t process, uint32_t *ret_crit, uint32_t *ret_warn,
+		  uint32_t *ret_muted)
 {
-	*ret_crit = *ret_warn = 0;
+	*ret_crit = *ret_warn = *ret_muted = 0;
 	for (uint32_t i = 0; i < d->findings.n; i++) {
 		const struct live_finding *f = &d->findings.entry[i]->row;
+		bool muted;
 
 		if (f->resolved || (process != UINT32_MAX && f->process != process))
 			continue;
-		*ret_crit += f->severity == LIVE_CRIT;
-		*ret_warn += f->severity == LIVE_WARN;
+		muted = mutes_has(d->findings.mutes, f);
+		*ret_crit += !muted && f->severity == LIVE_CRIT;
+		*ret_warn += !muted && f->severity == LIVE_WARN;
+		*ret_muted += muted;
 	}
 }
 
@@ -395,6 +408,22 @@ static bool is_beyond(const struct detect *d, enum symptom s, char *why, size_t 
 	return why[0];
 }
 
+/* What the probes' self-test found: what was read of its tasks may be anything. Threads and processes are the kernel's word. */
+static bool is_doubted(const struct detect *d, enum symptom s, char *why, size_t size)
+{
+	if (s == SYMPTOM_MIXED_RUNTIMES || s == SYMPTOM_CPU_STARVED || s == SYMPTOM_WORKER_COUNT)
+		return false;
+	for (uint32_t i = 0; i < model_processes(d->model) && !why[0]; i++) {
+		const struct model_process *p = model_process(d->model, i);
+
+		for (uint32_t k = 0; p && k < p->ncannot_see; k++)
+			if (p->cannot_see[k].doubt)
+				snprintf(why, size, "%s: %s", p->cannot_see[k].what,
+					 p->cannot_see[k].why);
+	}
+	return why[0];
+}
+
 static const char *judge(const struct detect *d, enum symptom s, char *why, size_t size)
 {
 	uint32_t k = detector_of(s);
@@ -412,7 +441,7 @@ static const char *judge(const struct detect *d, enum symptom s, char *why, size
 		snprintf(why, size, "%s", told);
 		return "not-applicable";
 	}
-	if (is_unknown(d, why, size) || is_beyond(d, s, why, size))
+	if (is_unknown(d, why, size) || is_beyond(d, s, why, size) || is_doubted(d, s, why, size))
 		return "not-checked";
 	run = run_of(d, k);
 	if (coverage != COVERAGE_UNSEEN && detect_registry[k]->blind(&run, why, size))

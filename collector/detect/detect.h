@@ -30,6 +30,8 @@ struct detect *detect_free(struct detect *d);
 void detect_tick(struct detect *d, uint64_t now_ns, double lost);
 /* After the last tick: the share as it turned out, for the verdicts. */
 void detect_lost(struct detect *d, double lost);
+/* Findings that it has come last and are not counted; NULL = none. Borrowed until the next call. */
+void detect_mutes(struct detect *d, const struct mutes *m);
 uint64_t detect_version(
 	const struct detect *d); /* grows when a finding appears, worsens or is resolved */
 
@@ -37,8 +39,8 @@ uint64_t detect_version(
 size_t detect_findings(const struct detect *d, struct live_finding *rows, size_t offset,
 		       size_t max);
 size_t detect_checked(const struct detect *d, struct live_checked *rows, size_t max);
-void detect_count(const struct detect *d, uint32_t process, uint32_t *ret_crit,
-		  uint32_t *ret_warn); /* open ones */
+void detect_count(const struct detect *d, uint32_t process, uint32_t *ret_crit, uint32_t *ret_warn,
+		  uint32_t *ret_muted); /* open ones */
 bool detect_asked(const struct detect *d, enum symptom s);
 uint64_t detect_watched_ns(const struct detect *d); /* since the first process was seen */
 

@@ -61,6 +61,13 @@ static void open_again(struct detect *d, struct finding *f, const struct detect_
 	d->findings.version++;
 }
 
+/* A worker, a runtime and a process have to do with all that is found in them. */
+static bool has_place(const struct detect_subject *s)
+{
+	return !strcmp(s->kind, "task") || !strcmp(s->kind, "task_type") ||
+	       !strcmp(s->kind, "thread");
+}
+
 struct live_finding *detect_raise(struct detect_run *run, const struct detect_subject *s,
 				  const struct detect_verdict *v)
 {
@@ -75,6 +82,7 @@ struct live_finding *detect_raise(struct detect_run *run, const struct detect_su
 		if (!f)
 			return NULL;
 		title(d, &f->row, d->current->id, s);
+		f->place = has_place(s) ? finding_hash("", s->name, s->location) : 0;
 	}
 	if (f->row.resolved)
 		open_again(d, f, v);
@@ -93,8 +101,18 @@ struct live_finding *detect_raise(struct detect_run *run, const struct detect_su
 		f->row.harm_task_ms = v->harm_task_ms;
 	f->row.last_ns = d->now_ns;
 	f->row.evidence_n = f->row.stack_n = 0;
+	f->culprit = 0;
 	f->hold_until_ns = d->now_ns + d->current->hold_ns;
 	return &f->row;
+}
+
+void detect_blame(const struct detect_run *run, struct live_finding *f, uint64_t task)
+{
+	const struct model_task *t = task ? model_task(run->model, task) : NULL;
+
+	if (t)
+		((struct finding *)f)->culprit = finding_hash("", model_task_name(run->model, t),
+							      model_task_location(run->model, t));
 }
 
 void detect_evidence(struct live_finding *f, double value, const char *unit, const char *text, ...)
@@ -246,7 +264,8 @@ bool detect_poll_is_split(const struct detect_run *run, const struct model_lane 
 
 	if (detect_poll_is_torn(run, l, p))
 		return false;
-	return p->split || (process && process->offcpu_ns && p->start_ns >= process->offcpu_ns);
+	return p->split || (process && process->offcpu_ns && p->start_ns >= process->offcpu_ns &&
+			    p->start_ns >= l->met_ns);
 }
 
 double detect_poll_cpu(const struct detect_run *run, const struct model_lane *l,
@@ -371,6 +390,14 @@ void detect_each_long_poll(struct detect_run *run, struct detect_cursor **cursor
 	}
 }
 
+const struct model_site *detect_site(const struct detect_run *run, uint32_t process, uint32_t site)
+{
+	const struct model_process *p = model_process(run->model, process);
+	const struct model_site *s = p && site && site < p->nsites ? &p->sites[site] : NULL;
+
+	return s && s->known ? s : NULL;
+}
+
 enum weft_runtime_kind detect_runtime_kind(const struct model *m, uint32_t process,
 					   uint32_t runtime)
 {
@@ -409,7 +436,8 @@ bool detect_only_rust(const struct detect_run *run)
 	return all_kinds(run, is_rust);
 }
 
-bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size)
+bool detect_timers_blind(const struct detect_run *run, const struct detect_timers *met, char *why,
+			 size_t size)
 {
 	uint64_t for_ns = run->detect->polls_ns, watched = detect_watched_ns(run->detect);
 
@@ -417,12 +445,25 @@ bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *w
 		snprintf(why, size,
 			 "level light for most of the time: single timers were seen for %.1f s",
 			 (double)for_ns / 1e9);
-	else if (!singles && detect_only_rust(run))
+	else if (!met->singles && detect_only_rust(run))
 		snprintf(why, size,
-			 "no single timer was seen: not every build lets Weft read them");
+			 "no single timer was seen%s: not every build lets Weft read them",
+			 met->drivers ? ", only how late drivers were" : "");
 	else
 		return false;
 	return true;
+}
+
+void detect_timer_grade(const struct detect_run *run, struct live_finding *f, uint32_t process,
+			bool of_driver)
+{
+	if (!is_rust(detect_runtime_kind(run->model, process, MODEL_NONE)))
+		return;
+	detect_evidence(
+		f, of_driver ? 2 : 1, "grade",
+		of_driver
+			? "per driver: what it was told to wait until against when it came back; single timers are not seen here"
+			: "per timer: the deadline of each one");
 }
 
 uint32_t detect_seconds_known(const struct detect_run *run, uint32_t *ret_all)

@@ -76,6 +76,8 @@ struct detect_subject detect_subject_type(const struct model_type *t);
  */
 struct live_finding *detect_raise(struct detect_run *run, const struct detect_subject *subject,
 				  const struct detect_verdict *verdict);
+/* Another task than the subject is to blame: findings about that one are related. Once after each detect_raise(). */
+void detect_blame(const struct detect_run *run, struct live_finding *f, uint64_t task);
 __attribute__((format(printf, 4, 5))) void detect_evidence(struct live_finding *f, double value,
 							   const char *unit, const char *text, ...);
 void detect_stack(const struct detect_run *run, struct live_finding *f,
@@ -111,12 +113,22 @@ void detect_each_long_poll(struct detect_run *run, struct detect_cursor **cursor
 				      const struct lane_poll *p));
 struct detect_cursor *detect_cursor_free(struct detect_cursor *cursor);
 bool detect_is_worker(const struct model_lane *l);
+/* A place in the source that was told; NULL = it was not. */
+const struct model_site *detect_site(const struct detect_run *run, uint32_t process, uint32_t site);
 enum weft_runtime_kind detect_runtime_kind(const struct model *m, uint32_t process,
 					   uint32_t runtime);
 /* All that is watched runs on Rust runtimes. */
 bool detect_only_rust(const struct detect_run *run);
-/* Single timers, of which the caller has met so many that a task waited for, can't be seen: why. */
-bool detect_timers_blind(const struct detect_run *run, uint64_t singles, char *why, size_t size);
+/* What the caller has met of timers: single ones that a task waited for, and drivers that came back for some timer. */
+struct detect_timers {
+	uint64_t singles, drivers;
+};
+/* Single timers can't be seen: why. */
+bool detect_timers_blind(const struct detect_run *run, const struct detect_timers *met, char *why,
+			 size_t size);
+/* On Rust runtimes a figure about timers has one of two grades, which this adds: of each timer, or of the driver for whatever it had to wait for. */
+void detect_timer_grade(const struct detect_run *run, struct live_finding *f, uint32_t process,
+			bool of_driver);
 /* Full seconds in which shares of some worker's time were known, of all that were watched. */
 uint32_t detect_seconds_known(const struct detect_run *run, uint32_t *ret_all);
 /* Our own attach, or a change of level, disturbs a target for a moment. */

@@ -26,6 +26,26 @@ void finding_more(struct live_finding *f, const char *id)
 			 f->advice[n - 1] == '.' ? " More:" : " #", id);
 }
 
+static bool is_related(const struct finding *a, const struct finding *b)
+{
+	if (a == b || a->row.process != b->row.process)
+		return false;
+	return (a->place && (a->place == b->place || a->place == b->culprit)) ||
+	       (a->culprit && (a->culprit == b->place || a->culprit == b->culprit));
+}
+
+void finding_relate(const struct finding_table *t, const struct finding *f,
+		    struct live_finding *row)
+{
+	const uint32_t most = sizeof(row->related) / sizeof(*row->related);
+
+	row->related_n = 0;
+	for (uint32_t i = 0; i < t->n && row->related_n < most; i++)
+		if (is_related(f, t->entry[i]))
+			memcpy(row->related[row->related_n++], t->entry[i]->row.fingerprint,
+			       sizeof(*row->related));
+}
+
 struct finding *finding_table_find(const struct finding_table *t, uint64_t hash, uint32_t process)
 {
 	for (uint32_t i = 0; i < t->n; i++)
@@ -84,11 +104,21 @@ static int worse_first(const struct live_finding *a, const struct live_finding *
 /* Insertion: there are few, and they are nearly in order. */
 void finding_table_rank(const struct finding_table *t, uint32_t *ret)
 {
+	bool muted[FINDING_MAX];
+
 	for (uint32_t i = 0; i < t->n; i++) {
+		const struct live_finding *f = &t->entry[i]->row;
 		uint32_t k = i;
 
-		for (; k && worse_first(&t->entry[i]->row, &t->entry[ret[k - 1]]->row) < 0; k--)
-			ret[k] = ret[k - 1];
+		muted[i] = mutes_has(t->mutes, f);
+		for (; k; k--) {
+			uint32_t other = ret[k - 1];
+
+			if (muted[i] != muted[other] ? muted[i]
+						     : worse_first(f, &t->entry[other]->row) > 0)
+				break;
+			ret[k] = other;
+		}
 		ret[k] = i;
 	}
 }

@@ -24,7 +24,7 @@ static const struct detector_option options[] = {
 #define PLACES 128u
 
 struct place {
-	uint32_t process, type;
+	uint32_t process, type, site;
 	uint64_t first_ns, last_ns, used_ns;
 	uint64_t dropped, dropped_at_once, aborted_at_once, never_ran;
 	uint64_t task, by, age_ns;
@@ -124,6 +124,26 @@ static void tell_stack(const struct detect_run *run, struct live_finding *f,
 	detect_stack(run, f, k);
 }
 
+static void tell_who(const struct detect_run *run, struct live_finding *f,
+		     const struct model_task *by)
+{
+	const char *at = model_task_location(run->model, by);
+
+	detect_evidence(f, 1, "task", "by task %llu %.90s%s%.80s",
+			(unsigned long long)(by->id & ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1)),
+			model_task_name(run->model, by), *at ? ", spawned at " : "", at);
+}
+
+/* The C runtime tells the call itself. */
+static void tell_site(const struct detect_run *run, struct live_finding *f, const struct place *p)
+{
+	const struct model_site *site = detect_site(run, p->process, p->site);
+
+	if (site)
+		detect_evidence(f, 1, "place", "the last by %.64s (%.100s:%u)", site->func,
+				site->file, site->line);
+}
+
 static void raise_place(struct detect_run *run, const struct place *p, const char *cause,
 			enum advice advice)
 {
@@ -160,13 +180,14 @@ static void raise_place(struct detect_run *run, const struct place *p, const cha
 	if (p->age_ns != UINT64_MAX)
 		detect_evidence(f, (double)p->age_ns / 1e6, "ms", "the last one was %s old",
 				detect_duration(p->age_ns, text));
-	if (by)
-		detect_evidence(f, 1, "task", "by task %llu %s",
-				(unsigned long long)(by->id &
-						     ((1ull << WEFT_TASK_PROCESS_SHIFT) - 1)),
-				model_task_name(run->model, by));
+	if (by) {
+		detect_blame(run, f, by->id);
+		tell_who(run, f, by);
+	}
 	if (p->stack.number)
 		tell_stack(run, f, &p->stack);
+	else
+		tell_site(run, f, p);
 	detect_advice(f, "%s",
 		      advice_text(advice, detect_runtime_kind(run->model, p->process, MODEL_NONE)));
 }
@@ -207,6 +228,8 @@ static void tick(struct detect_run *run)
 		/* While the probes are taken out, some are gone before others. */
 		if (n.by)
 			p->by = n.by;
+		if (n.site)
+			p->site = n.site;
 		if (n.age_ns != UINT64_MAX || !p->age_ns)
 			p->age_ns = n.age_ns;
 		p->last_ns = run->now_ns;

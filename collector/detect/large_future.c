@@ -5,13 +5,28 @@
 #include "collector/detect/advice.h"
 #include "collector/detect/load.h"
 
-enum { BYTES, TOTAL_MIB };
+enum { BYTES, TOTAL_MIB, SOME_BYTES, SOME_MIB, SOME_PART };
 
 static const struct detector_option options[] = {
 	[BYTES] = { "large.bytes", 8192, "bytes", "of one task of the type" },
 	[TOTAL_MIB] = { "large.total_mib", 8, "MiB", "of all that are alive, together" },
+	[SOME_BYTES] = { "large.some_bytes", 1024, "bytes",
+			 "or of one task, where all make more:" },
+	[SOME_MIB] = { "large.some_mib", 128, "MiB", "of all that are alive, together" },
+	[SOME_PART] = { "large.some_part", 0.25, "", "and of the memory of the process" },
 	{ NULL, 0, NULL, NULL },
 };
+
+/* Kilobytes each are common; then it takes very many of them, and that they make up much of the process. */
+static bool is_much(const struct detect_run *run, const struct model_process *p, double each,
+		    double mib)
+{
+	if (each >= run->value[BYTES] && mib >= run->value[TOTAL_MIB])
+		return true;
+	return each >= run->value[SOME_BYTES] && mib >= run->value[SOME_MIB] &&
+	       p->sample.rss_bytes &&
+	       mib * 1048576 >= run->value[SOME_PART] * (double)p->sample.rss_bytes;
+}
 
 static void look(struct detect_run *run, const struct model_type *t)
 {
@@ -20,7 +35,7 @@ static void look(struct detect_run *run, const struct model_type *t)
 	struct detect_subject subject;
 	struct live_finding *f;
 
-	if (!p || p->gone || each < run->value[BYTES] || mib < run->value[TOTAL_MIB])
+	if (!p || p->gone || !is_much(run, p, each, mib))
 		return;
 	subject = detect_subject_type(t);
 	f = detect_raise(run, &subject,

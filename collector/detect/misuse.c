@@ -12,7 +12,7 @@
 #define PLACES 32u
 
 struct place {
-	uint32_t process, type, code;
+	uint32_t process, type, code, site;
 	uint64_t times, first_ns, task;
 };
 
@@ -31,7 +31,8 @@ static const struct {
 	enum advice advice;
 } known[] = {
 	{ WEFT_M_WRONG_THREAD, SYMPTOM_NOT_SEND,
-	  "a thread-bound task is polled or woken onto another worker", ADVICE_LOCAL },
+	  "weft_spawn_local() on a thread that is in no weft_block_on() of the runtime",
+	  ADVICE_LOCAL },
 	{ WEFT_M_FRAME_MOVED, SYMPTOM_NOT_UNPIN, "a frame was moved while it was suspended",
 	  ADVICE_MOVED },
 	{ WEFT_M_TIME_OFF, SYMPTOM_MISSING_FEATURE,
@@ -56,8 +57,18 @@ static struct place *place_of(struct state *s, const struct notable *n)
 			return &s->place[i];
 	if (s->n == PLACES)
 		return NULL;
-	s->place[s->n] = (struct place){ n->process, n->type, n->code, 0, n->t_ns, 0 };
+	s->place[s->n] = (struct place){ n->process, n->type, n->code, 0, 0, n->t_ns, 0 };
 	return &s->place[s->n++];
+}
+
+/* The call, where it is not told by the subject's own place. */
+static void tell_call(struct detect_run *run, struct live_finding *f, const struct place *p)
+{
+	const struct model_site *site = detect_site(run, p->process, p->site);
+
+	if (site && p->site != model_type(run->model, p->type)->site)
+		detect_evidence(f, 1, "place", "the last one was to spawn %.64s at %.100s:%u",
+				site->name, site->file, site->line);
 }
 
 static void raise_place(struct detect_run *run, const struct place *p, int which)
@@ -80,6 +91,7 @@ static void raise_place(struct detect_run *run, const struct place *p, int which
 	detect_evidence(f, (double)p->times, "times",
 			"refused %llu %s by the runtime, with an error",
 			(unsigned long long)p->times, p->times == 1 ? "time" : "times");
+	tell_call(run, f, p);
 	detect_advice(f, "%s",
 		      advice_text(known[which].advice,
 				  detect_runtime_kind(run->model, p->process, MODEL_NONE)));
@@ -98,6 +110,7 @@ static void tick_for(struct detect_run *run, enum symptom symptom)
 			continue;
 		p->times++;
 		p->task = n.task;
+		p->site = n.site;
 		raise_place(run, p, which);
 	}
 }

@@ -9,6 +9,7 @@
 
 #include "collector/detect/advice.h"
 #include "collector/detect/driver.h"
+#include "collector/detect/waits.h"
 #include "collector/detect/workers.h"
 
 enum { WAIT_MS, QUEUE_MS };
@@ -23,6 +24,7 @@ static const struct detector_option options[] = {
 #define WALK_AGAIN_NS 2000000000ull
 #define CONFIRM_NS    1000000000ull
 #define LOOK_NS       250000000ull
+#define CHAIN_NS      1000000000ull
 #define FEW_TASKS     20000u /* above that a look at all of them once a second */
 #define KINDS         64u
 
@@ -34,7 +36,8 @@ struct stuck {
 };
 
 struct state {
-	uint64_t asked_ns; /* for a walk */
+	uint64_t asked_ns;  /* for a walk */
+	uint64_t chains_ns; /* for where one stands */
 	uint64_t looked_ns;
 	struct stuck stuck[KINDS];
 	uint32_t n;
@@ -180,7 +183,7 @@ static bool explain(struct detect_run *run, const struct stuck *k, struct why *w
 	if (!t || t->runtime >= p->nruntimes) /* whose it is, the next walk tells */
 		return false;
 	runtime = p->runtime[t->runtime].info.runtime;
-	detect_workers_of(run, k->process, runtime, k->ready_ns, run->now_ns, &w->workers);
+	detect_workers_of(run, k->process, runtime, k->ready_ns, run->now_ns, 0, &w->workers);
 	detect_workers_holder(run, &w->workers, w->holder, sizeof(w->holder));
 	w->all = w->workers.n && p->runtime[t->runtime].info.workers > w->workers.n
 			 ? p->runtime[t->runtime].info.workers
@@ -218,6 +221,19 @@ static bool explain(struct detect_run *run, const struct stuck *k, struct why *w
 	return true;
 }
 
+/* Where it will go on, or would: a task of the C runtime is asked for it, others can't tell. */
+static void tell_where(struct detect_run *run, struct live_finding *f, const struct model_task *t,
+		       const struct stuck *k)
+{
+	struct state *s = run->state;
+
+	if (detect_waits_tell(run, f, t, k->ready_ns) || run->now_ns < s->chains_ns + CHAIN_NS ||
+	    detect_runtime_kind(run->model, k->process, MODEL_NONE) != WEFT_RT_WEFT)
+		return;
+	s->chains_ns = run->now_ns;
+	detect_want_await(run, k->process, k->task);
+}
+
 static void raise_stuck(struct detect_run *run, const struct stuck *k)
 {
 	struct model_task *t = model_task(run->model, k->task);
@@ -243,6 +259,7 @@ static void raise_stuck(struct detect_run *run, const struct stuck *k)
 			"runnable for %s by now", detect_duration(run->now_ns - k->ready_ns, text));
 	if (k->tasks > 1)
 		detect_evidence(f, k->tasks, "tasks", "%u tasks of this type wait so", k->tasks);
+	tell_where(run, f, t, k);
 	if (w.root)
 		detect_driver_evidence(run, f, k->process, t->runtime);
 	else
@@ -253,10 +270,12 @@ static void raise_stuck(struct detect_run *run, const struct stuck *k)
 		detect_evidence(f, w.left, "threads",
 				"of %u that drove it, none has come back to its driver since",
 				w.left);
-	if (w.holder[0])
+	if (w.holder[0]) {
+		detect_blame(run, f, w.workers.task);
 		detect_evidence(f, (double)w.workers.longest_ns / 1e6, "ms",
 				"the longest by %s, %s", w.holder,
 				detect_duration(w.workers.longest_ns, text));
+	}
 	detect_advice(f, "%s",
 		      advice_text(w.advice,
 				  detect_runtime_kind(run->model, k->process, MODEL_NONE)));

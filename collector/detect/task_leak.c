@@ -8,6 +8,7 @@
 #include "collector/detect/advice.h"
 #include "collector/detect/detector.h"
 #include "collector/detect/load.h"
+#include "collector/detect/waits.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -36,10 +37,15 @@ static const struct detector_option options[] = {
 #define FIRST_SECONDS 2u /* after the attach: the first walk brings tasks that were there before */
 #define RECENT_NS     5000000000ull
 #define MIN_ENDED     20u /* ends before a usual life is known */
+#define CHAINS_NS     5000000000ull
+#define CHAINS_TASKS  20000u /* with more of them no walk that reads what all wait for */
 
 struct state {
 	uint64_t longest_s; /* longest history met: for the verdict */
 	bool unsure; /* at the last look something grew by no more than ends may have been lost */
+	uint64_t asked_ns[MODEL_MAX_PROCESSES]; /* for what its tasks wait for */
+	uint32_t waits_type;                    /* what was known of it last: a walk begins anew */
+	struct detect_waits waits;
 	double slopes[MAX_WINDOW * (MAX_WINDOW + 1) / 2];
 };
 
@@ -224,10 +230,43 @@ static bool is_queue(const struct detect_run *run, const struct model_process *p
 	return starved && (double)ready >= 0.5 * g->by;
 }
 
+/* ---- what they wait for ---- */
+
+static const char *waits_on(const struct detect_waits *w)
+{
+	return !strcmp(w->on, "?")      ? "what does not say what it is"
+	       : !strcmp(w->on, "join") ? "the end of another task"
+					: w->on;
+}
+
+/* Of the C runtime's tasks a walk is asked for, or, where there are too many, one of them. */
+static void look_at_waits(struct detect_run *run, const struct model_type *t, const struct ages *a,
+			  struct detect_waits *ret)
+{
+	const struct model_process *p = model_process(run->model, t->process);
+	struct state *s = run->state;
+	uint64_t *asked_ns = &s->asked_ns[t->process];
+
+	if (detect_waits_of_type(run, t, ret)) {
+		s->waits_type = t->id;
+		s->waits = *ret;
+	} else if (s->waits_type == t->id) {
+		*ret = s->waits;
+	}
+	if (detect_runtime_kind(run->model, t->process, t->runtime) != WEFT_RT_WEFT ||
+	    (*asked_ns && run->now_ns < *asked_ns + CHAINS_NS))
+		return;
+	*asked_ns = run->now_ns;
+	if (p->alive <= CHAINS_TASKS)
+		detect_want_walk(run, t->process, true);
+	else if (a->sample)
+		detect_want_await(run, t->process, a->sample);
+}
+
 /* ---- raising ---- */
 
 static void evidence(struct detect_run *run, struct live_finding *f, const struct model_type *t,
-		     const struct growth *g, const struct ages *a)
+		     const struct growth *g, const struct ages *a, const struct detect_waits *w)
 {
 	const struct model_process *p = model_process(run->model, t->process);
 	double bytes = t->spawned ? (double)t->bytes / (double)t->spawned : 0, rss_s = 0, part;
@@ -250,6 +289,12 @@ static void evidence(struct detect_run *run, struct live_finding *f, const struc
 			f, (double)a->moving, "tasks",
 			"%llu of those older than 5 s were polled or woken since; the oldest is %s old",
 			(unsigned long long)a->moving, detect_duration(a->oldest_ns, text));
+	if (w->tasks)
+		detect_evidence(f, w->tasks, "tasks",
+				"%u of %u looked at wait for %s%s%.50s%s%.80s%s", w->tasks, w->of,
+				waits_on(w), w->place.func[0] ? " in " : "", w->place.func,
+				w->place.func[0] ? " (" : "", w->place.location,
+				w->place.func[0] ? ")" : "");
 	part = explains(run, p, g, bytes, t->last_second, &rss_s);
 	if (bytes > 0)
 		detect_evidence(f, g->slope * bytes, "B/s",
@@ -268,15 +313,21 @@ static void raise_leak(struct detect_run *run, const struct model_type *t, const
 	double bytes = t->spawned ? (double)t->bytes / (double)t->spawned : 0;
 	struct detect_verdict v = { .severity = LIVE_WARN,
 				    .confidence = a->usual_ns ? 0.9f : 0.85f };
+	struct detect_waits w;
 	struct live_finding *f;
 	char cause[96];
+	int n;
 
 	if (g->slope >= run->value[CRIT_RATE] || g->slope * bytes >= run->value[CRIT_BYTES])
 		v.severity = LIVE_CRIT;
 	if (a->moving * 10 > t->alive)
 		v.confidence -= 0.15f;
-	snprintf(cause, sizeof(cause), "%s: %+.1f/s, %u alive",
-		 g->ends ? "more are spawned than end" : "none of them ends", g->slope, t->alive);
+	look_at_waits(run, t, a, &w);
+	n = snprintf(cause, sizeof(cause), "%s: %+.1f/s, %u alive",
+		     g->ends ? "more are spawned than end" : "none of them ends", g->slope,
+		     t->alive);
+	if (w.tasks * 2 > w.of && strcmp(w.on, "?"))
+		snprintf(cause + n, sizeof(cause) - (size_t)n, ", waiting for %s", waits_on(&w));
 	v.cause = cause;
 	v.first_ns = run->now_ns > g->window * 1000000000ull
 			     ? run->now_ns - g->window * 1000000000ull
@@ -284,7 +335,7 @@ static void raise_leak(struct detect_run *run, const struct model_type *t, const
 	f = detect_raise(run, &subject, &v);
 	if (!f)
 		return;
-	evidence(run, f, t, g, a);
+	evidence(run, f, t, g, a, &w);
 	if (a->sample)
 		detect_stack(run, f,
 			     stack_store_last(model_stacks(run->model), a->sample, 0,

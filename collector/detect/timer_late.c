@@ -43,7 +43,8 @@ struct place {
 };
 
 struct state {
-	uint64_t timers, singles;                 /* read so far; those that a task waited for */
+	uint64_t timers; /* read so far */
+	struct detect_timers met;
 	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when a worker last waited for a CPU */
 	struct place place[PLACES];
 	struct timer_fired
@@ -151,7 +152,7 @@ static bool is_excused(const struct detect_run *run, const struct timer_fired *t
 {
 	struct detect_workers w;
 
-	detect_workers_of(run, process, t->runtime, (uint64_t)t->deadline_ns, t->poll_ns, &w);
+	detect_workers_of(run, process, t->runtime, (uint64_t)t->deadline_ns, t->poll_ns, 0, &w);
 	return !w.n || w.held == w.n || w.starved || is_starved(run, t, process) ||
 	       is_stopped(run, t, process);
 }
@@ -174,9 +175,12 @@ static void count_late(struct detect_run *run, const struct timer_fired *t)
 	struct model_task *task = model_task(run->model, t->task);
 	struct sums *p;
 
-	if (!task || is_excused(run, t, process_of(t)))
+	if (!task)
 		return;
 	p = slot_of(run, place_of(run->state, run, process_of(t), task->type));
+	p->timers++; /* here, too: what is late is a part of them */
+	if (is_excused(run, t, process_of(t)))
+		return;
 	p->late++;
 	p->fire_ns += t->fire_ns > deadline ? t->fire_ns - deadline : 0;
 	p->queue_ns += t->poll_ns > t->fire_ns ? t->poll_ns - t->fire_ns : 0;
@@ -215,9 +219,10 @@ static void take(struct detect_run *run, const struct timer_fired *fired)
 		return;
 	p = place_of(s, run, process_of(fired), t->type);
 	p->last_ns = run->now_ns;
-	slot_of(run, p)->timers++;
 	if (late)
 		s->pending[s->n_pending++] = *fired;
+	else
+		slot_of(run, p)->timers++;
 }
 
 static void raise_place(struct detect_run *run, const struct place *at, const struct sums *p)
@@ -251,6 +256,7 @@ static void raise_place(struct detect_run *run, const struct place *at, const st
 			"on average fired %.1f ms late and polled %.1f ms after that",
 			(double)p->fire_ns / 1e6 / (double)p->late,
 			(double)p->queue_ns / 1e6 / (double)p->late);
+	detect_timer_grade(run, f, at->process, false);
 	detect_advice(f, "%s",
 		      advice_text(queue ? ADVICE_LATE_QUEUE : ADVICE_LATE_DRIVER,
 				  detect_runtime_kind(run->model, at->process, MODEL_NONE)));
@@ -304,7 +310,8 @@ static void tick(struct detect_run *run)
 	if (run->new_look)
 		detect_each_worker(run, note_starved);
 	while (model_timer_next(run->model, &s->timers, &fired)) {
-		s->singles += fired.task != 0;
+		s->met.singles += fired.task != 0;
+		s->met.drivers += !fired.task;
 		take(run, &fired);
 	}
 	settle(run);
@@ -315,7 +322,7 @@ static void tick(struct detect_run *run)
 
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
-	return detect_timers_blind(run, ((const struct state *)run->state)->singles, why, size);
+	return detect_timers_blind(run, &((const struct state *)run->state)->met, why, size);
 }
 
 const struct detector timer_late_detector = {

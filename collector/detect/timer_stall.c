@@ -32,7 +32,8 @@ static const struct detector_option options[] = {
 struct place {
 	uint32_t process, type;
 	uint64_t used_ns, times, first_ns, window_ns, worst_ns, worst_task, late_ns, victim;
-	bool fires; /* the timers themselves are in time */
+	bool fires;     /* the timers themselves are in time */
+	bool of_driver; /* the worst is no single timer, but what a driver had to wait for */
 };
 
 /* A current-thread runtime of Tokio with timers past their deadlines, as of the last look. */
@@ -46,8 +47,8 @@ struct due {
 struct state {
 	struct detect_cursor *polls;
 	uint64_t cursor, timers; /* read so far of the notable events, of the timers */
-	uint64_t singles;        /* timers that a task waited for */
-	uint64_t untold;         /* late ones, of whose workers' polls records were lost */
+	struct detect_timers met;
+	uint64_t untold; /* late ones, of whose workers' polls records were lost */
 	struct place place[PLACES];
 	uint32_t n;
 	uint64_t undriven_ns[MODEL_MAX_PROCESSES][MODEL_RUNTIMES]; /* since when, 0 = driven */
@@ -75,13 +76,28 @@ static struct place *place_of(struct detect_run *run, uint32_t process, uint32_t
 	return p;
 }
 
+static const char *worst_text(const struct place *p, char text[96])
+{
+	char duration[24];
+
+	detect_duration(p->worst_ns, duration);
+	if (p->fires)
+		snprintf(text, 96, "a task was polled %s after its deadline", duration);
+	else if (p->of_driver)
+		snprintf(text, 96, "a driver came %s after what it was told to wait until",
+			 duration);
+	else
+		snprintf(text, 96, "a timer fired %s late", duration);
+	return text;
+}
+
 static void raise_held(struct detect_run *run, const struct place *p)
 {
 	struct model_task *t = model_task(run->model, p->worst_task);
 	struct model_task *victim = model_task(run->model, p->victim);
 	struct detect_subject subject;
 	struct live_finding *f;
-	char text[24];
+	char text[96];
 
 	if (!t)
 		return;
@@ -98,16 +114,14 @@ static void raise_held(struct detect_run *run, const struct place *p)
 			.first_ns = p->first_ns });
 	if (!f)
 		return;
-	detect_evidence(
-		f, (double)p->worst_ns / 1e6, "ms",
-		p->fires ? "a task was polled %s after its deadline, all workers being inside polls"
-			 : "a timer fired %s late, all workers being inside polls",
-		detect_duration(p->worst_ns, text));
+	detect_evidence(f, (double)p->worst_ns / 1e6, "ms", "%s, all workers being inside polls",
+			worst_text(p, text));
 	detect_evidence(f, (double)p->times, "timers", "%llu timers late, %s together",
 			(unsigned long long)p->times, detect_duration(p->late_ns, text));
 	if (victim)
 		detect_evidence(f, 1, "task", "the latest was one of task %s",
 				model_task_name(run->model, victim));
+	detect_timer_grade(run, f, p->process, p->of_driver);
 	detect_advice(f, "%s",
 		      advice_text(ADVICE_STALL,
 				  detect_runtime_kind(run->model, p->process, MODEL_NONE)));
@@ -118,10 +132,13 @@ static bool has_reactor(const struct detect_run *run, const struct timer_fired *
 {
 	const struct model_process *p = model_process(run->model, fired->process);
 
-	for (uint32_t i = 0; p && i < p->nruntimes; i++)
-		if (p->runtime[i].info.runtime == fired->runtime)
-			return p->runtime[i].info.kind == WEFT_RT_WEFT &&
-			       p->runtime[i].info.flavour == WEFT_F_REACTOR_POOL;
+	for (uint32_t i = 0; p && i < p->nruntimes; i++) {
+		const struct weft_ev_runtime *info = &p->runtime[i].info;
+
+		if (info->runtime == fired->runtime)
+			return info->kind == WEFT_RT_ASYNC_STD || info->kind == WEFT_RT_SMOL ||
+			       (info->kind == WEFT_RT_WEFT && info->flavour == WEFT_F_REACTOR_POOL);
+	}
 	return false;
 }
 
@@ -140,7 +157,8 @@ static void late_timer(struct detect_run *run, const struct timer_fired *fired)
 	late = until - from;
 	if ((double)late < run->value[WARN_MS] * 1e6 || detect_disturbed(run, process, from))
 		return;
-	detect_workers_of(run, process, fired->runtime, from, until, &w);
+	detect_workers_of(run, process, fired->runtime, from, until,
+			  (uint64_t)(run->value[WARN_MS] * 1e6), &w);
 	((struct state *)run->state)->untold += w.lost && w.held + w.lost == w.n;
 	holder = w.n && w.held == w.n ? model_task(run->model, w.task) : NULL;
 	p = holder ? place_of(run, process, holder->type) : NULL;
@@ -158,6 +176,7 @@ static void late_timer(struct detect_run *run, const struct timer_fired *fired)
 		p->worst_ns = late;
 		p->worst_task = holder->id;
 		p->victim = fired->task;
+		p->of_driver = !fired->task;
 	}
 	if ((double)p->times >= run->value[TIMES] ||
 	    (double)p->worst_ns >= run->value[CRIT_MS] * 1e6)
@@ -174,7 +193,7 @@ static void undriven(struct detect_run *run, const struct model_process *p,
 	struct live_finding *f;
 	char text[24];
 
-	detect_workers_of(run, p->index, rt->info.runtime, run->now_ns, run->now_ns, &w);
+	detect_workers_of(run, p->index, rt->info.runtime, run->now_ns, run->now_ns, 0, &w);
 	if (w.n || !rt->gauge.timers || rt->ended || rt->gauge.driver_worker != UINT32_MAX ||
 	    !rt->sample_ns || p->gone) {
 		*since = 0;
@@ -278,6 +297,7 @@ static void raise_unturned(struct detect_run *run, const struct due *d)
 	if (!f)
 		return;
 	tell_unturned(run, f, d, threads);
+	detect_timer_grade(run, f, d->process, false);
 	detect_advice(f, "%s", advice_text(held ? ADVICE_ROOT : ADVICE_NOT_DRIVEN, WEFT_RT_TOKIO));
 }
 
@@ -379,7 +399,8 @@ static void tick(struct detect_run *run)
 
 	detect_each_long_poll(run, &s->polls, 0, suspect);
 	while (model_timer_next(run->model, &s->timers, &fired)) {
-		s->singles += fired.task != 0;
+		s->met.singles += fired.task != 0;
+		s->met.drivers += !fired.task;
 		late_timer(run, &fired);
 	}
 	while (model_notable_next(run->model, &s->cursor, &n))
@@ -411,7 +432,7 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 		snprintf(why, size,
 			 "of the polls that %llu late timers waited for, records were lost",
 			 (unsigned long long)s->untold);
-	return why[0] || detect_timers_blind(run, s->singles, why, size);
+	return why[0] || detect_timers_blind(run, &s->met, why, size);
 }
 
 const struct detector timer_stall_detector = {

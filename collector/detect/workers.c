@@ -9,8 +9,9 @@
 /* A poll that covers the stretch asked about. */
 struct covered {
 	uint64_t task, seq, for_ns;
-	bool held; /* by its own doing */
-	bool lost; /* records that would tell */
+	uint64_t own_ns; /* of for_ns: without the waits for a CPU */
+	bool held;       /* by its own doing */
+	bool lost;       /* records that would tell */
 };
 
 /* How much of [from, to] the poll [start, end] covers, in tenths. */
@@ -32,28 +33,48 @@ static struct covered ended(const struct detect_run *run, const struct model_lan
 			    const struct lane_poll *p)
 {
 	bool own = p->busy_ns + p->blocked_ns >= p->runnable_ns;
+	uint64_t for_ns = p->end_ns - p->start_ns;
 
 	return (struct covered){ .task = p->task,
 				 .seq = p->seq,
-				 .for_ns = p->end_ns - p->start_ns,
+				 .for_ns = for_ns,
+				 .own_ns = for_ns -
+					   (p->runnable_ns < for_ns ? p->runnable_ns : for_ns),
 				 .held = own && !detect_poll_is_torn(run, l, p),
 				 .lost = own && detect_poll_is_lost(run, l, p) };
+}
+
+/* Of the open one, false = there is none. *ret_start: as far back as is known. */
+static bool opened(const struct detect_run *run, const struct model_lane *l, uint64_t *ret_start,
+		   struct covered *ret)
+{
+	uint64_t open = lane_open_ns(l, run->now_ns), own = l->open.cpu_ns + l->open.blocked_ns;
+	uint64_t for_ns;
+
+	if (!open || !l->open.task)
+		return false;
+	*ret_start = open == UINT64_MAX ? l->open.seen_ns : run->now_ns - open;
+	for_ns = run->now_ns - *ret_start;
+	*ret = (struct covered){
+		.task = l->open.task,
+		.seq = l->open.seq,
+		.for_ns = for_ns,
+		.own_ns = for_ns - (l->open.runq_ns < for_ns ? l->open.runq_ns : for_ns),
+		.held = own >= OWN_NS || l->open.runq_ns <= own,
+	};
+	return true;
 }
 
 /* The poll of the lane that covers [from, to]: false = there is none. */
 static bool covering(const struct model_lane *l, const struct detect_run *run, uint64_t from,
 		     uint64_t to, struct covered *ret)
 {
-	uint64_t open = lane_open_ns(l, run->now_ns), start, own;
+	struct covered c;
+	uint64_t start;
 
-	if (open && l->open.task) {
-		start = open == UINT64_MAX ? l->open.seen_ns : run->now_ns - open;
-		own = l->open.cpu_ns + l->open.blocked_ns;
-		if (tenths(start, run->now_ns, from, to) >= 9) {
-			*ret = (struct covered){ l->open.task, l->open.seq, run->now_ns - start,
-						 own >= OWN_NS || l->open.runq_ns <= own, false };
-			return true;
-		}
+	if (opened(run, l, &start, &c) && tenths(start, run->now_ns, from, to) >= 9) {
+		*ret = c;
+		return true;
 	}
 	for (uint64_t i = 0; i < LANE_LONG_POLLS && i < l->npolls; i++) {
 		const struct lane_poll *p = &l->poll[(l->npolls - i) % LANE_LONG_POLLS];
@@ -68,19 +89,67 @@ static bool covering(const struct model_lane *l, const struct detect_run *run, u
 	return false;
 }
 
+/* Of a row of polls, told from the last one to the first. */
+struct row {
+	uint64_t from, until; /* what is left of the stretch */
+	uint64_t sum;         /* of what they cover */
+	struct covered longest;
+	bool held; /* each of them */
+};
+
+/* One inside another adds nothing. */
+static void add(struct row *row, uint64_t start, uint64_t end, const struct covered *c)
+{
+	uint64_t a = start > row->from ? start : row->from;
+	uint64_t b = end < row->until ? end : row->until;
+
+	if (b <= a)
+		return;
+	row->sum += b - a;
+	row->until = a;
+	row->held &= c->held;
+	if (c->for_ns > row->longest.for_ns)
+		row->longest = *c;
+}
+
+/* Polls of piece_ns and longer, one after the other, that cover [from, to] but for a tenth of it. *ret is the longest. */
+static bool covering_together(const struct model_lane *l, const struct detect_run *run,
+			      uint64_t from, uint64_t to, uint64_t piece_ns, struct covered *ret)
+{
+	struct row row = { .from = from, .until = to, .held = true };
+	struct covered c;
+	uint64_t start;
+
+	if (opened(run, l, &start, &c) && c.own_ns >= piece_ns)
+		add(&row, start, run->now_ns, &c);
+	for (uint64_t i = 0; i < LANE_LONG_POLLS && i < l->npolls; i++) {
+		const struct lane_poll *p = &l->poll[(l->npolls - i) % LANE_LONG_POLLS];
+
+		if (!p->number || p->end_ns <= from)
+			break;
+		c = ended(run, l, p);
+		if (c.own_ns >= piece_ns)
+			add(&row, p->start_ns, p->end_ns, &c);
+	}
+	*ret = row.longest;
+	return row.held && to > from && row.sum * 10 / (to - from) >= 9;
+}
+
 static void look(const struct detect_run *run, const struct model_lane *l, uint64_t from,
-		 uint64_t to, struct detect_workers *w)
+		 uint64_t to, uint64_t piece_ns, struct detect_workers *w)
 {
 	struct lane_parts parts;
 	struct covered c = { .held = false };
-	bool any = covering(l, run, from, to, &c), known;
+	bool any = covering(l, run, from, to, &c) ||
+		   (piece_ns && covering_together(l, run, from, to, piece_ns, &c));
+	bool known;
 
 	if (any && is_in_place(run, c.task, c.seq)) {
 		w->in_place++;
 		return;
 	}
 	w->lost += any && c.lost;
-	any &= c.held;
+	any &= c.held && c.own_ns >= piece_ns;
 	known = lane_shares(l, run->now_ns, &parts);
 	w->n++;
 	w->held += any;
@@ -94,7 +163,8 @@ static void look(const struct detect_run *run, const struct model_lane *l, uint6
 }
 
 void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t runtime,
-		       uint64_t from_ns, uint64_t to_ns, struct detect_workers *ret)
+		       uint64_t from_ns, uint64_t to_ns, uint64_t piece_ns,
+		       struct detect_workers *ret)
 {
 	const struct model_process *p = model_process(run->model, process);
 
@@ -103,7 +173,7 @@ void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t 
 		const struct model_lane *l = p->lanes[i];
 
 		if (l && detect_is_worker(l) && l->runtime == runtime)
-			look(run, l, from_ns, to_ns, ret);
+			look(run, l, from_ns, to_ns, piece_ns, ret);
 	}
 }
 

@@ -17,9 +17,14 @@ struct detect_workers {
 	uint64_t task; /* that the longest polls */
 };
 
-/* Held: one poll covers [from, to] but for a tenth of it; an open one or one that has ended. to = now for open ones only. */
+/*
+ * Held: one poll covers [from, to] but for a tenth of it; an open one or one that has ended. to = now for open ones only. piece_ns:
+ * polls count that kept the thread so long, not counting its waits for a CPU, and several of them do so together; 0 = any that covers
+ * it by itself.
+ */
 void detect_workers_of(const struct detect_run *run, uint32_t process, uint32_t runtime,
-		       uint64_t from_ns, uint64_t to_ns, struct detect_workers *ret);
+		       uint64_t from_ns, uint64_t to_ns, uint64_t piece_ns,
+		       struct detect_workers *ret);
 /* "pump (svc.c:12)" of the task that holds the longest poll; "" = not known. Returns buf. */
 char *detect_workers_holder(const struct detect_run *run, const struct detect_workers *w, char *buf,
 			    size_t size);

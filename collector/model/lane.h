@@ -92,7 +92,8 @@ struct model_lane {
 	uint64_t parks_before;
 	float parks_s;
 	uint32_t local_depth;
-	bool blocked; /* inside a poll and off the CPU past 10 ms */
+	bool blocked;    /* inside a poll and off the CPU past 10 ms */
+	uint64_t met_ns; /* since when its thread's switches are told; 0 = not known */
 };
 
 void lane_init(struct model_lane *l, uint32_t process, uint32_t lane);

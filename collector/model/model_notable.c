@@ -16,6 +16,7 @@ void model_notable_misuse(struct model *m, const struct record *r)
 							 .process = r->process,
 							 .type = type->id,
 							 .code = (uint32_t)r->a,
+							 .site = (uint32_t)r->b,
 							 .t_ns = r->t_ns,
 							 .task = r->task,
 							 .age_ns = UINT64_MAX });
@@ -53,6 +54,7 @@ void model_notable_end(struct model *m, const struct model_task *t, const struct
 	notable_log_end(&m->notables,
 			&(struct notable){ .kind = kind_of_end(t),
 					   .code = (uint32_t)(r->b >> 8 & 0xff),
+					   .site = (uint32_t)(r->b >> 16 & 0xffff),
 					   .detached = t->flags & MODEL_T_DETACHED,
 					   .process = t->process,
 					   .type = t->type,

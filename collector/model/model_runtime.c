@@ -6,20 +6,20 @@
 #include "collector/model/model_internal.h"
 
 /* *ret_empty: of them those of which no task is runnable. */
-static uint32_t ended_rows(const struct model_process *p, uint32_t *ret_empty)
+static uint64_t ended_rows(const struct model_process *p, uint64_t *ret_empty)
 {
-	uint32_t rows = 0;
+	uint64_t rows = 0;
 
 	*ret_empty = 0;
 	for (uint32_t i = 0; i < p->nruntimes; i++) {
-		rows |= (uint32_t)p->runtime[i].ended << i;
-		*ret_empty |= (uint32_t)(p->runtime[i].ended && !p->runtime[i].ready) << i;
+		rows |= (uint64_t)p->runtime[i].ended << i;
+		*ret_empty |= (uint64_t)(p->runtime[i].ended && !p->runtime[i].ready) << i;
 	}
 	return rows;
 }
 
 /* Tasks of which no end was told may still be there, and those that have ended are remembered. */
-static void forget_tasks(struct model *m, struct model_process *p, uint32_t rows)
+static void forget_tasks(struct model *m, struct model_process *p, uint64_t rows)
 {
 	struct model_task *t;
 	uint32_t cursor = 0;
@@ -38,7 +38,8 @@ static void forget_tasks(struct model *m, struct model_process *p, uint32_t rows
 /* One pass over the tasks for all rows that are free by now. */
 static struct model_runtime *take_ended(struct model *m, struct model_process *p)
 {
-	uint32_t row, empty, ended = ended_rows(p, &empty);
+	uint64_t empty, ended = ended_rows(p, &empty);
+	uint32_t row;
 
 	if (!ended)
 		return NULL;
@@ -48,8 +49,8 @@ static struct model_runtime *take_ended(struct model *m, struct model_process *p
 		p->free_rows = ended;
 		forget_tasks(m, p, ended);
 	}
-	row = (uint32_t)__builtin_ctz(p->free_rows);
-	p->free_rows &= ~(1u << row);
+	row = (uint32_t)__builtin_ctzll(p->free_rows);
+	p->free_rows &= ~(1ull << row);
 	return &p->runtime[row];
 }
 

@@ -71,12 +71,14 @@ static void apply_exec(struct model *m, const struct record *r)
 
 static void apply_runtime(struct model *m, const struct record *r)
 {
-	const struct weft_ev_runtime *e = model_payload(r, sizeof(*e));
+	const size_t least = offsetof(struct weft_ev_runtime, fingerprint);
+	const struct weft_ev_runtime *e = model_payload(r, least);
 	struct model_runtime *rt = e ? model_runtime_get(m, r->process, e->runtime) : NULL;
 
 	if (!rt)
 		return;
-	rt->info = *e;
+	rt->info = (struct weft_ev_runtime){ 0 };
+	memcpy(&rt->info, e, model_payload(r, sizeof(*e)) ? sizeof(*e) : least);
 	ends_text(rt->info.version, sizeof(rt->info.version));
 	ends_text(rt->info.name, sizeof(rt->info.name));
 }
@@ -89,8 +91,12 @@ static void apply_lane(struct model *m, const struct record *r)
 
 	if (!l)
 		return;
-	if (e->role == WEFT_LANE_DEAD || e->generation != l->generation)
+	if (e->role == WEFT_LANE_DEAD || e->generation != l->generation) {
 		l->open.task = 0;
+		l->met_ns = 0;
+	}
+	if (!l->met_ns && e->role != WEFT_LANE_DEAD)
+		l->met_ns = r->t_ns;
 	l->role = e->role;
 	l->runtime = e->runtime;
 	l->worker = e->worker;
@@ -355,6 +361,7 @@ static void apply_cannot_see(struct model *m, const struct record *r)
 
 	if (!p)
 		return;
+	row.doubt = r->ev->flags & WEFT_EVF_DOUBT;
 	snprintf(row.what, sizeof(row.what), "%.*s", (int)sizeof(e->what) - 1, e->what);
 	snprintf(row.why, sizeof(row.why), "%.*s", (int)sizeof(e->why) - 1, e->why);
 	for (uint32_t i = 0; i < p->ncannot_see; i++)

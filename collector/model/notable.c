@@ -41,6 +41,8 @@ void notable_log_end(struct notable_log *log, const struct notable *n)
 	with.count = at->count + 1;
 	if (!with.by)
 		with.by = at->by;
+	if (!with.site)
+		with.site = at->site;
 	*at = with;
 }
 

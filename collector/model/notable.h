@@ -23,6 +23,7 @@ enum notable_kind {
 struct notable {
 	enum notable_kind kind;
 	uint32_t process, type, code;
+	uint32_t site; /* of the call that is refused, or took the task off. MISUSE: else of the task; 0 = none */
 	uint64_t count;    /* of tasks; task, by, age and polls are those of the last of them */
 	uint64_t t_ns;     /* of the first */
 	uint64_t task, by; /* 0 = none */

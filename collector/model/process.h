@@ -9,7 +9,7 @@
 #define MODEL_MAX_PROCESSES 4096u
 #define MODEL_POINTS        128u /* of the rate window, 10 a second */
 #define MODEL_CANNOT_SEE    32u
-#define MODEL_RUNTIMES      (2 * WEFT_MAX_RUNTIMES)
+#define MODEL_RUNTIMES      (4 * WEFT_MAX_RUNTIMES) /* 64 at most: free_rows */
 
 struct model_site {
 	uint32_t line, kind;
@@ -61,7 +61,7 @@ struct model_process {
 	uint32_t nsites;
 	struct model_runtime runtime[MODEL_RUNTIMES];
 	uint32_t nruntimes;
-	uint32_t free_rows; /* bits of those that may be taken: their runtimes have stopped, and no task is of them */
+	uint64_t free_rows; /* bits of those that may be taken: their runtimes have stopped, and no task is of them */
 	uint32_t alive, ready;
 	uint64_t spawns, ends, seen_polls, seen_wakes, seen_self_wakes;
 	uint64_t first_spawn, last_spawn; /* ids */

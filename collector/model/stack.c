@@ -98,11 +98,9 @@ static bool is_system_module(const char *path)
 static bool is_runtime_code(const char *func, const char *file)
 {
 	static const char *const crates[] = {
-		"tokio::",        "<tokio::",         "async_std::",
-		"smol::",         "async_executor::", "async_task::",
-		"<async_task::",  "async_io::",       "futures_lite::",
-		"futures_util::", "futures_core::",   "polling::",
-		"mio::",          "blocking::"
+		"tokio::",        "async_std::", "smol::",         "async_executor::",
+		"async_task::",   "async_io::",  "futures_lite::", "futures_util::",
+		"futures_core::", "polling::",   "mio::",          "blocking::"
 	};
 
 	static const char *const folders[] = { "/runtime/executor/", "/runtime/base/",
@@ -114,7 +112,7 @@ static bool is_runtime_code(const char *func, const char *file)
 	if (begins(func, "weft_"))
 		return true;
 	for (size_t i = 0; i < sizeof(crates) / sizeof(*crates); i++)
-		if (begins(func, crates[i]))
+		if (begins(func + (*func == '<'), crates[i]))
 			return true;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
 		if (strstr(file, folders[i]))
@@ -124,12 +122,15 @@ static bool is_runtime_code(const char *func, const char *file)
 
 static bool is_system_code(const char *func, const char *file)
 {
-	return begins(func, "std::") || begins(func, "<std::") || begins(func, "core::") ||
-	       begins(func, "parking_lot::") || begins(func, "parking_lot_core::") ||
-	       begins(func, "lock_api::") || begins(func, "parking::") ||
-	       begins(func, "event_listener::") || begins(func, "<core::") ||
-	       begins(func, "alloc::") || begins(func, "<alloc::") || strstr(file, "/rustc/") ||
-	       begins(func, "__libc_") || begins(file, "../sysdeps/");
+	static const char *const crates[] = {
+		"std::",      "core::",    "alloc::",         "parking_lot::", "parking_lot_core::",
+		"lock_api::", "parking::", "event_listener::"
+	};
+
+	for (size_t i = 0; i < sizeof(crates) / sizeof(*crates); i++)
+		if (begins(func + (*func == '<'), crates[i]))
+			return true;
+	return strstr(file, "/rustc/") || begins(func, "__libc_") || begins(file, "../sysdeps/");
 }
 
 static enum frame_origin origin_of(const struct stack_store *s, const struct model_frame *f)

@@ -25,7 +25,7 @@
 	X(PROCESS_EXIT,                                                                                                 \
 	  "UPDATE process SET exit_ns=?2, exit_code=?3, exit_signal=?4 WHERE process=?1")                               \
 	X(PROCESS_EXEC, "UPDATE process SET exe=?2 WHERE process=?1")                                                   \
-	X(RUNTIME, "INSERT OR REPLACE INTO runtime VALUES(?,?,?,?,?,?,?)")                                              \
+	X(RUNTIME, "INSERT OR REPLACE INTO runtime VALUES(?,?,?,?,?,?,?,?)")                                            \
 	X(LANE,                                                                                                         \
 	  "INSERT INTO lane(process,lane,generation,role,runtime,worker,tid,ns_tid,name) VALUES(?,?,?,?,?,?,?,?,?)"     \
 	  " ON CONFLICT DO UPDATE SET role=excluded.role,runtime=excluded.runtime,"                                     \
@@ -61,7 +61,8 @@
 	X(GAP, "INSERT INTO gap VALUES(?,?,?,?,?,?)")                                                                   \
 	X(CANNOT_SEE, "INSERT OR REPLACE INTO cannot_see VALUES(?,?,?)")                                                \
 	X(TYPE, "INSERT OR REPLACE INTO type_row VALUES(?,?,?,?,?,?)")                                                  \
-	X(TASK, "INSERT OR REPLACE INTO task_row VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                      \
+	X(TASK,                                                                                                         \
+	  "INSERT OR REPLACE INTO task_row VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                          \
 	X(WAKE, "INSERT OR REPLACE INTO wake_row VALUES(?,?,?,?,?,?)")                                                  \
 	X(TIMER, "INSERT INTO timer_row VALUES(?,?,?,?,?,?)")                                                           \
 	X(FINDING, "INSERT OR REPLACE INTO finding_row VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                        \

@@ -33,6 +33,7 @@ CREATE TABLE runtime(
 	process INTEGER, runtime INTEGER,
 	kind TEXT,                       -- weft, tokio, async-std, smol
 	flavour INTEGER, workers INTEGER, version TEXT, name TEXT,
+	fingerprint INTEGER,             -- xor native_id: that of a task; NULL = its tasks have no ids of their own. Since version 3
 	PRIMARY KEY (process, runtime)
 ) WITHOUT ROWID;
 
@@ -139,7 +140,8 @@ CREATE TABLE task_row(
 	name TEXT, location TEXT, parent INTEGER, state TEXT,
 	spawn_ns INTEGER, end_ns INTEGER, end_reason TEXT,
 	polls INTEGER, busy_ns INTEGER, blocked_ns INTEGER, runnable_ns INTEGER,
-	wakes INTEGER, self_wakes INTEGER, poll_max_ns INTEGER, size INTEGER
+	wakes INTEGER, self_wakes INTEGER, poll_max_ns INTEGER, size INTEGER,
+	fingerprint INTEGER
 );
 
 CREATE TABLE wake_row(
@@ -147,7 +149,7 @@ CREATE TABLE wake_row(
 	PRIMARY KEY (waker_kind, waker, task)
 ) WITHOUT ROWID;
 
--- Timers that fired: at most 2,000 of a second, and 2,000 more that were 1 ms late or later. All of them: events.
+-- Timers that fired (task NULL: no single one is known, but how late a driver was for what it was told to wait until): at most 2,000 of a second, and 2,000 more that were 1 ms late or later. All of them: events.
 CREATE TABLE timer_row(
 	task INTEGER, runtime INTEGER, deadline_ns INTEGER, fire_ns INTEGER, poll_ns INTEGER, lateness_ns INTEGER
 );
@@ -184,7 +186,8 @@ CREATE VIEW accounting AS
 
 CREATE VIEW tasks AS
 	SELECT task, native_id, process, runtime, type, name, location, parent, state, spawn_ns, end_ns, end_reason,
-		polls, busy_ns, blocked_ns, runnable_ns, wakes, self_wakes, poll_max_ns, size
+		polls, busy_ns, blocked_ns, runnable_ns, wakes, self_wakes, poll_max_ns, size,
+		CASE WHEN fingerprint IS NOT NULL THEN printf('%016x', fingerprint) END AS fingerprint
 	FROM task_row;
 
 CREATE VIEW wakes AS

@@ -11,6 +11,6 @@ SQLITE_EXTENSION_INIT3
 #endif
 
 #define STORE_APPLICATION_ID 0x57656674 /* "Weft" */
-#define STORE_USER_VERSION   2
+#define STORE_USER_VERSION   3
 
 #endif

@@ -41,7 +41,7 @@ void store_put_all(struct store *s, const struct record *r, size_t n);
  * ends after having got one, or when it is the subject of a finding. */
 struct store_task {
 	uint64_t id, native_id, parent, spawn_ns, end_ns, polls, busy_ns, blocked_ns, runnable_ns,
-		wakes, self_wakes, poll_max_ns;
+		wakes, self_wakes, poll_max_ns, fingerprint; /* fingerprint 0 = none */
 	uint32_t process, runtime, type, bytes, state,
 		end_reason; /* state: enum live_task_state; end_reason: enum weft_end */
 	const char *name, *location;

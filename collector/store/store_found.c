@@ -52,6 +52,10 @@ void store_put_task(struct store *s, const struct store_task *t)
 	for (unsigned i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
 		rows_known(r, sums[i]);
 	reference(r, t->bytes);
+	if (t->fingerprint)
+		rows_int(r, (int64_t)t->fingerprint);
+	else
+		rows_null(r);
 }
 
 void store_put_type(struct store *s, const struct store_type *t)
@@ -137,6 +141,15 @@ static json_t *evidence(const struct live_finding *f)
 	return list;
 }
 
+static json_t *related(const struct live_finding *f)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < f->related_n; i++)
+		json_array_append_new(list, text_of(f->related[i]));
+	return list;
+}
+
 static json_t *stack(const struct live_finding *f)
 {
 	json_t *list = json_array();
@@ -164,7 +177,7 @@ void store_put_finding(struct store *s, const struct live_finding *f)
 	rows_real(r, round((double)f->confidence * 1000) / 1000); /* it is a float */
 	take_json(r, subject(f));
 	take_json(r, evidence(f));
-	rows_text(r, "[]");
+	take_json(r, related(f));
 	take_json(r, stack(f));
 	rows_real(r, f->harm_task_ms);
 	rows_real(r, (double)f->first_ns / 1e9);

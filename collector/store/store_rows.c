@@ -66,6 +66,10 @@ static void runtime(struct rows *w, const struct record *r)
 	rows_int(w, e->workers);
 	rows_text(w, e->version);
 	rows_text(w, e->name);
+	if (r->ev->size >= sizeof(*r->ev) + sizeof(*e) && e->fingerprint)
+		rows_int(w, (int64_t)e->fingerprint);
+	else
+		rows_null(w);
 }
 
 static void lane(struct rows *w, const struct record *r)

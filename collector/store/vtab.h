@@ -14,5 +14,6 @@ int vtab_register(sqlite3 *db); /* SQLite's error code */
 /* The parts: */
 int vtab_events_register(sqlite3 *db);
 int vtab_scans_register(sqlite3 *db);
+int task_of_register(sqlite3 *db); /* the function task_of(fingerprint) */
 
 #endif

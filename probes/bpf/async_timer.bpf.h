@@ -11,9 +11,7 @@
 
 #include "probes/bpf/tokio_timer.bpf.h"
 
-#define LOOK_NS   50000ull /* from the entry of process_timers to its own look at the clock */
-#define WHEN_S    (1ull << 33)
-#define SECOND_NS 1000000000ull
+#define LOOK_NS 50000ull /* from the entry of process_timers to its own look at the clock */
 
 #define ANY_REACTOR 1ull
 #define RSI         4 /* DWARF's number */

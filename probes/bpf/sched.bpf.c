@@ -233,11 +233,12 @@ static __always_inline void fill_life(struct weft_ev *ev, __u32 size, __u16 kind
 
 static __always_inline void *reserve_life(__u64 size)
 {
-	void *r = bpf_ringbuf_reserve(&ring, size, 0);
+	return bpf_ringbuf_reserve(&ring, size, 0);
+}
 
-	if (!r)
-		__sync_fetch_and_add(&life_lost, 1);
-	return r;
+static __always_inline void count_life_lost(void)
+{
+	__sync_fetch_and_add(&life_lost, 1);
 }
 
 static __always_inline bool of_interest(__u32 tgid)
@@ -256,8 +257,10 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	root = bpf_map_lookup_elem(&tree, &from);
 	bpf_map_update_elem(&tree, &to, root ? root : &fork_only, BPF_ANY);
 	r = reserve_life(sizeof(*r));
-	if (!r)
+	if (!r) {
+		count_life_lost();
 		return 0;
+	}
 	fill_life(&r->ev, sizeof(*r), WEFT_RAW_FORK, from);
 	r->child = to;
 	r->root = root ? *root : WEFT_TREE_FORK;
@@ -269,6 +272,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task)
 {
 	__u32 tgid = task->tgid, *root;
+	struct weft_follow_entry *f;
 	struct weft_raw_exec *r;
 
 	if (!of_interest(tgid))
@@ -283,8 +287,14 @@ int BPF_PROG(sched_process_exec, struct task_struct *task)
 	}
 	if (root && *root == WEFT_TREE_FORK)
 		bpf_map_delete_elem(&tree, &tgid);
-	if (!r)
+	if (!r) {
+		f = followed(tgid);
+		if (f)
+			f->exec_id = task->self_exec_id;
+		else
+			count_life_lost();
 		return 0;
+	}
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }

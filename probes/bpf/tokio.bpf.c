@@ -77,6 +77,7 @@ int tokio_poll_end(struct pt_regs *ctx)
 	}
 	if (closed && !(p->flags & WEFT_OPEN_RAISED))
 		return 0; /* it began in a window */
+	outlive_panic(&x, p);
 	if (!closed)
 		count_poll(&x, x.now - p->start_ns);
 	if (!closed && x.rust->level <= WEFT_LEVEL_LIGHT)
@@ -289,10 +290,10 @@ int tokio_schedule(struct pt_regs *ctx)
 		unseen_wake(&x, p, t, h.state);
 	if (!is_ready(&x, t))
 		make_ready(&x, t, t->polls);
-	if (x.async_task && h.state & STATE_CANCELLED && !t->dropped) {
+	if (h.state & STATE_CANCELLED && !t->dropped && (x.async_task || !t->aborter))
 		t->aborter = x.row->task & WEFT_ID_MASK;
+	if (x.async_task && h.state & STATE_CANCELLED && !t->dropped)
 		tell_stack(&x, ctx, &h, WEFT_STACK_CANCELLER);
-	}
 	return 0;
 }
 
@@ -304,8 +305,10 @@ int tokio_shutdown(struct pt_regs *ctx)
 	struct hit x;
 	struct head h;
 
-	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !read_head(&x, x.header, &h) ||
-	    h.state & STATE_COMPLETE)
+	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x))
+		return 0;
+	x.row->scope = 0; /* what is woken now, is by no turn of a driver */
+	if (!read_head(&x, x.header, &h) || h.state & STATE_COMPLETE)
 		return 0;
 	t = task_at(&x, x.header, &h);
 	if (t)
@@ -313,6 +316,19 @@ int tokio_shutdown(struct pt_regs *ctx)
 	return 0;
 }
 
+/* remote_abort(&self): of a handle, that is, a pointer to the header; a build that sees through it hands over the header itself. */
+static __always_inline bool find_aborted(struct hit *x, struct head *h)
+{
+	__u64 handle = x->header;
+
+	if (!bpf_probe_read_user(&x->header, sizeof(x->header), (void *)handle) &&
+	    read_head(x, x->header, h) && is_task_type(x, h->vtable))
+		return 1;
+	x->header = handle;
+	return read_head(x, handle, h) && is_task_type(x, h->vtable);
+}
+
+/* What is complete, or aborted already, stays as it is. */
 SEC("uprobe")
 int tokio_abort(struct pt_regs *ctx)
 {
@@ -320,22 +336,33 @@ int tokio_abort(struct pt_regs *ctx)
 	struct hit x;
 	struct head h;
 
-	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !read_head(&x, x.header, &h))
+	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !find_aborted(&x, &h) ||
+	    h.state & (STATE_COMPLETE | STATE_CANCELLED))
 		return 0;
-	t = h.state & STATE_COMPLETE ? 0 : task_at(&x, x.header, &h);
-	if (t && !t->aborter)
-		t->aborter = x.row->task & WEFT_ID_MASK;
+	t = task_at(&x, x.header, &h);
+	if (!t)
+		return 0;
+	meet(&x, t, &h, 1);
+	t->aborter = x.row->task & WEFT_ID_MASK;
+	tell_stack(&x, ctx, &h, WEFT_STACK_CANCELLER);
 	return 0;
 }
 
 SEC("uprobe")
 int tokio_handle_drop(struct pt_regs *ctx)
 {
+	struct weft_task *t;
 	struct hit x;
 	struct head h;
 
-	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !read_head(&x, x.header, &h))
+	if (!enter(ctx, bpf_get_attach_cookie(ctx), &x) || !read_head(&x, x.header, &h) ||
+	    !is_task_type(&x, h.vtable))
 		return 0;
+	t = h.state & STATE_COMPLETE ? 0 : task_at(&x, x.header, &h);
+	if (t && t->detached) /* without optimisation the quick way and the slow one are two */
+		return 0;
+	if (t)
+		t->detached = 1;
 	emit3(&x, WEFT_K_HANDLE_DROP, h.id,
 	      (x.row->task & WEFT_ID_MASK) |
 		      (__u64)(h.state & STATE_COMPLETE ? WEFT_D_COMPLETE : WEFT_D_DETACH) << 48);

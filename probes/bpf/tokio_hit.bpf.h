@@ -226,6 +226,15 @@ static __always_inline __u32 site_of(const struct hit *x, __u64 vtable)
 	return site ? *site & ~(WEFT_SITE_RAISED | WEFT_SITE_JOB) : ~0u;
 }
 
+/* A job of the blocking pool has a header of another size: its id lies elsewhere. */
+static __always_inline bool is_task_type(const struct hit *x, __u64 vtable)
+{
+	struct weft_type_key key = { .vtable = link_time(x, vtable), .follow = x->follow };
+	__u32 *site = bpf_map_lookup_elem(&types, &key);
+
+	return site && !(*site & WEFT_SITE_JOB);
+}
+
 /* ---- what a task's header tells ---- */
 
 static __always_inline bool read_id(const struct weft_rust *w, __u64 header, struct head *h)
@@ -284,7 +293,8 @@ static __always_inline bool async_id(const struct hit *x, __u64 header, struct h
 	}
 	if (h->state & STATE_COMPLETE || site_of(x, link_time(x, h->vtable)) == ~0u)
 		return 0;
-	h->id = fresh.id = __sync_fetch_and_add(&ids_given, 1) + 1;
+	fresh.id = __sync_fetch_and_add(&ids_given, 1) + 1;
+	h->id = fresh.id += x->rust->both ? WEFT_BOTH_IDS : 0;
 	return !bpf_map_update_elem(&tasks, &key, &fresh, BPF_ANY);
 }
 

@@ -72,6 +72,13 @@ static __always_inline __u64 result_of(const struct weft_open_poll *p)
 	return p->state & STATE_CANCELLED ? WEFT_R_CANCELLED : WEFT_R_READY;
 }
 
+/* A future that was polled before it was dropped, cancelled meanwhile, has had that poll. */
+static __always_inline __u64 told_of(const struct weft_open_poll *p, __u64 result)
+{
+	return result == WEFT_R_CANCELLED && !(p->flags & WEFT_OPEN_CLOSED) ? WEFT_R_PENDING
+									    : result;
+}
+
 static __always_inline __u64 reason_of(__u64 result)
 {
 	return result == WEFT_R_ERROR       ? WEFT_E_ERROR
@@ -102,6 +109,21 @@ static __always_inline void tell_slow(const struct hit *x, const struct weft_ope
 		tell_task(x, &h, site, 0);
 }
 
+/*
+ * A handle that goes before the first poll does so in the code that spawns, where no probe is: the task's state tells. Of a
+ * task that nothing is kept of, only when it fails, of which nobody will hear.
+ */
+static __always_inline void look_at_detached(const struct hit *x, const struct weft_open_poll *p,
+					     struct weft_task *t, __u64 result)
+{
+	if (p->state & STATE_HANDLE || result == WEFT_R_CANCELLED ||
+	    (t ? t->detached : result != WEFT_R_ERROR))
+		return;
+	if (t)
+		t->detached = 1;
+	emit3(x, WEFT_K_HANDLE_DROP, p->task, (__u64)WEFT_D_DETACH << 48);
+}
+
 static __always_inline void close_poll(const struct hit *x, struct weft_open_poll *p)
 {
 	bool light = x->rust->level <= WEFT_LEVEL_LIGHT,
@@ -116,11 +138,10 @@ static __always_inline void close_poll(const struct hit *x, struct weft_open_pol
 		unseen_wake(x, p, t, state);
 	if (x->async_task && result == WEFT_R_CANCELLED)
 		look_at_handle(x, p);
-	if (result == WEFT_R_ERROR && !(p->state & STATE_HANDLE)) /* nobody will hear of it */
-		emit3(x, WEFT_K_HANDLE_DROP, p->task, (__u64)WEFT_D_DETACH << 48);
+	look_at_detached(x, p, t, result);
 	if (alone)
 		tell_slow(x, p);
-	emit_poll(x, p, result);
+	emit_poll(x, p, told_of(p, result));
 	if (alone)
 		return;
 	if (!light && result != WEFT_R_PENDING && !x->async_task && p->state & STATE_HANDLE)
@@ -132,6 +153,22 @@ static __always_inline void close_poll(const struct hit *x, struct weft_open_pol
 			   p->number); /* woken in its own poll: runnable from the end of that */
 	if (t) /* unless a thief has begun the next one since it was looked up */
 		__sync_val_compare_and_swap(&t->open_ns, p->start_ns, 0);
+}
+
+/*
+ * async-task: a poll that is seen to end after a panic has caught it, or the panic would have taken the executor along. The
+ * task lives on, under its id.
+ */
+static __always_inline void outlive_panic(const struct hit *x, const struct weft_open_poll *p)
+{
+	struct weft_task_key key = { .header = p->header, .follow = x->follow };
+	struct weft_task *t;
+
+	if (!x->async_task || !(p->flags & WEFT_OPEN_PANICKED))
+		return;
+	t = bpf_map_lookup_elem(&tasks, &key);
+	if (t && t->id == p->task)
+		t->panicked = 0;
 }
 
 /* A poll that is only counted. */
@@ -214,6 +251,7 @@ static __always_inline void meet_at_poll(const struct hit *x, const struct head 
 	if (!light) { /* there no wake is seen, and no other poll */
 		unseen_before(x, t, h->state);
 		take_ready(x, t, p);
+		look_at_move(x, t);
 	}
 	t->open_ns = x->now;
 	t->open_lane = lane_of_worker(x);
@@ -238,9 +276,10 @@ static __always_inline void open_poll(const struct pt_regs *ctx, struct hit *x,
 	p->owner = h->owner;
 	p->flags = flags;
 	p->number = 0;
-	if (h->state & STATE_COMPLETE &&
-	    !x->async_task) { /* shut down while it was queued: its future is not polled */
-		p->flags |= WEFT_OPEN_COMPLETED;
+	if (h->state & STATE_CANCELLED)
+		p->flags |= WEFT_OPEN_CLOSED;
+	if (h->state & STATE_COMPLETE && !x->async_task) { /* shut down while it was queued */
+		p->flags |= WEFT_OPEN_COMPLETED | WEFT_OPEN_CLOSED;
 		p->state |= STATE_CANCELLED;
 	}
 	p->delay_ns = WEFT_TICKS_UNKNOWN;

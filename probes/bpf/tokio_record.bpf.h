@@ -71,7 +71,7 @@ static __always_inline __u64 waker_kind(const struct weft_row *row)
 		return WEFT_W_TIMER;
 	if (row->scope & WEFT_SCOPE_DRIVER)
 		return WEFT_W_IO;
-	if (row->roles & (WEFT_ROW_WORKER | WEFT_ROW_CURRENT_THREAD))
+	if (row->roles & (WEFT_ROW_WORKER | WEFT_ROW_CURRENT_THREAD | WEFT_ROW_ASYNC_TASK))
 		return WEFT_W_RUNTIME;
 	return row->roles & WEFT_ROW_POOL ? WEFT_W_JOB : WEFT_W_FOREIGN;
 }

@@ -41,9 +41,12 @@ static __always_inline void meet(const struct hit *x, struct weft_task *t, const
 		t->told = tell_task(x, h, site, newborn);
 }
 
+/* A worker for such a task. */
 static __always_inline __u32 lane_of_worker(const struct hit *x)
 {
-	return x->row->roles & WEFT_ROW_WORKER ? x->row->lane + 1 : 0;
+	__u32 role = x->async_task ? WEFT_ROW_ASYNC_TASK : WEFT_ROW_WORKER;
+
+	return x->row->roles & role ? x->row->lane + 1 : 0;
 }
 
 /*
@@ -70,9 +73,19 @@ static __always_inline void take_ready(const struct hit *x, struct weft_task *t,
 
 	if (ready && t->ready_ns <= x->now)
 		p->delay_ns = x->now - t->ready_ns;
-	if (ready && t->ready_lane && t->ready_lane != x->row->lane + 1)
+	if (ready && !x->async_task && t->ready_lane && t->ready_lane != x->row->lane + 1)
 		tell_steal(x, t->ready_lane - 1);
 	t->ready_ns = t->ready_lane = 0;
+}
+
+/*
+ * async-task: what is woken goes into a queue that all workers take from, so who woke it says nothing. That another worker polls it
+ * than did before is a move; a task that is bound to its thread makes none.
+ */
+static __always_inline void look_at_move(const struct hit *x, const struct weft_task *t)
+{
+	if (x->async_task && t->open_lane && t->open_lane != x->row->lane + 1)
+		tell_steal(x, t->open_lane - 1);
 }
 
 /* The first to take it out tells the end. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
  * Single timers of Tokio: armed in Handle::reregister(self, unpark, tick, entry), fired by Handle::process_at_time(self, now),
- * which wakes their tasks. One hit for each timer that is armed; that it fired is seen at the wake, in the live entry.
+ * which wakes their tasks. Where that is built into TimerEntry::reset(self, deadline) (LTO, up to 1.4x), there: the deadline is an Instant,
+ * seconds and nanoseconds of CLOCK_MONOTONIC in two registers, and its tick is as exact as the clock's start is known. One hit for each timer that is armed; that it fired is seen at the wake, in the live entry.
  */
 #ifndef WEFT_BPF_TOKIO_TIMER_H
 #define WEFT_BPF_TOKIO_TIMER_H
@@ -10,6 +11,8 @@
 
 #define TICK_NS     1000000ull
 #define ENTRY_WORDS 8
+#define WHEN_S      (1ull << 33) /* seconds beyond it are no deadline */
+#define SECOND_NS   1000000000ull
 #define TICK_LIMIT  (1ull << 40) /* beyond it: the runtime shuts down */
 
 struct {
@@ -35,6 +38,7 @@ static __always_inline void clock_turns(const struct hit *x, __u64 address, __u6
 
 	if (now >= TICK_LIMIT)
 		return;
+	x->row->clock = address;
 	if (!c) {
 		bpf_map_update_elem(&clocks, &key, &fresh, BPF_ANY);
 		return;
@@ -64,12 +68,21 @@ static __always_inline void keep_timer(struct weft_task *t, __u64 entry, __u64 t
 static __always_inline void look_at_timer(const struct hit *x, struct weft_timer *timer,
 					  const struct weft_tick_clock *c, __u64 task)
 {
-	__u64 word[ENTRY_WORDS], entry = timer->entry, tick = timer->tick;
+	__u64 word[ENTRY_WORDS], entry = timer->entry, tick = timer->tick, deadline;
+	__u64 off = 0; /* its tick may be so much more */
 	bool fired = 0;
 
+	if (x->rust->has_timers & WEFT_TIMERS_DEADLINE) {
+		deadline = tick;
+		tick = deadline > c->start_ns ? (deadline + TICK_NS - 1 - c->start_ns) / TICK_NS
+					      : 0;
+		off = 1;
+	} else {
+		deadline = c->start_ns + tick * TICK_NS;
+	}
 	if (!entry || tick > c->now)
 		return;
-	if (tick <= c->before) {
+	if (tick + off <= c->before) {
 		timer->entry = 0;
 		return;
 	}
@@ -77,19 +90,20 @@ static __always_inline void look_at_timer(const struct hit *x, struct weft_timer
 		return;
 	/* No counts: each value of one is a state to the verifier, and loading this program took a second on a busy machine. */
 	for (int i = 0; i < ENTRY_WORDS; i++) {
-		if (word[i] == tick)
+		if (word[i] - tick <= off)
 			return;
 		fired |= word[i] == ~0ull;
 	}
 	if (!fired)
 		return;
 	timer->entry = 0;
-	emit4(x, WEFT_K_TIMER_FIRE, entry, task, c->start_ns + tick * TICK_NS);
+	emit4(x, WEFT_K_TIMER_FIRE, entry, task, deadline);
 }
 
 static __always_inline void look_at_timers(const struct hit *x, struct weft_task *t)
 {
-	const struct weft_tick_clock *c = t->clock ? clock_at(x, t->clock) : 0;
+	__u64 clock = x->rust->has_timers & WEFT_TIMERS_DEADLINE ? x->row->clock : t->clock;
+	const struct weft_tick_clock *c = clock ? clock_at(x, clock) : 0;
 
 	if (!c)
 		return;
@@ -132,6 +146,24 @@ int tokio_timer_arm(struct pt_regs *ctx)
 	c = clock_at(&x, clock);
 	if (c) /* else no turn was seen yet: its deadline can't be told */
 		emit4(&x, WEFT_K_TIMER_ARM, entry, t->id, c->start_ns + tick * TICK_NS);
+	return 0;
+}
+
+/* Its clock is not at hand here: the one whose turn wakes the task. */
+SEC("uprobe")
+int tokio_timer_reset(struct pt_regs *ctx)
+{
+	__u64 entry = ctx->di, s = ctx->si, ns = (__u32)ctx->dx, deadline = s * SECOND_NS + ns;
+	struct weft_task *t;
+	struct hit x;
+
+	if (s >= WHEN_S || ns >= SECOND_NS || !enter(ctx, bpf_get_attach_cookie(ctx), &x))
+		return 0;
+	t = polled_task(&x);
+	if (!t)
+		return 0;
+	keep_timer(t, entry, deadline);
+	emit4(&x, WEFT_K_TIMER_ARM, entry, t->id, deadline);
 	return 0;
 }
 

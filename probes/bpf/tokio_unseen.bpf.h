@@ -36,7 +36,7 @@ static __always_inline void unseen_before(const struct hit *x, struct weft_task 
 	    state & (STATE_CANCELLED | STATE_COMPLETE))
 		return;
 	tell_unseen(x, t, t->polls);
-	if (t->open_lane && t->open_lane != x->row->lane + 1)
+	if (!x->async_task && t->open_lane && t->open_lane != x->row->lane + 1)
 		tell_steal(x, t->open_lane - 1);
 }
 

@@ -162,21 +162,27 @@ static bool is_panic(const char *name)
 	return strcmp(name, "rust_panic") == 0 || find_last(name, "10rust_panic");
 }
 
+/* Is the third argument used before the first call? */
+static bool uses_third(struct rust_builder *b, uint64_t function)
+{
+	const struct rust_code *code = rust_decoder_at(b->decoder, function);
+
+	for (size_t i = 0; code && i < code->n && code->insn[i].op != RUST_OP_CALL; i++) {
+		if (code->insn[i].writes >> RUST_RDX & 1) /* xor %edx,%edx reads it, too */
+			return false;
+		if (code->insn[i].reads >> RUST_RDX & 1)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Tokio's process_at_time(self, now); with several wheels (1.38) it is (self, shard, now): then rdx is read before it is
  * written.
  */
 static uint8_t reg_of_now(struct rust_builder *b, uint64_t function)
 {
-	const struct rust_code *code = rust_decoder_at(b->decoder, function);
-
-	for (size_t i = 0; code && i < code->n && code->insn[i].op != RUST_OP_CALL; i++) {
-		if (code->insn[i].writes >> RUST_RDX & 1) /* xor %edx,%edx reads it, too */
-			break;
-		if (code->insn[i].reads >> RUST_RDX & 1)
-			return RUST_RDX;
-	}
-	return RUST_RSI;
+	return uses_third(b, function) ? RUST_RDX : RUST_RSI;
 }
 
 /* Is the first argument, or a copy of it, used as an address, or passed on as a first argument? */
@@ -219,6 +225,26 @@ static bool is_of_reactor(const struct named *n)
 				 n->kind == RUST_TIMER_DROP);
 }
 
+/*
+ * TimerEntry::reset(self, Instant): two registers beside `self`, all of which are asked for, so at its entry. Since Tokio 1.5x the
+ * argument is a tick.
+ */
+static void add_reset(struct rust_builder *b, uint64_t address, struct rust_probe probe)
+{
+	uint32_t before = b->plan->n_probes;
+
+	if (!uses_third(b, address))
+		return;
+	rust_builder_entry(b, address, probe);
+	if (b->plan->n_probes > before && b->plan->probes[before].address != address)
+		b->plan->n_probes = before;
+}
+
+static bool is_reset(const struct named *n)
+{
+	return n->kind == RUST_TIMER_ARM && !n->async_task && n->reg == RUST_RDI;
+}
+
 /* False: its calls are where the probe belongs (unoptimised.h). */
 static bool add(struct rust_builder *b, const struct named *n, uint64_t address)
 {
@@ -227,6 +253,10 @@ static bool add(struct rust_builder *b, const struct named *n, uint64_t address)
 		.kind = n->kind, .family = family_of(n), .reg = n->reg, .type = UINT32_MAX
 	};
 
+	if (is_reset(n)) {
+		add_reset(b, address, probe);
+		return true;
+	}
 	if (n->kind == RUST_TIMERS_BEGIN && !n->async_task)
 		probe.reg = reg_of_now(b, address);
 	if (is_of_reactor(n))

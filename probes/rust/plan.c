@@ -13,13 +13,13 @@
 #include "probes/rust/panics.h"
 #include "probes/rust/plan_internal.h"
 #include "probes/rust/polls.h"
+#include "probes/rust/sights.h"
 #include "probes/rust/spawn_places.h"
 #include "probes/rust/spawns.h"
 #include "probes/rust/tokio.h"
 #include "probes/rust/unoptimised.h"
 
 #define MAX_LIBRARIES 32
-#define OLDEST_TOKIO  "1.23.0"
 
 static void find_libraries(struct rust_builder *b)
 {
@@ -36,24 +36,6 @@ static void find_libraries(struct rust_builder *b)
 		rust_builder_library(b, &found[i]);
 }
 
-static bool has_types(const struct rust_plan *plan, uint8_t family)
-{
-	for (uint32_t i = 0; i < plan->n_types; i++)
-		if (plan->types[i].family == family)
-			return true;
-	return false;
-}
-
-/* A runtime whose layout is not known is said, not left out. */
-static bool is_too_old(const struct rust_plan *plan)
-{
-	for (uint32_t i = 0; i < plan->n_libraries; i++)
-		if (plan->libraries[i].family == RUST_TOKIO && plan->libraries[i].version[0] &&
-		    rust_library_compare(plan->libraries[i].version, OLDEST_TOKIO) < 0)
-			return true;
-	return false;
-}
-
 /* So seldom hit that stepping does not matter. */
 static bool is_rare(uint8_t kind)
 {
@@ -65,14 +47,6 @@ bool rust_plan_is_placed(const struct rust_probe *at)
 	return at->emulated || is_rare(at->kind);
 }
 
-static bool has_probe(const struct rust_plan *plan, uint8_t kind)
-{
-	for (uint32_t i = 0; i < plan->n_probes; i++)
-		if (plan->probes[i].kind == kind && rust_plan_is_placed(&plan->probes[i]))
-			return true;
-	return false;
-}
-
 static bool has_tokio_probe(const struct rust_plan *plan, uint8_t kind)
 {
 	for (uint32_t i = 0; i < plan->n_probes; i++)
@@ -81,36 +55,13 @@ static bool has_tokio_probe(const struct rust_plan *plan, uint8_t kind)
 	return false;
 }
 
-/* What is seen if all of these places were found, and why it is not where one is missing. */
-static const struct sight {
-	const char *what;
-	uint8_t kind[2];
-	const char *why, *stripped; /* NULL: the same */
-} sights[] = {
-	{ "spawns", { RUST_SPAWN }, "the code that builds tasks was not recognised", NULL },
-	{ "wakes", { RUST_WAKE }, "the wakers were not recognised", NULL },
-	{ "ends of tasks",
-	  { RUST_COMPLETE },
-	  "built into each poll, but the task's state after it tells most",
-	  NULL },
-	{ "panics", { RUST_PANIC }, "no panic function in it: it aborts", NULL },
-	{ "steals",
-	  { RUST_STEAL },
-	  "built into other functions, but seen when a task moves to another worker",
-	  "its functions have no names, but seen when a task moves to another worker" },
-	{ "aborts",
-	  { RUST_ABORT },
-	  "built into other functions, but the task's state tells",
-	  "its functions have no names, but the task's state tells" },
-	{ "timers being set",
-	  { RUST_TIMER_ARM },
-	  "built into other functions; seen is what the driver is told to wait until, no timer that comes due in a poll",
-	  "its functions have no names; seen is what the driver is told to wait until, no timer that comes due in a poll" },
-	{ "which wakes timers and IO cause",
-	  { RUST_TIMERS_BEGIN, RUST_DRIVER_BEGIN },
-	  "built into other functions",
-	  "its functions have no names" },
-};
+bool rust_plan_has_types(const struct rust_plan *plan, uint8_t family)
+{
+	for (uint32_t i = 0; i < plan->n_types; i++)
+		if (plan->types[i].family == family)
+			return true;
+	return false;
+}
 
 bool rust_plan_has_polls(const struct rust_plan *plan)
 {
@@ -126,58 +77,6 @@ bool rust_plan_has_polls(const struct rust_plan *plan)
 	}
 	return (begin[RUST_TOKIO] && end[RUST_TOKIO]) ||
 	       (begin[RUST_ASYNC_TASK] && end[RUST_ASYNC_TASK]);
-}
-
-static bool has_gap(const struct rust_plan *plan, const char *what)
-{
-	for (uint32_t i = 0; i < plan->n_gaps; i++)
-		if (strcmp(plan->gaps[i].what, what) == 0)
-			return true;
-	return false;
-}
-
-/* Tokio's spawns carry their place in every build, those of async-task in none. */
-static void judge_places(struct rust_builder *b)
-{
-	if (b->plan->n_spawn_places > 0)
-		rust_builder_can_see(b, "where tasks are spawned");
-	else
-		rust_builder_gap(b, "where tasks are spawned",
-				 "neither its code nor lines nor names tell");
-}
-
-static void judge(struct rust_builder *b)
-{
-	if (is_too_old(b->plan))
-		rust_builder_gap(b,
-				 has_types(b->plan, RUST_TOKIO) ? "tasks of the older Tokio"
-								: "tasks",
-				 "Tokio before 1.23 lays its tasks out in another way");
-	if (b->plan->n_types == 0)
-		return;
-	rust_builder_can_see(b, "tasks");
-	/* By what threads do in the kernel, so in any build. */
-	rust_builder_can_see(b, "workers parking");
-	rust_builder_can_see(b, "late drivers");
-	if (has_types(b->plan, RUST_TOKIO))
-		rust_builder_can_see(b, "queue depths");
-	if (rust_plan_has_polls(b->plan))
-		rust_builder_can_see(b, "polls");
-	else
-		rust_builder_gap(b, "polls", "the code that polls tasks was not recognised");
-	for (size_t i = 0; i < sizeof(sights) / sizeof(sights[0]); i++) {
-		const struct sight *s = &sights[i];
-
-		if (has_gap(b->plan, s->what))
-			continue;
-		if (has_probe(b->plan, s->kind[0]) &&
-		    (!s->kind[1] || has_probe(b->plan, s->kind[1])))
-			rust_builder_can_see(b, s->what);
-		else
-			rust_builder_gap(b, s->what,
-					 b->plan->stripped && s->stripped ? s->stripped : s->why);
-	}
-	judge_places(b);
 }
 
 static int compare_types(const void *a, const void *b)
@@ -199,7 +98,7 @@ static void find_types(struct rust_builder *b)
 
 static void find_probes(struct rust_builder *b)
 {
-	if (has_types(b->plan, RUST_TOKIO)) {
+	if (rust_plan_has_types(b->plan, RUST_TOKIO)) {
 		rust_polls_find(b, RUST_TOKIO, RUST_TOKIO_POLL,
 				&b->plan->layout[RUST_TOKIO].vtable);
 		rust_tokio_tasks(b);
@@ -211,7 +110,7 @@ static void find_probes(struct rust_builder *b)
 		if (!has_tokio_probe(b->plan, RUST_WAKE))
 			rust_unoptimised_wakes(b);
 	}
-	if (has_types(b->plan, RUST_ASYNC_TASK))
+	if (rust_plan_has_types(b->plan, RUST_ASYNC_TASK))
 		rust_async_task_tasks(b);
 	rust_spawns_find(b);
 	rust_unoptimised_spawns(b);
@@ -235,7 +134,7 @@ int rust_plan_analyse(int fd, struct rust_plan **ret)
 		rust_spawn_places_add(&b);
 	}
 	if (rc == 0) {
-		judge(&b);
+		rust_sights_judge(&b);
 		rc = b.rc;
 	}
 	if (rc == 0 && b.plan->n_types == 0 && b.plan->n_gaps == 0)

@@ -35,8 +35,8 @@ enum rust_probe_kind {
 	RUST_DRIVER_END,   /* wakes in between come from IO */
 	RUST_TIMERS_BEGIN, /* Tokio: reg = the tick it is */
 	RUST_TIMERS_END,   /* wakes in between come from timers */
-	RUST_TIMER_ARM,
-	RUST_TIMER_DROP, /* async-io: taken out, fired or not */
+	RUST_TIMER_ARM,    /* Tokio: reg = rdi in TimerEntry::reset, none in Handle::reregister */
+	RUST_TIMER_DROP,   /* async-io: taken out, fired or not */
 };
 
 /* Which loop polls there. */
@@ -138,6 +138,14 @@ bool rust_plan_is_placed(const struct rust_probe *at);
 
 /* Begins and ends of polls of async tasks, placed, of at least one family: those of the blocking pool's jobs alone say nothing of them. */
 bool rust_plan_has_polls(const struct rust_plan *plan);
+
+bool rust_plan_has_types(const struct rust_plan *plan, uint8_t family);
+
+/* Tokio: by TimerEntry::reset(self, Instant), at whose entry the probe is; else by Handle::reregister. */
+bool rust_plan_arms_by_deadline(const struct rust_plan *plan);
+
+/* Single timers of a family are seen: where they are armed and where they fire is placed, all of it. */
+bool rust_plan_has_timers(const struct rust_plan *plan, uint8_t family);
 
 const struct rust_type *rust_plan_type(const struct rust_plan *plan,
 				       uint64_t vtable); /* NULL = unknown */

@@ -85,6 +85,19 @@ WEFT_API int weft_block_on_at(struct weft_runtime *rt, struct weft_site *site, w
 WEFT_API uint64_t weft_task_id(const struct weft_cx *cx);
 
 /*
+ * A task's fingerprint for the lines of a log: 16 hex digits that no other task has, of whatever process since whatever
+ * boot. task: as weft_task_id() or weft_join_id() told it, also of one that has ended; 0 = the one that the calling thread polls ("-" if none).
+ *
+ *	fprintf(log, "%s order refused\n", weft_task_fingerprint(0).text);
+ *
+ * weft dump --task, the view tasks of a recording and task_of() in weft query find the task by it. Any thread.
+ */
+struct weft_fingerprint {
+	char text[17];
+};
+WEFT_API struct weft_fingerprint weft_task_fingerprint(uint64_t task);
+
+/*
  * Task-locals: one value per task and key, found again anywhere below the task's function. The key is
  * the address of a struct weft_local_key that lives as long as the program. A value that is
  * replaced, taken out (value NULL) or left at the task's end is given to `destroy` (may be NULL), on the
@@ -115,6 +128,17 @@ WEFT_API void weft_join_abort(struct weft_join *handle);
 WEFT_API struct weft_join *weft_join_detach(struct weft_join *handle); /* returns NULL */
 /* By the flavour's custom: WEFT_EXECUTOR aborts the task, the others detach it. Returns NULL. */
 WEFT_API struct weft_join *weft_join_drop(struct weft_join *handle);
+/* As they are called, abort and drop tell watchers from where: that is what a lost task leads back to. */
+WEFT_API void weft_join_abort_at(struct weft_join *handle, struct weft_site *site);
+WEFT_API struct weft_join *weft_join_drop_at(struct weft_join *handle, struct weft_site *site);
+#define WEFT_CALL_SITE                                                                          \
+	__extension__({                                                                         \
+		static struct weft_site weft_site_ = { __FILE__, __func__, NULL, __LINE__, 0 }; \
+		&weft_site_;                                                                    \
+	})
+#define weft_join_abort(handle) weft_join_abort_at((handle), WEFT_CALL_SITE)
+#define weft_join_drop(handle)  weft_join_drop_at((handle), WEFT_CALL_SITE)
+
 WEFT_API bool weft_join_done(const struct weft_join *handle);
 WEFT_API uint64_t weft_join_id(const struct weft_join *handle);
 

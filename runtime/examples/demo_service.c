@@ -380,14 +380,15 @@ static int serve(struct weft_listener *listener)
 {
 	uint16_t port = weft_listener_port(listener);
 
-	printf("demo_service: pid %d, http://127.0.0.1:%u/orders/1\n", (int)getpid(), port);
-	fflush(stdout);
 	SPAWN(ACCEPTOR, acceptor, ((struct acceptor){ .listener = listener }));
 	SPAWN(GATE, gate, ((struct gate){ .rc = 0 }));
 	SPAWN(PUMP, pump, ((struct pump){ .ns = 0 }));
 	SPAWN(RETRY, db_retry, ((struct retry){ .attempt = 0 }));
 	for (int i = 0; i < CLIENTS; i++)
 		SPAWN(CLIENT, client, ((struct client){ .port = port, .number = i }));
+	/* Last: who reads it may count on all of them. */
+	printf("demo_service: pid %d, http://127.0.0.1:%u/orders/1\n", (int)getpid(), port);
+	fflush(stdout);
 	return 0;
 }
 

@@ -6,11 +6,11 @@
 #include "collector/baseline.h"
 #include "collector/cargo/cargo.h"
 #include "tui/commands/commands.h"
-#include "tui/commands/user.h"
+#include "tui/commands/user_config.h"
 #include "tui/commands/watch.h"
-#include "tui/config.h"
 #include "tui/format.h"
 #include "tui/names.h"
+#include "tui/user.h"
 
 enum { FORMAT_TEXT, FORMAT_JSON };
 #define DEFAULT_NS    40000000000ull /* a shorter window leaves task-leak unchecked */
@@ -24,7 +24,7 @@ struct diagnose_args {
 	double max_overhead;
 	const char *only, *ignore, *raise, *cargo, *lock, *baseline_path, *config_path;
 	struct command_list set;
-	struct config config;
+	struct user_config config;
 	struct baseline *baseline;
 	const char *values[CONFIG_ITEMS + COMMAND_LIST_MAX + 1]; /* of the config, then --set */
 	int format, fail_on, level;
@@ -44,7 +44,7 @@ static const struct command_option options[] = {
 	{ "baseline", 0, COMMAND_TEXT, FIELD(baseline_path), "FILE",
 	  "findings of this earlier JSON report are known: no failure" },
 	{ "config", 0, COMMAND_TEXT, FIELD(config_path), "FILE",
-	  "thresholds and options, name = value (or $WEFT_CONFIG)" },
+	  "thresholds, options and mutes, name = value (or $WEFT_CONFIG)" },
 	{ "set", 0, COMMAND_LIST, FIELD(set), "NAME=VALUE", "a threshold; may be given again" },
 	{ "thresholds", 0, COMMAND_FLAG, FIELD(thresholds), NULL,
 	  "list the thresholds, their defaults and what they mean" },
@@ -96,7 +96,7 @@ static void tell_new(void *ctx)
 	int n = live_findings(p->live, p->rows, 0, MOST_FINDINGS);
 
 	for (int i = 0; i < n && i < MOST_FINDINGS; i++)
-		if (is_new(p, p->rows[i].key))
+		if (!p->rows[i].muted && is_new(p, p->rows[i].key))
 			tell(&p->rows[i]);
 	fflush(stdout);
 }
@@ -119,7 +119,7 @@ static int watch_it(struct watch *w, const struct diagnose_args *a)
 		return command_error(w->self, "out of memory");
 	p->live = w->live;
 	live_baseline(w->live, a->baseline);
-	watch_catch_signals();
+	live_mutes(w->live, a->config.mutes);
 	watch_run(w, w->session ? duration : 0, a->format == FORMAT_TEXT ? tell_new : NULL, p);
 	if (p->n)
 		putchar('\n');
@@ -159,6 +159,7 @@ static int diagnose_build(const struct command *self, const struct diagnose_args
 				   .ignore = a->ignore,
 				   .lock_path = a->lock,
 				   .baseline = a->baseline,
+				   .mutes = a->config.mutes,
 				   .with_lock = true };
 	bool piped = !strcmp(a->cargo, "-");
 	struct cargo_run *run = NULL;
@@ -218,24 +219,25 @@ static int fail_on_place(const char *word)
 /* What the config says and the command line does not; then the baseline. */
 static int read_config(const struct command *self, struct diagnose_args *a)
 {
-	const char *path = a->config_path ? a->config_path : getenv("WEFT_CONFIG");
+	const struct config *c = &a->config.config;
 	char error[300];
 	size_t n = 0;
+	int rc = user_config_open(self, a->config_path, false, &a->config);
 
-	if (path && *path && config_read(path, &a->config, error, sizeof(error)) != 0)
-		return command_error(self, "%s", error);
-	for (size_t i = 0; i < a->config.n; i++)
-		a->values[n++] = a->config.item[i];
+	if (rc != COMMAND_OK)
+		return rc;
+	for (size_t i = 0; i < c->n; i++)
+		a->values[n++] = c->item[i];
 	for (size_t i = 0; i < a->set.n; i++)
 		a->values[n++] = a->set.item[i];
-	a->only = a->only ? a->only : a->config.only;
-	a->ignore = a->ignore ? a->ignore : a->config.ignore;
-	a->baseline_path = a->baseline_path ? a->baseline_path : a->config.baseline;
-	if (a->fail_on < 0 && a->config.fail_on) {
-		a->fail_on = fail_on_place(a->config.fail_on);
+	a->only = a->only ? a->only : c->only;
+	a->ignore = a->ignore ? a->ignore : c->ignore;
+	a->baseline_path = a->baseline_path ? a->baseline_path : c->baseline;
+	if (a->fail_on < 0 && c->fail_on) {
+		a->fail_on = fail_on_place(c->fail_on);
 		if (a->fail_on < 0)
-			return command_error(self, "config %s: fail-on is one of %s", path,
-					     FAIL_ON);
+			return command_error(self, "config %s: fail-on is one of %s",
+					     a->config.path, FAIL_ON);
 	}
 	if (a->baseline_path &&
 	    baseline_open(a->baseline_path, &a->baseline, error, sizeof(error)) != 0)
@@ -294,7 +296,7 @@ static int run(const struct command *self, void *args)
 	if (rc == COMMAND_OK && !a->cargo)
 		rc = look(self, a);
 	baseline_close(a->baseline);
-	config_done(&a->config);
+	user_config_close(&a->config);
 	return rc;
 }
 
@@ -306,7 +308,10 @@ const struct command diagnose_command = {
 		"Watches for a while, prints findings as they appear, then the proof of each, what was\n"
 		"checked and what could not be seen. Exit code 0: all that was asked for was checked and\n"
 		"is clean; 1: findings; 2: error; 3: nothing found, but not everything could be checked.\n"
-		"Findings of a baseline are told, and change nothing of that. With --format json and -- CMD the\n"
+		"Findings of a baseline are told, and change nothing of that. What the config file mutes, by lines\n"
+		"mute = ID PLACE as the key m of weft top writes them, is counted and listed in short, and changes\n"
+		"nothing either. That file is --config, else $WEFT_CONFIG (empty: none), else\n"
+		"~/.config/weft/weft.conf where there is one. With --format json and -- CMD the\n"
 		"output of CMD goes to a file, whose name is told at the end. The time counts from the start of\n"
 		"CMD: build first (cargo test --no-run). When it is over, what CMD has started is ended, too.",
 	.examples = "weft diagnose -n orders-svc\n"

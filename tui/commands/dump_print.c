@@ -130,9 +130,12 @@ static void text_task(const struct dump_print *p, const struct live_task *t,
 		fprintf(p->out, " for %s", format_ns(t->idle_ns).s);
 	else if (long_idle(p, t))
 		fprintf(p->out, " for %s", format_at_least(watched_ns(p)).s);
-	fprintf(p->out, "  age %s  polls %s  %s\n",
+	fprintf(p->out, "  age %s  polls %s  %s",
 		at_least ? format_at_least(age).s : format_age(age).s,
 		format_count(polls_of(t, about)).s, *location ? location : "?");
+	if (t->fingerprint)
+		fprintf(p->out, "  %016llx", (unsigned long long)t->fingerprint);
+	fputc('\n', p->out);
 	if (about->detail)
 		text_stack(p, about->detail, indent + 8);
 	else
@@ -191,6 +194,14 @@ static void json_await(struct json_out *j, const struct live_await *a)
 	json_out_end(j, '}');
 }
 
+static void json_fingerprint(struct json_out *j, uint64_t fingerprint)
+{
+	char text[17];
+
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)fingerprint);
+	json_out_text(j, "fingerprint", fingerprint ? text : NULL);
+}
+
 static void json_task(struct dump_print *p, const struct live_task *t, const struct about *about)
 {
 	const struct live_task_detail *d = about->detail;
@@ -201,6 +212,7 @@ static void json_task(struct dump_print *p, const struct live_task *t, const str
 	json_out_begin(j, NULL, '{');
 	json_out_unsigned(j, "task", t->id);
 	json_out_unsigned(j, "native_id", t->native_id);
+	json_fingerprint(j, t->fingerprint);
 	json_out_unsigned(j, "parent", t->parent ? t->parent : LIVE_UNKNOWN);
 	json_out_integer(j, "process", t->process);
 	json_out_text(j, "name", t->name);

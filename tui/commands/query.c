@@ -7,8 +7,8 @@
 #include "probes/base/cleanup.h"
 #include "tui/commands/commands.h"
 #include "tui/commands/query_print.h"
-#include "tui/commands/user.h"
 #include "tui/format.h"
+#include "tui/user.h"
 
 struct query_args {
 	struct command_input in;

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "tui/commands/commands.h"
-#include "tui/commands/user.h"
 #include "tui/commands/watch.h"
 #include "tui/format.h"
+#include "tui/user.h"
 
 struct record_args {
 	struct command_input in;
@@ -141,7 +141,6 @@ static int run(const struct command *self, void *args)
 		rc = watch_open(&w, self, &a->in.target, &o);
 	if (rc != COMMAND_OK)
 		return rc;
-	watch_catch_signals();
 	watch_run(&w, a->duration_ns, NULL, NULL);
 	rc = watch_stop(&w);
 	add_up(w.live, &totals);

@@ -6,10 +6,10 @@
 #include "collector/query.h"
 #include "tui/commands/commands.h"
 #include "tui/commands/query_print.h"
-#include "tui/commands/user.h"
 #include "tui/commands/watch.h"
 #include "tui/format.h"
 #include "tui/names.h"
+#include "tui/user.h"
 
 struct report_args {
 	struct command_input in;
@@ -174,7 +174,6 @@ static int run(const struct command *self, void *args)
 	rc = watch_replay(&w, self, a->in.operand[0], 0, &o);
 	if (rc != COMMAND_OK)
 		return rc;
-	watch_catch_signals();
 	rc = report(&w, a);
 	watch_close(&w);
 	return rc;

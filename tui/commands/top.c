@@ -6,10 +6,12 @@
 
 #include "tui/commands/commands.h"
 #include "tui/commands/list.h"
+#include "tui/commands/user_config.h"
 #include "tui/commands/watch.h"
 #include "tui/format.h"
 #include "tui/script.h"
 #include "tui/terminal.h"
+#include "tui/user.h"
 
 /* Without a terminal and without a script: what a person would look at first. */
 #define SNAPSHOT        "wait:4s; key:1; snap; key:2; snap; key:3; snap"
@@ -17,7 +19,8 @@
 
 struct top_args {
 	struct command_input in;
-	const char *script, *size, *raise;
+	const char *script, *size, *raise, *config_path;
+	struct user_config config;
 	double max_overhead, speed;
 	int level, theme;
 	bool ascii, no_mouse, theme_given;
@@ -31,6 +34,8 @@ static const struct command_option options[] = {
 	  "of the target's CPU that tracing may cost (5%)" },
 	{ "raise", 0, COMMAND_TEXT, FIELD(raise), "TEXT",
 	  "at light, all polls of task types with this in name or place" },
+	{ "config", 0, COMMAND_TEXT, FIELD(config_path), "FILE",
+	  "thresholds, only, ignore; m keeps mutes there (or $WEFT_CONFIG)" },
 	{ "speed", 0, COMMAND_FACTOR, FIELD(speed), "N", "of a replay (1)" },
 	{ "theme", 0, COMMAND_CHOICE, FIELD(theme), "auto|" THEME_NAMES,
 	  "colours; NO_COLOR is obeyed" },
@@ -132,26 +137,35 @@ static int show(const struct command *self, const struct top_args *a, const stru
 	return rc;
 }
 
-static int show_live(struct watch *w, const struct top_args *a, const char *notice)
+static int show_live(struct watch *w, struct top_args *a, const char *notice)
 {
 	struct app_options o = { .live = w->live,
 				 .notice = notice,
+				 .mute = user_config_mute,
+				 .mute_ctx = &a->config,
 				 .speed = a->speed,
 				 .follow = a->in.target.follow,
 				 .ascii = a->ascii || !terminal_utf8() };
 	uint64_t nothing;
-	int rc = show(w->self, a, &o, &nothing);
+	int rc;
+
+	a->config.live = w->live;
+	live_mutes(w->live, a->config.mutes);
+	rc = show(w->self, a, &o, &nothing);
 
 	/* What was shown is not all there was, or not what is now: said once the screen is free for it. */
 	return rc == COMMAND_OK && live_failed(w->live) ? watch_stop(w) : rc;
 }
 
-static int watch_target(struct watch *w, const struct command *self, const struct top_args *a,
+static int watch_target(struct watch *w, const struct command *self, struct top_args *a,
 			const struct command_target *target, bool quiet)
 {
 	struct watch_options o = { .level = (enum weft_level)a->level,
 				   .max_overhead = a->max_overhead,
 				   .raise = a->raise,
+				   .only = a->config.config.only,
+				   .ignore = a->config.config.ignore,
+				   .thresholds = a->config.config.item,
 				   .child_log = true,
 				   .screen = true,
 				   .quiet = quiet };
@@ -168,7 +182,7 @@ static int watch_target(struct watch *w, const struct command *self, const struc
 }
 
 /* The picker comes back with the reason when what was picked can't be watched. */
-static int pick(const struct command *self, const struct top_args *a)
+static int pick(const struct command *self, struct top_args *a)
 {
 	struct app_options o = { .candidates = candidates, .ascii = a->ascii || !terminal_utf8() };
 	struct command_target target = { 0 };
@@ -192,7 +206,9 @@ static int pick(const struct command *self, const struct top_args *a)
 
 static int replay(const struct command *self, struct top_args *a)
 {
-	struct watch_options o = { 0 };
+	struct watch_options o = { .only = a->config.config.only,
+				   .ignore = a->config.config.ignore,
+				   .thresholds = a->config.config.item };
 	char notice[320];
 	struct watch w = { 0 };
 	bool whole = !interactive(a) && a->speed == 0;
@@ -214,16 +230,10 @@ static int replay(const struct command *self, struct top_args *a)
 	return rc;
 }
 
-static int run(const struct command *self, void *args)
+static int look(const struct command *self, struct top_args *a)
 {
-	struct top_args *a = args;
 	struct watch w = { 0 };
 
-	if (target_given(&a->in.target) && a->in.operands)
-		return command_error(self, "both a target and a recording: give one of them");
-	if (a->in.operands ? command_refuse(self, &a->in, "level|max-overhead|raise", "a recording")
-			   : command_refuse(self, &a->in, "speed", "a process"))
-		return COMMAND_FAILED;
 	watch_catch_signals();
 	if (a->in.operands)
 		return replay(self, a);
@@ -232,12 +242,36 @@ static int run(const struct command *self, void *args)
 	return pick(self, a);
 }
 
+static int run(const struct command *self, void *args)
+{
+	struct top_args *a = args;
+	int rc;
+
+	if (target_given(&a->in.target) && a->in.operands)
+		return command_error(self, "both a target and a recording: give one of them");
+	if (a->in.operands ? command_refuse(self, &a->in, "level|max-overhead|raise", "a recording")
+			   : command_refuse(self, &a->in, "speed", "a process"))
+		return COMMAND_FAILED;
+	user_begin();
+	rc = user_config_open(self, a->config_path, true, &a->config);
+	user_done();
+	if (rc == COMMAND_OK)
+		rc = look(self, a);
+	user_config_close(&a->config);
+	return rc;
+}
+
 const struct command top_command = {
 	.name = "top",
 	.summary = "Show a process live: tasks, workers, findings",
 	.usage = "[TARGET]\nFILE.db [--speed N]",
-	.about = "The console. Without a target it lists what runs here. A recording is replayed.\n"
-		 "Keys are explained by ?. Without a terminal it prints its screens as text.",
+	.about =
+		"The console. Without a target it lists what runs here. A recording is replayed.\n"
+		"Keys are explained by ?. Without a terminal it prints its screens as text. In Findings m mutes the\n"
+		"one under the cursor by id and place: a line mute = ID PLACE in the config file, which is --config,\n"
+		"else $WEFT_CONFIG, else ~/.config/weft/weft.conf, made with mode 0600. It is then marked, comes last\n"
+		"and is counted apart, here and in weft diagnose; m again takes that back. e writes its evidence into\n"
+		"two new files, text and JSON, in the current folder or else in weft/ of $XDG_STATE_HOME.",
 	.examples = "weft top -n orders-svc\n"
 		    "weft top run.db --speed 4\n"
 		    "weft top -p 4711 --script 'wait:2s; key:3; snap' --size 120x40",

@@ -11,7 +11,7 @@
 
 #include "probes/session.h"
 #include "tui/commands/child.h"
-#include "tui/commands/user.h"
+#include "tui/user.h"
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -135,6 +135,8 @@ static int open_live(struct watch *w, const struct live_options *lo)
 {
 	const char *why;
 
+	/* The first chunk may be in the file before this returns: from there on an end is one in order. */
+	watch_catch_signals();
 	if (live_open(lo, &w->live) == 0)
 		return COMMAND_OK;
 	why = live_error(NULL);

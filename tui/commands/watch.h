@@ -51,7 +51,7 @@ void watch_close(struct watch *w);
 /* Exit status of -- CMD as a shell gives it: 128 + signal. What watch_stop ended counts as 0. */
 int watch_child_code(const struct watch *w);
 
-/* SIGINT, SIGTERM and SIGHUP ask to stop; from here on the flag tells. */
+/* SIGINT, SIGTERM and SIGHUP ask to stop; from here on the flag tells. watch_open and watch_replay do it, too, before the engine starts. */
 void watch_catch_signals(void);
 bool watch_asked_to_stop(void);
 

@@ -121,6 +121,9 @@ static void add_head(struct details *s, const struct view *v, int width)
 	snprintf(text, sizeof(text), "%s  %s%s%s", *t->location ? t->location : "?", when,
 		 t->bytes ? ", " : "", t->bytes ? format_bytes(t->bytes).s : "");
 	lines_wrap(&s->lines, "spawned", ROLE_TEXT, width, text);
+	if (t->fingerprint)
+		lines_label(&s->lines, "in logs", ROLE_TEXT, "%016llx",
+			    (unsigned long long)t->fingerprint);
 	if (t->raised)
 		lines_label(&s->lines, "raised", ROLE_TEXT, "all polls of %s are told; %s",
 			    v->head.raised_task ? "this task" : "its type",

@@ -4,6 +4,7 @@
 
 #include "tui/format.h"
 #include "tui/names.h"
+#include "tui/screens/finding_act.h"
 #include "tui/screens/screens.h"
 #include "tui/widgets/cursor.h"
 #include "tui/widgets/lines.h"
@@ -86,6 +87,8 @@ static void findings_refresh(void *state, struct view *v, int height)
 
 static enum theme_role severity_role(const struct live_finding *f)
 {
+	if (f->muted)
+		return ROLE_DIM;
 	if (f->resolved)
 		return ROLE_GOOD;
 	return f->severity == LIVE_CRIT   ? ROLE_CRIT
@@ -120,25 +123,27 @@ static void since_text(const struct live_finding *f, const struct view *v, char 
 static void draw_row(const struct findings *s, const struct view *v, struct canvas *c, int y,
 		     const struct table_slot *slots, const struct live_finding *f)
 {
-	enum theme_role role = severity_role(f);
+	enum theme_role role = severity_role(f), plain = f->muted ? ROLE_DIM : ROLE_TEXT;
 	char text[256];
 
 	(void)s;
 	table_cell(c, y, &columns[SEV], &slots[SEV], role,
-		   f->resolved ? "ok" : names_severity(f->severity));
+		   f->muted      ? "mute"
+		   : f->resolved ? "ok"
+				 : names_severity(f->severity));
 	table_cell(c, y, &columns[FINDING], &slots[FINDING], role, f->id);
 	subject_text(f, v, text, sizeof(text));
-	table_cell(c, y, &columns[SUBJECT], &slots[SUBJECT], ROLE_TEXT, text);
+	table_cell(c, y, &columns[SUBJECT], &slots[SUBJECT], plain, text);
 	since_text(f, v, text, sizeof(text));
-	table_cell(c, y, &columns[SINCE], &slots[SINCE], ROLE_TEXT, text);
+	table_cell(c, y, &columns[SINCE], &slots[SINCE], plain, text);
 	snprintf(text, sizeof(text), "%s task-ms", format_short(f->harm_task_ms).s);
-	table_cell(c, y, &columns[HARM], &slots[HARM], ROLE_TEXT, f->harm_task_ms > 0 ? text : "");
+	table_cell(c, y, &columns[HARM], &slots[HARM], plain, f->harm_task_ms > 0 ? text : "");
 	if (f->resolved) {
 		snprintf(text, sizeof(text), "resolved %s ago",
 			 format_age(v->head.now_ns - f->last_ns).s);
 		table_cell(c, y, &columns[CAUSE], &slots[CAUSE], ROLE_GOOD, text);
 	} else {
-		table_cell(c, y, &columns[CAUSE], &slots[CAUSE], ROLE_TEXT, f->cause);
+		table_cell(c, y, &columns[CAUSE], &slots[CAUSE], plain, f->cause);
 	}
 }
 
@@ -203,24 +208,39 @@ static void findings_draw(void *state, const struct view *v, struct canvas *c, i
 
 /* ---- keys ---- */
 
+static struct intent act_on(struct findings *s, struct view *v, enum action action)
+{
+	struct live_finding *f = &s->rows[s->cursor.at];
+
+	if (action == ACTION_OPEN)
+		return (struct intent){ .kind = INTENT_OPEN,
+					.screen = &proof_screen,
+					.arg = f->key };
+	if (action == ACTION_CHAT)
+		return (struct intent){ .kind = INTENT_OPEN,
+					.screen = &proof_note_screen,
+					.arg = f->key };
+	finding_act(v, f, action);
+	return (struct intent){ .kind = INTENT_DONE };
+}
+
+static bool is_on_finding(enum action action)
+{
+	return action == ACTION_OPEN || action == ACTION_CHAT || action == ACTION_MUTE ||
+	       action == ACTION_EXPORT;
+}
+
 static struct intent findings_act(void *state, struct view *v, const struct screen_input *in)
 {
 	struct findings *s = state;
-	const struct live_finding *f = s->n ? &s->rows[s->cursor.at] : NULL;
 
 	if (in->mouse)
 		cursor_click(&s->cursor, in->row - 1);
 	else if (in->action == ACTION_BACK)
 		return (struct intent){ .kind = INTENT_BACK };
-	else if (in->action == ACTION_OPEN && f)
-		return (struct intent){ .kind = INTENT_OPEN,
-					.screen = &proof_screen,
-					.arg = f->key };
-	else if (in->action == ACTION_CHAT && f)
-		return (struct intent){ .kind = INTENT_OPEN,
-					.screen = &proof_note_screen,
-					.arg = f->key };
-	else if (in->action == ACTION_OPEN || in->action == ACTION_CHAT)
+	else if (is_on_finding(in->action) && s->n)
+		return act_on(s, v, in->action);
+	else if (is_on_finding(in->action))
 		snprintf(v->status, sizeof(v->status), "there are no findings");
 	else if (!cursor_act(&s->cursor, in->action))
 		return (struct intent){ .kind = INTENT_IGNORED };

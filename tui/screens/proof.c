@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "probes/base/cleanup.h"
+#include "tui/screens/finding_act.h"
 #include "tui/screens/screens.h"
+#include "tui/screens/sketch.h"
 #include "tui/widgets/lines.h"
 
 #define SEARCHED 128
@@ -13,6 +15,7 @@ struct proof {
 	struct lines lines;          /* built anew for each drawing, to its width */
 	struct live_finding finding; /* as last seen; key 0 = never */
 	uint64_t key;
+	unsigned kinds; /* runtimes of its process */
 	bool brief;
 };
 
@@ -67,6 +70,8 @@ static char *text_of(const struct proof *s)
 	if (!f)
 		return NULL;
 	live_finding_text(&s->finding, s->brief, f);
+	if (!s->brief)
+		sketch_text(s->finding.id, s->kinds, f);
 	if (fclose(f) != 0) {
 		free(text);
 		return NULL;
@@ -88,8 +93,12 @@ static enum theme_role line_role(const char *line, bool first)
 
 static void proof_refresh(void *state, struct view *v, int height)
 {
+	struct proof *s = state;
+
 	(void)height;
-	find(state, v);
+	find(s, v);
+	if (s->finding.key)
+		s->kinds = sketch_kinds(v->live, s->finding.process);
 }
 
 static void build(struct proof *s, int width)
@@ -124,9 +133,10 @@ static struct intent proof_act(void *state, struct view *v, const struct screen_
 {
 	struct proof *s = state;
 
-	(void)v;
 	if (in->action == ACTION_BACK)
 		return (struct intent){ .kind = INTENT_BACK };
+	if (s->finding.key && finding_act(v, &s->finding, in->action))
+		return (struct intent){ .kind = INTENT_DONE };
 	if (in->action == ACTION_CHAT)
 		return (struct intent){ .kind = INTENT_OPEN,
 					.screen = &proof_note_screen,

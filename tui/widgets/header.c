@@ -217,20 +217,25 @@ static void draw_findings(const struct view *v, struct canvas *c, int y)
 {
 	const struct live_header *h = &v->head;
 	uint32_t n = h->findings_crit + h->findings_warn;
+	int x, room = c->width;
 	char text[160];
-	int x;
 
+	*text = 0;
+	if (h->findings_muted)
+		snprintf(text, sizeof(text), "  %u muted", h->findings_muted);
+	room -= (int)strlen(text);
+	canvas_text(c, room, y, c->width - room, ROLE_DIM, text);
 	if (n == 0) {
-		canvas_text(c, 0, y, c->width, ROLE_GOOD, "no findings");
+		canvas_text(c, 0, y, room, ROLE_GOOD, "no findings");
 		return;
 	}
-	x = canvas_printf(c, 0, y, c->width, h->findings_crit ? ROLE_CRIT : ROLE_WARN,
+	x = canvas_printf(c, 0, y, room, h->findings_crit ? ROLE_CRIT : ROLE_WARN,
 			  "%u finding%s:", n, n == 1 ? "" : "s");
 	for (uint32_t i = 0; i < v->tops; i++) {
 		if (v->top[i].process != v->process)
 			continue;
 		finding_text(&v->top[i], h->now_ns, text, sizeof(text));
-		x += canvas_text(c, x, y, c->width - x,
+		x += canvas_text(c, x, y, room - x,
 				 v->top[i].severity == LIVE_CRIT ? ROLE_CRIT : ROLE_WARN, text);
 	}
 }

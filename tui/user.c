@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "tui/commands/user.h"
+#include "tui/user.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include "probes/base/cleanup.h"
@@ -33,6 +38,31 @@ bool user_invoking(uid_t *ret_uid, gid_t *ret_gid)
 	return true;
 }
 
+const char *user_home(void)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *p;
+	uid_t uid = getuid();
+	unsigned long behind;
+	gid_t gid;
+
+	/* A session gives root's rights away; HOME is root's even so. */
+	if (!user_invoking(&uid, &gid) && (!id_from("SUDO_UID", &behind) || behind != uid))
+		return home && *home == '/' ? home : NULL;
+	p = getpwuid(uid);
+	return p && *p->pw_dir == '/' ? p->pw_dir : NULL;
+}
+
+void user_make_folders(const char *path)
+{
+	char folder[PATH_MAX];
+
+	for (const char *s = strchr(path + 1, '/'); s; s = strchr(s + 1, '/')) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(s - path), path);
+		(void)mkdir(folder, 0700);
+	}
+}
+
 void user_own_file(const char *path)
 {
 	auto_close int fd = -1;
@@ -58,6 +88,23 @@ void user_begin(void)
 		return;
 	if (setegid(gid) != 0 || seteuid(uid) != 0)
 		user_done();
+}
+
+void user_files_begin(void)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (geteuid() != 0 || !user_invoking(&uid, &gid))
+		return;
+	setfsgid(gid);
+	setfsuid(uid);
+}
+
+void user_files_done(void)
+{
+	setfsuid(geteuid());
+	setfsgid(getegid());
 }
 
 void user_done(void)
