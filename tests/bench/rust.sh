@@ -64,9 +64,9 @@ traced() {
 	stop_recorder "$db"
 }
 
-# keep LOAD MODE: one turn, its figures to $work/LOAD.MODE.KEY
+# keep LOAD MODE [CONNECTION]: one turn of it (of the plain service's), its figures to $work/LOAD.MODE.KEY
 keep() {
-	turn "$1" > "$work/turn"
+	turn "${3:-$1}" > "$work/turn"
 	while read -r key value; do echo "$value" >> "$work/$1.$2.$key"; done < "$work/turn"
 	[ -s "$work/$1.$2.cpu_us_per_request" ]
 }
@@ -92,9 +92,9 @@ many_types() {
 	done
 	for level in light normal; do
 		awk -v suffix="$([ $level = light ] || echo ".$level")" "$median"'
-		{ attach[NR] = $1; detach[NR] = $2; cpu[NR] = $3 }
-		END { printf "attach.5000_ms%s %.0f ms\ndetach.5000_ms%s %.0f ms\nattach.5000_cpu_ms%s %.0f ms\n",
-			suffix, median(attach, NR), suffix, median(detach, NR), suffix, median(cpu, NR) }' "$work/types.$level"
+		{ attach[NR] = $1; detach[NR] = $2; cpu[NR] = $3; rss[NR] = $5 }
+		END { printf "attach.5000_ms%s %.0f ms\ndetach.5000_ms%s %.0f ms\nattach.5000_cpu_ms%s %.0f ms\nattach.5000_rss_mib%s %.0f MiB\n",
+			suffix, median(attach, NR), suffix, median(detach, NR), suffix, median(cpu, NR), suffix, median(rss, NR) }' "$work/types.$level"
 	done
 	kill "${pids[-1]}"
 }
@@ -105,6 +105,7 @@ RUSTFLAGS="--cfg tokio_unstable" start console "$(RUSTFLAGS="--cfg tokio_unstabl
 connect full plain 0
 connect paced plain 10000
 connect console console 0
+connect console_paced console 10000
 modes=(untraced light normal full)
 for ((r = 0; r < rounds; r++)); do
 	for ((m = 0; m < 4; m++)); do
@@ -112,14 +113,16 @@ for ((r = 0; r < rounds; r++)); do
 		both() { keep full "$mode" && keep paced "$mode"; }
 		if [ "$mode" = untraced ]; then both; else traced "$mode" both; fi
 	done
-	keep console console
-	for f in "$work"/console.console.*; do mv "$f" "$work/x" && cat "$work/x" >> "$work/full.console.${f##*.}"; done
+	keep full console_subscriber console
+	keep paced console_subscriber console_paced
 done
-for mode in light normal full; do ratio rust.http.$mode full $mode cpu_us_per_request us/request; done
-ratio rust.http.console_subscriber full console cpu_us_per_request us/request
-for mode in light normal full console; do ratio rust.http.$mode.per_s full $mode per_s 1/s; done
-for mode in light normal; do
+for mode in light normal full console_subscriber; do
+	ratio rust.http.$mode full $mode cpu_us_per_request us/request
+	ratio rust.http.$mode.per_s full $mode per_s 1/s
+	ratio rust.http.$mode.p99 full $mode p99_us us
 	share rust.http10k.$mode.cpu $mode
+	ratio rust.http10k.$mode.per_s paced $mode per_s 1/s
 	ratio rust.http10k.$mode.p99 paced $mode p99_us us
 done
+ratio_row rust.http.light_of_console us/request "$work/full.light.cpu_us_per_request" "$work/full.console_subscriber.cpu_us_per_request" console
 sum_up

@@ -4,8 +4,9 @@
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 BUILD=$(realpath -m "${BUILD:-build}")
-WEFT=${WEFT:-$BUILD/weft}
-export BUILD WEFT
+WEFT=$(realpath -m "${WEFT:-$BUILD/weft}")
+# A config file of who runs this changes nothing.
+export BUILD WEFT WEFT_CONFIG=
 if [ -z "${TMP_E2E-}" ]; then
 	TMP_E2E=$(mktemp -d)
 	export TMP_E2E
@@ -275,6 +276,15 @@ pair_end() {
 	no_finding "$TMP_E2E/diagnose.$variant.well.out"
 	equal "exit code on the healthy program" "$STATUS" 0
 	stop "${twin_pid[$variant.well]}"
+}
+# evidence_has FILE ID TEXT: a row of the finding's evidence contains the text.
+evidence_has() {
+	local n
+	n=$(findings "$1" "SELECT count(*) FROM f, json_each(f.evidence) e WHERE f.id = '$2' AND instr(json_extract(e.value, '\$.text'), '$3')")
+	[ "$n" -ge 1 ] || {
+		findings "$1" "SELECT id, evidence FROM f" >&2
+		fail "no '$3' in the evidence of $2"
+	}
 }
 # stack_has FILE ID TEXT: a frame of the finding's stack contains the text.
 stack_has() {

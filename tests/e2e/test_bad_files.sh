@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Files that are no recording, or no longer one: exit 2 and one line, by each command that reads one.
+# beside
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The probe points are plain USDT: bpftrace lists them, and the README's one-liner counts polls by task name.
+# beside
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/rust_cycles.sh"
 need_root
 need bpftrace "$EXAMPLES/demo_service"
 
@@ -16,10 +18,12 @@ must 10 "demo_service is up" says "$TMP_E2E/service.out" http:
 line=${line#sudo }
 line=${line//PID/$service}
 line=${line//.\/build\//$BUILD/}
-# bpftrace prints its maps when it is interrupted.
+# bpftrace prints its maps when it is interrupted, and "Attaching" before it attaches.
+text_of "$service" "$TMP_E2E/untraced"
+traced() { text_of "$service" "$TMP_E2E/text" && ! cmp -s "$TMP_E2E/untraced" "$TMP_E2E/text"; }
 start bpftrace bash -c "exec $line"
 tracer=$PID
-must 20 "bpftrace is attached" says "$TMP_E2E/bpftrace.out" Attaching
+must 20 "bpftrace is attached" traced
 sleep 3
 stop "$tracer" INT 60
 count() { sed -n "s/^@[a-z]*\[$1\]: \([0-9]*\)\$/\1/p" "$TMP_E2E/bpftrace.out"; }

@@ -2,6 +2,7 @@
 # What the compiler of this machine says of a broken crate, read afresh: by rustc alone, and by cargo with the newest Tokio.
 # Needs crates.io for the second.
 # timeout: 300
+# beside
 . "$(dirname "$0")/lib.sh"
 need "$WEFT" cargo rustc
 cd "$TMP_E2E"
@@ -47,6 +48,14 @@ for c in plain unpin; do
 	"$WEFT" diagnose --cargo $c.json --format json > $c.out || STATUS=$?
 	equal "exit code for $c.rs" "$STATUS" 1
 done
+# The same through a pipe.
+STATUS=0
+"$WEFT" diagnose --cargo - --format json < <(cat plain.json) > piped.out || STATUS=$?
+equal "exit code for a pipe" "$STATUS" 1
+cmp plain.out piped.out || fail "a pipe is read otherwise than a file"
+STATUS=0
+: | "$WEFT" diagnose --cargo - > piped.out 2> piped.err || STATUS=$?
+equal "exit code for an empty pipe: $(cat piped.err)" "$STATUS" 2
 found plain.out not-send
 says plain.out '"location": "plain.rs:5:9"' || fail "the held value is not named: $(cat plain.out)"
 says plain.out 'std::sync::Arc instead of Rc' || fail "no advice: $(cat plain.out)"
@@ -75,6 +84,38 @@ while IFS= read -r line; do
 	grep -qxF -- "$line" weft.err || fail "this line of cargo's is missing or changed: $line"
 done < cargo.err
 
+# cargo-weft on PATH is a command of cargo: the same text, the same exit code, the advice beneath the message that it is about.
+mkdir "$TMP_E2E/bin"
+ln -s "$WEFT" "$TMP_E2E/bin/cargo-weft"
+with_link() { PATH=$TMP_E2E/bin:$PATH cargo weft "$@"; }
+for command in check build; do
+	touch src/main.rs
+	STATUS=0
+	cargo $command -q 2> cargo.err || STATUS=$?
+	equal "exit code of cargo $command" "$STATUS" 101
+	touch src/main.rs
+	STATUS=0
+	with_link $command -q > link.out 2> link.err || STATUS=$?
+	equal "exit code of cargo weft $command" "$STATUS" 101
+	equal "stdout of cargo weft $command" "$(cat link.out)" ""
+	# What Weft adds is one block, beneath the first message; without it this is cargo's text.
+	sed '/^  weft: /,/^$/d' link.err | diff cargo.err - || fail "cargo weft $command: cargo's text is not as it was"
+	added=$(sed -n '/^  weft: /,/^$/p' link.err)
+	[[ $added == *"missing-feature"*"cargo add tokio --features net"* ]] || fail "cargo weft $command adds: $added"
+	before=$(sed '/^  weft: /,$d' link.err)
+	[[ $before == error\[E0432\]*"main.rs:1:"* ]] || fail "the advice is not beneath the error: $(cat link.err)"
+done
+STATUS=0
+with_link run 2> link.err || STATUS=$?
+equal "exit code of cargo weft run" "$STATUS" 2
+says link.err 'build, check, test' || fail "cargo weft run: $(cat link.err)"
+# The same behind a pipe from cargo.
+touch src/main.rs
+STATUS=0
+{ cargo check -q --message-format=json 2> cargo.err || true; } | "$WEFT" diagnose --cargo - > piped.out || STATUS=$?
+equal "exit code of diagnose behind cargo" "$STATUS" 1
+says piped.out 'missing-feature' || fail "not found in the pipe: $(cat piped.out)"
+
 # The cure is one: done as told, it builds, and nothing is found.
 sed -i 's/\["rt"\]/["rt", "net"]/' Cargo.toml
 STATUS=0
@@ -97,3 +138,15 @@ E
 cd "$TMP_E2E"/gated/tested
 "$WEFT" cargo test -q -- --nocapture > out 2> err
 says out 'own words' || fail "the test's output is lost: $(cat out err)"
+with_link test -q -- --nocapture > out 2> err
+says out 'own words' || fail "the test's output is lost behind the link: $(cat out err)"
+cat >> src/main.rs << 'E'
+#[test]
+fn broken() {
+    panic!("as it should");
+}
+E
+STATUS=0
+with_link test -q > out 2> err || STATUS=$?
+equal "exit code of a test that fails" "$STATUS" 101
+says out 'as it should' || fail "why it failed is lost: $(cat out err)"

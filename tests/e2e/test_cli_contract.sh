@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The command line as a contract: names, exit codes, one line on stderr, JSON that parses.
 # timeout: 200
+# beside
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT" "$EXAMPLES/demo_service" sqlite3

@@ -17,8 +17,11 @@ press() { T send-keys -t con "$@"; }
 start demo "$EXAMPLES/demo_service" --workers 2
 demo=$PID
 must 10 "the demo is up" says "$TMP_E2E/demo.out" 'pid'
-T -f /dev/null new-session -d -s con -x 80 -y 24 \
-	"stty -g > $TMP_E2E/before; $WEFT top -p $demo; echo \"status \$?\"; stty -g > $TMP_E2E/after; exec sleep 600"
+# Under sudo: what the console writes is the user's.
+mkdir "$TMP_E2E/user"
+chown 65534:65534 "$TMP_E2E/user"
+T -f /dev/null new-session -d -s con -x 80 -y 24 -c "$TMP_E2E/user" \
+	"stty -g > $TMP_E2E/before; SUDO_UID=65534 SUDO_GID=65534 WEFT_CONFIG=$TMP_E2E/user/weft.conf $WEFT top -p $demo; echo \"status \$?\"; stty -g > $TMP_E2E/after; exec sleep 600"
 
 # It opens on what is critical, with task, cause and advice.
 sees 'crit blocking-call|>rit blocking-call|blocking-call .*db::retry' 30
@@ -26,8 +29,30 @@ sees '^1 Tasks  2 Workers  3 Findings'
 sees 'advice .*weft_sleep'
 press Enter
 sees 'stack .*k:'
+press End
+sees ' sick +usleep\(50000\);'
+sees ' healthy +weft_await\(f, weft_sleep\('
+press e
+sees 'written to weft-finding-blocking-call-[0-9-]+.txt and .json'
 press Escape
 sees 'SEV  FINDING'
+
+# A finding is muted by id and place, and no longer.
+press m
+sees '^muted in .*/user/weft.conf'
+sees '^(m|>)ute blocking-call'
+sees '^[0-9]+ findings?: .* 1 muted$|^no findings .* 1 muted$'
+says "$TMP_E2E/user/weft.conf" '^mute = blocking-call runtime/examples/demo_service.c:[0-9]*$' || fail "the config: $(cat "$TMP_E2E/user/weft.conf")"
+equal "owners of what was written" "$(stat -c %u:%g:%a "$TMP_E2E"/user/* | sort -u)" 65534:65534:600
+equal "what was written" "$(ls "$TMP_E2E/user" | sed 's/[0-9-]*\././')" $'weft-finding-blocking-call.json\nweft-finding-blocking-call.txt\nweft.conf'
+equal "its JSON" "$(json "$(echo "$TMP_E2E"/user/weft-finding-*.json)" "\$.id")" blocking-call
+STATUS=0
+"$WEFT" diagnose -p "$demo" --duration 8 --only blocking-call --config "$TMP_E2E/user/weft.conf" > "$TMP_E2E/diagnose" || STATUS=$?
+says "$TMP_E2E/diagnose" '^1 muted by the config file:' || fail "diagnose: $(cat "$TMP_E2E/diagnose")"
+equal "exit code of diagnose" "$STATUS" 0
+press m
+sees '^no longer muted in'
+sees '^(c|>)rit blocking-call'
 
 # Tasks: the troublemakers on top, columns, details.
 press 1

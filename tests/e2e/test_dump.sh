@@ -35,7 +35,7 @@ enough_sessions() {
 must 20 "sessions leak" enough_sessions
 d=$TMP_E2E/demo.json
 equal "what sessions wait for" "$(tasks "$d" "SELECT DISTINCT waits, func, location, complete FROM t
-	WHERE name = 'session' AND state = 'idle' AND await IS NOT NULL")" \
+	WHERE name = 'session' AND state = 'idle' AND json_extract(await, '\$.started')")" \
 	"semaphore|session|$source:$(line $source 'weft_semaphore_acquire(cx')|1"
 equal "what orders wait for" "$(tasks "$d" "SELECT DISTINCT func, location FROM t
 	WHERE name = 'order' AND state = 'idle' AND waits = 'read'")" \

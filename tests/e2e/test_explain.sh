@@ -2,6 +2,7 @@
 # weft explain as a contract, and what it says held against compilers: every piece of C against this tree, every light piece of
 # Rust against the newest crates; the ones that rustc has to refuse lead to their topic. Needs crates.io for the Rust ones.
 # timeout: 400
+# beside
 . "$(dirname "$0")/lib.sh"
 need "$WEFT" cargo sqlite3
 

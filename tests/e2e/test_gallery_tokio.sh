@@ -57,6 +57,8 @@ watch panic.well 12 current_thread panic --healthy
 found held never-runs '%polled: every worker is inside one poll' held
 equal "blockers beside it" "$(findings "$TMP_E2E/held.diagnose.out" "SELECT count(*) FROM f WHERE id = 'blocking-call'")" 1
 stack_has "$TMP_E2E/held.diagnose.out" blocking-call thread::functions::sleep
+equal "the two are related" "$(findings "$TMP_E2E/held.diagnose.out" "SELECT count(*) FROM f a, f b, json_each(a.body, '\$.related') r
+	WHERE a.id = 'never-runs' AND b.id = 'blocking-call' AND r.value = json_extract(b.body, '\$.fingerprint')")" 1
 found undriven never-runs '%polled: no thread drives%' undriven
 found woken never-runs '%not polled: no thread drives%' woken
 found panic detached-panic '%panicked' panic
@@ -93,12 +95,22 @@ for name in root.well root.many alarm.well; do clean $name; done
 
 watch cycle 10 multi_thread cycle
 watch cycle.well 10 multi_thread cycle --healthy
+watch abort 10 multi_thread abort
+watch abort.well 10 multi_thread abort --healthy
 "$WEFT" dump -p "${watched[cycle]}" > "$TMP_E2E/cycle.dump" || fail "weft dump: exit code $?"
 equal "tasks that await one" "$(grep -c 'waits for join of task' "$TMP_E2E/cycle.dump")" 2
 # One runtime after the other, each gone when its task is done: their memory is nobody's.
 watch gone.well 10 multi_thread shutdown --healthy
 found cycle wait-cycle '2 tasks await each other%' cycle
-for name in cycle gone; do clean $name.well; done
+# Who aborts them, and from where.
+found abort handle-dropped 'aborted as soon as it is spawned' abort
+file=$TMP_E2E/abort.diagnose.out
+by=$(findings "$file" "SELECT json_extract(e.value, '\$.text') FROM f, json_each(f.evidence) e WHERE json_extract(e.value, '\$.text') LIKE 'by task %'")
+line=$(grep -n 'spawn(&HASTY, async' $src/src/sick/handles.rs | head -n 1 | cut -d: -f1)
+grep -qE "^by task [0-9]+ tokio_workload::sick::handles::abort::\{async fn\}, spawned at src/sick/handles.rs:$line\$" <<< "$by" || fail "who aborts: '$by'"
+evidence_has "$file" handle-dropped "the last by <tokio_workload::truth::Counted"
+stack_has "$file" handle-dropped remote_abort
+for name in cycle gone abort; do clean $name.well; done
 
 watch spin 8 current_thread spin
 watch spin.well 8 current_thread spin --healthy

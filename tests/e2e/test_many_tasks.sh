@@ -33,6 +33,6 @@ join "$PID" 20
 equal "exit with no tasks" "$STATUS" 0
 clean_file "$DB"
 equal "tasks" "$(sql "$DB" 'SELECT count(*) FROM tasks')" 0
-diagnose none -p "$target" --duration 2 --only busy-loop,blocking-call
+diagnose none -p "$target" --duration 5 --only busy-loop,blocking-call
 equal "diagnose with no tasks" "$STATUS" 0
 stop "$target"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Without the rights: one line that says what failed, why and what to do; exit 2. What needs no rights works.
+# beside
 . "$(dirname "$0")/lib.sh"
 need_root
 need "$WEFT" setpriv

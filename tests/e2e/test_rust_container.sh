@@ -31,10 +31,10 @@ tickers() {
 seen() {
 	DB=$TMP_E2E/$1.db
 	listed "$2" || fail "$1: weft list does not show it"
-	"$WEFT" record -p "$2" --duration 0.5 --level normal -o "$DB" > "$TMP_E2E/$1.record" 2>&1 || fail "$1: $(cat "$TMP_E2E/$1.record")"
+	"$WEFT" record -p "$2" --duration 1 --level normal -o "$DB" > "$TMP_E2E/$1.record" 2>&1 || fail "$1: $(cat "$TMP_E2E/$1.record")"
 	holds "$1: polls" "$(sql "$DB" "SELECT count(*) FROM events WHERE kind = 'task-poll'") > 20"
 	equal "$1: tickers" "$(sql "$DB" "SELECT tasks FROM task_types WHERE name LIKE '%::ticker::%'")" 3
-	diagnose "$1" -p "$2" --duration 0.5
+	diagnose "$1" -p "$2" --duration 1
 	holds "$1: events that diagnose saw" "$(json "$TMP_E2E/$1.json" '$.events.stored') > 20"
 	"$WEFT" dump -p "$2" --format json > "$TMP_E2E/$1.dump" || fail "$1: weft dump: exit code $?"
 	equal "$1: tickers in the dump" "$(tickers "$TMP_E2E/$1.dump")" 3

@@ -74,6 +74,13 @@ for profile in release lto; do
 done
 holds "named types of the release build" "$(awk '$1 == "type" { n++; named += $8 != "-" } END { print named / n }' "$TMP_E2E/release") > 0.8"
 
+# sees NAME WHAT, unseen NAME WHAT: said to be seen; said why it is not, and not claimed besides
+sees() { says "$TMP_E2E/$1" "^sees $2$" && ! says "$TMP_E2E/$1" "^gap $2: " || fail "$1: it is not said that $2 can be seen"; }
+unseen() { says "$TMP_E2E/$1" "^gap $2: " && ! says "$TMP_E2E/$1" "^sees $2$" || fail "$1: it is not said that $2 can't be seen"; }
+for what in "timers being set" "late drivers" "queue depths"; do sees release "$what"; done
+unseen bare "timers being set"
+sees bare "late drivers"
+
 program=$(scripts/rust_workload.sh smol)
 plan "$program" smol
 equal "smol: task types" "$(types smol async-task | wc -l)" "$(symbols "$program" '10async_task3raw.*3run(17h|B|C)' | wc -l)"
@@ -87,6 +94,11 @@ equal "smol: spawning functions of the runtime" "$(grep -cE '^spawned [0-9]* fn 
 strip -o "$TMP_E2E/bare.elf" "$program"
 plan "$TMP_E2E/bare.elf" bare
 equal "smol, stripped: places of spawns" "$(grep -c '^spawned [0-9]* [^-]' "$TMP_E2E/bare")" 0
+for what in "timers being set" "which wakes timers and IO cause" "workers parking" panics; do sees smol "$what"; done
+for what in steals "queue depths"; do unseen smol "$what"; done
+for what in steals "timers being set" "which wakes timers and IO cause"; do unseen bare "$what"; done
+# Its driver waits for a timerfd: how long is not seen.
+! says "$TMP_E2E/smol" '^sees late drivers$' || fail "smol: late drivers are said to be seen"
 says "$TMP_E2E/bare" '^gap where tasks are spawned: ' || fail "smol, stripped: it is not said that places of spawns can't be seen"
 
 # weft list: by what is in the file, and with a look at its code.

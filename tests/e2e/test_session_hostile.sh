@@ -9,7 +9,7 @@ session garbage -s 1 "$PID"
 says_error garbage 'header makes no sense'
 unharmed "$PID"
 
-fake cut -t 2 -r 50000 -m cut
+fake cut -t 2 -r 50000 -m cut -w
 session cut -s 2 -l 2 "$PID"
 exact cut lost
 event cut cannot-see 'not sealed'

@@ -5,7 +5,7 @@
 need_root
 
 workload block blocking_call --seconds 30
-session dropped -u 65534 -s 3 "$PID"
+session dropped -u 65534 -s 6 "$PID"
 exact dropped
 event dropped level-set '2 automatic 1'
 event dropped snapshot-end 'tasks [1-9]'

@@ -66,6 +66,8 @@ sick smol 8 drop_later
 sick smol 8 cancel_at_once
 sick async_std 8 cancel_at_once
 sick smol 8 undriven
+sick smol 8 woken
+sick async_std 8 late
 sick smol 8 lost
 sick smol 8 cycle
 sick async_std 8 lost
@@ -81,6 +83,8 @@ found smol cancel_at_once handle-dropped "as soon as it is spawned" Counted
 found async_std cancel_at_once handle-dropped "as soon as it is spawned" Counted
 place=
 found smol undriven never-runs "no thread drives the runtime"
+found smol woken never-runs "runnable, but not polled: no thread drives the runtime"
+found async_std late "blocking-call,timer-stall" "timers have fired"
 place="start_task(&LOST, async move {"
 found smol lost lost-waker "nobody holds a waker"
 place='async fn side(' found smol cycle wait-cycle "await each other"

@@ -42,6 +42,14 @@ for profile in release stripped; do
 	equal "tasks, $profile, two runtimes" "$TASKS" 12
 done
 
+# Of a stripped service with 10,000 idle tasks each is there, with its place and its state.
+tasks_of sleepers "$(scripts/rust_workload.sh tokio stripped)" sleepers tickers
+line=$(grep -n 'spawn(&SLEEPER,' tests/workloads/tokio/src/behaviours.rs | cut -d: -f1)
+equal "tasks of a stripped service" "$TASKS" 10003
+equal "those that are idle at their place" "$(sqlite3 :memory: "SELECT count(*), count(DISTINCT json_extract(value, '\$.task'))
+	FROM json_each(CAST(readfile('$TMP_E2E/sleepers.json') AS TEXT), '\$.tasks')
+	WHERE json_extract(value, '\$.location') = 'src/behaviours.rs:$line' AND json_extract(value, '\$.state') = 'idle'")" '10000|10000'
+
 join "$recorder" 60
 join "$leak" 20
 tail -n +2 "$TMP_E2E/leak.out" > "$TMP_E2E/truth.json"

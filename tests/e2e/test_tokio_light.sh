@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Level light on a Tokio service with much to do: polls are watched in windows. What is extrapolated is near what the program counted, what is counted is
-# exact, the code is left as it was; a poll that began between two windows is found, and the healthy service is not accused.
+# exact, the code is left as it was; a poll that began between two windows is found, and the healthy service is not accused. By itself the level
+# rises on a service with little to do, and stays where it is on one that is busy.
 # timeout: 240
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/rust_cycles.sh"
 need_root
-need "$WEFT" "$BUILD/bench/load"
+need "$WEFT" "$BUILD/bench/load" "$BUILD/tests/e2e/session_probe"
 program=$(scripts/rust_workload.sh tokio) || skip "cargo cannot build the Rust workload: no cargo, or no network"
 rate=6000
 
@@ -24,13 +26,6 @@ load() {
 truth() {
 	tail -n +2 "$TMP_E2E/$1.out" > "$TMP_E2E/$1.json"
 	sqlite3 :memory: "SELECT sum(json_extract(value, '\$.$2')) FROM json_each(CAST(readfile('$TMP_E2E/$1.json') AS TEXT), '\$.kinds')"
-}
-# text_of PID FILE: the code of its program as it is in memory
-text_of() {
-	local range from to
-	range=$(awk -v exe="$(readlink "/proc/$1/exe")" '$2 ~ /x/ && $6 == exe { print $1; exit }' "/proc/$1/maps")
-	from=$((16#${range%-*})) to=$((16#${range#*-}))
-	dd if="/proc/$1/mem" bs=4096 skip=$((from / 4096)) count=$(((to - from) / 4096)) of="$2" status=none
 }
 in_windows() { [ "$(sql "$1" "SELECT count(*) FROM cannot_see WHERE what = 'each poll'")" = 1 ]; }
 
@@ -82,3 +77,22 @@ stack_has "$TMP_E2E/late.diagnose.out" blocking-call thread::functions::sleep
 stop "$late_load"
 stop "$late"
 equal "exit code of the service" "$STATUS" 0
+
+# The automatic level.
+start idle "$program" tickers
+idle=$PID
+must 10 "the workload is up" says "$TMP_E2E/idle.out" '^ready'
+serve busy
+busy=$PID
+start busy.load "$BUILD/bench/load" --http --path /json --port "$PORT" --seconds 60 --warmup 0
+busy_load=$PID
+ticks() { sed 's/.*) //' "/proc/$busy/stat" | cut -d ' ' -f 12; }
+is_busy() { [ "$(ticks)" -gt 50 ]; }
+must 20 "the load is on" is_busy
+timeout 60 "$BUILD/tests/e2e/session_probe" -s 6 "$idle" "$busy" > "$TMP_E2E/levels" || :
+level_set() { grep -acE "^[0-9.]+ p$1 .* level-set $2 automatic 1" "$TMP_E2E/levels" || :; }
+equal "level of the idle service" "$(level_set 0 1) $(level_set 0 2)" "1 1"
+equal "level of the busy service" "$(level_set 1 1) $(level_set 1 2)" "1 0"
+stop "$busy_load"
+stop "$busy"
+stop "$idle"

@@ -25,7 +25,7 @@ STATUS=0
 equal "exit code when no type is called so" "$STATUS" 2
 holds "one line says so" "$(grep -c "cannot raise 'no::such'" "$TMP_E2E/none.err") = 1"
 start console "$WEFT" top -p "$service" --level light --size 100x24 \
-	--script 'key:1 \; type:http_one; key:Enter; until:service::http; key:N +; until:light+; wait:700ms; snap; key:-; until:nothing raised; until:light cost; snap'
+	--script 'key:1 \; type:http_one; key:Enter; until:service::http; key:N +; until:light+; wait:2s; snap; key:-; until:nothing raised; until:light cost; snap'
 console=$PID
 recorders=()
 for name in twin "raised --raise behaviours::ticker,$(place PANICKY),$(place DETACHED)"; do

@@ -17,7 +17,7 @@ clean_file "$DB"
 
 equal "accounting" "$(columns accounting)" process,kind,produced,stored,lost,filtered,expired
 equal "tasks" "$(columns tasks)" "task,native_id,process,runtime,type,name,location,parent,state,spawn_ns,end_ns,end_reason,polls,busy_ns,$(
-)blocked_ns,runnable_ns,wakes,self_wakes,poll_max_ns,size"
+)blocked_ns,runnable_ns,wakes,self_wakes,poll_max_ns,size,fingerprint"
 equal "wakes" "$(columns wakes)" waker_kind,waker,task,count,first_ns,last_ns
 equal "timers" "$(columns timers)" task,runtime,deadline_ns,fire_ns,poll_ns,lateness_ns
 equal "findings" "$(columns findings)" \

@@ -41,6 +41,10 @@ static const char rust_shapes[] =
 	"fn _ZN8async_io7reactor7Reactor14process_timers17h0123456789abcdefE\n push %rbx\n mov %rsi,%rbx\n lock incl 0x220(%rdi)\n pop %rbx\n ret\nend _ZN8async_io7reactor7Reactor14process_timers17h0123456789abcdefE\n"
 	"fn _ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE\n push %rbx\n mov %rdx,%rbx\n"
 	" xor %edx,%edx\n pop %rbx\n ret\nend _ZN5tokio7runtime4time6Handle23process_at_sharded_time17h0123456789abcdefE\n"
+	/* armed by a deadline of two registers; by a tick; by a deadline again, where no probe can be at the entry */
+	"fn _ZN5tokio7runtime4time5entry10TimerEntry5reset17h0000000000000001E\n push %rbx\n mov %rdi,%rbx\n mov %rsi,%rax\n cmp $999000001,%edx\n pop %rbx\n ret\nend _ZN5tokio7runtime4time5entry10TimerEntry5reset17h0000000000000001E\n"
+	"fn _ZN5tokio7runtime4time5entry10TimerEntry5reset17h0000000000000002E\n push %rbx\n mov %rdi,%rbx\n mov 0x100(%rdi),%rdx\n cmp %rdx,%rsi\n pop %rbx\n ret\nend _ZN5tokio7runtime4time5entry10TimerEntry5reset17h0000000000000002E\n"
+	"fn _ZN5tokio7runtime4time5entry10TimerEntry5reset17h0000000000000003E\n mov %rdi,%rax\n cmp $999000001,%edx\n jb 9f\n9: ret\nend _ZN5tokio7runtime4time5entry10TimerEntry5reset17h0000000000000003E\n"
 	/* spawns: forwards in the block; before it, past a check that ends in a trap; one of two ways: stays; in a loop: its end */
 	"fn new_1\n mov %rdi,%rcx\n lea type_1(%rip),%rax\n mov %rax,(%rsp)\n spawn_1: jmp 5f\n5: ret\nend new_1\n"
 	"fn new_2\n spawn_2: push %rbx\n test %rdi,%rdi\n je 6f\n lea type_2(%rip),%rax\n pop %rbx\n ret\n6: ud2\nend new_2\n"

@@ -4,6 +4,7 @@
  *   moved   a suspended frame is copied elsewhere and polled there       (not-unpin)
  *   io      a socket in a runtime that was built without IO              (missing-feature)
  *   nested  weft_block_on() inside a task                                (mixed-runtimes)
+ *   local   weft_spawn_local() by a task that a worker polls; cure: by one that the thread inside weft_block_on() polls (not-send)
  */
 #include "tests/workloads/support/workload.h"
 
@@ -69,14 +70,42 @@ static weft_poll_t nester(struct weft_cx *cx, struct part *f)
 	weft_async_end(f, 0);
 }
 
+static weft_poll_t bound(struct weft_cx *cx, struct part *f)
+{
+	(void)cx;
+	weft_async_begin(f);
+	weft_async_end(f, 0);
+}
+
+static weft_poll_t binder(struct weft_cx *cx, struct part *f)
+{
+	weft_async_begin(f);
+	while (workload_on(f->w) && !weft_is_cancelled(cx)) {
+		weft_spawn_local(bound, ((struct part){ .w = f->w }));
+		weft_await(f, weft_sleep(cx, &f->pause, 100 * MS));
+	}
+	weft_async_end(f, 0);
+}
+
+static const char *subject(const struct workload *w)
+{
+	if (workload_is(w, "io"))
+		return "listener";
+	if (workload_is(w, "nested"))
+		return "nester";
+	return workload_is(w, "local") ? "binder" : "mover";
+}
+
 int main(int argc, char **argv)
 {
 	struct weft_config config = { .size = sizeof(config), .workers = 1 };
 	struct weft_runtime *rt = NULL;
 	struct workload w;
+	struct part f = { .w = &w };
+	bool here = false;
 	int rc = 0;
 
-	workload_begin(&w, argc, argv, "moved io nested");
+	workload_begin(&w, argc, argv, "moved io nested local");
 	if (workload_is(&w, "io")) {
 		config.no_io = !w.healthy;
 		rc = weft_runtime_new(&config, &rt);
@@ -84,15 +113,18 @@ int main(int argc, char **argv)
 			rc = workload_spawn_on(&w, rt, listener, ((struct part){ .w = &w }));
 	} else if (workload_is(&w, "nested")) {
 		rc = workload_spawn(&w, nester, ((struct part){ .w = &w }));
+	} else if (workload_is(&w, "local") && w.healthy) {
+		here = true;
+	} else if (workload_is(&w, "local")) {
+		rc = workload_spawn(&w, binder, ((struct part){ .w = &w }));
 	} else {
 		rc = workload_spawn(&w, mover, ((struct part){ .w = &w }));
 	}
-	workload_ready(&w,
-		       workload_is(&w, "io")       ? "listener"
-		       : workload_is(&w, "nested") ? "nester"
-						   : "mover",
-		       NULL);
-	workload_rest(&w);
+	workload_ready(&w, subject(&w), NULL);
+	if (here)
+		weft_block_on(w.rt, binder, &f);
+	else
+		workload_rest(&w);
 	weft_runtime_free(rt);
 	return rc < 0 ? 1 : workload_end(&w);
 }

@@ -38,9 +38,12 @@ static weft_poll_t guest(struct weft_cx *cx, struct job *f)
 	weft_async_end(f, 0);
 }
 
+static _Atomic unsigned hogs; /* that have been polled */
+
 static weft_poll_t hog(struct weft_cx *cx, struct job *f)
 {
 	weft_async_begin(f);
+	atomic_fetch_add_explicit(&hogs, 1, memory_order_relaxed);
 	while (workload_on(f->w) && !weft_is_cancelled(cx)) {
 		workload_burn(MS);
 		if (f->w->healthy)
@@ -92,7 +95,9 @@ static int held(struct workload *w)
 	for (unsigned i = 0; i < w->workers && rc == 0; i++)
 		rc = weft_spawn(w->rt, hog, ((struct job){ .w = w }), .name = "hog",
 				.detach = true);
-	usleep(300000);
+	while (rc == 0 && workload_on(w) &&
+	       atomic_load_explicit(&hogs, memory_order_relaxed) < w->workers)
+		usleep(10000);
 	if (rc == 0)
 		rc = workload_spawn(w, job, ((struct job){ .w = w }), .name = "job");
 	workload_ready(w, "job", NULL);

@@ -6,7 +6,7 @@
  *   imbalance  the tasks are bound to the thread inside block_on, the workers idle; cure: spawned for all of them
  *   count      eight workers a CPU, all of them busy; cure: one a CPU
  *   quota      eight workers for the one CPU that the control group may use; cure: one (as root, who may make a group)
- *   late       30 tasks that compute for a millisecond before each yield, without a pause: who is woken waits behind all of them;
+ *   late       20 tasks that compute for a millisecond before each yield, without a pause: who is woken waits behind all of them;
  *              cure: for 50 us
  *   starved    other processes take the CPUs; cure: there are none
  */
@@ -182,7 +182,7 @@ static int enter_group(void)
 
 static int late(void)
 {
-	int rc = grinders(w.rt, 30, w.healthy ? 50000 : MS);
+	int rc = grinders(w.rt, 20, w.healthy ? 50000 : MS);
 
 	/* Several, for the slot of who is woken last has no queue. */
 	for (int i = 0; i < 8 && rc == 0; i++)

@@ -66,6 +66,7 @@ static weft_poll_t listener(struct weft_cx *cx, struct listener *f)
 /* ---- wait-cycle ---- */
 
 static struct weft_join *left_task, *right_task;
+static _Atomic bool sides_there; /* released: both handles are */
 
 struct side {
 	WEFT_FRAME;
@@ -76,7 +77,8 @@ struct side {
 static weft_poll_t side(struct weft_cx *cx, struct side *f)
 {
 	weft_async_begin(f);
-	weft_await(f, weft_sleep(cx, &f->pause, 100 * MS)); /* until both are there */
+	while (!atomic_load_explicit(&sides_there, memory_order_acquire))
+		weft_await(f, weft_sleep(cx, &f->pause, 20 * MS));
 	if (f->other)
 		weft_await(f, weft_join(cx, f->other));
 	while (f->rc == 0 && workload_on(&w))
@@ -181,6 +183,7 @@ static int sides(char *place, size_t size)
 		rc = weft_spawn(w.rt, side,
 				((struct side){ .other = w.healthy ? NULL : &left_task }),
 				.name = "right", .join = &right_task);
+	atomic_store_explicit(&sides_there, true, memory_order_release);
 	return rc;
 }
 

@@ -78,7 +78,7 @@ static void *drive(void *rt)
 static int undriven(struct workload *w, struct weft_runtime *rt)
 {
 	/* Its timer is not to come at the end of the turn: fired, it would be armed no more. */
-	struct part first = { .w = w }, slow = { .w = w, .period_ns = 250 * MS };
+	struct part first = { .w = w }, slow = { .w = w, .period_ns = 500 * MS };
 	pthread_t thread;
 	int rc = weft_spawn(rt, ticker, slow, .name = "ticker", .detach = true);
 

@@ -58,9 +58,9 @@ median='function median(v, n,   i, j, t) {
 	for (i = 2; i <= n; i++) for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
 	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
 }'
-# ratio_row ROW UNIT VALUES BASE: files with a value by round. Medians, and of the ratios by round.
+# ratio_row ROW UNIT VALUES BASE [WHAT]: files with a value by round. Medians, and of the ratios by round.
 ratio_row() {
-	paste "$3" "$4" | awk -v name="$1" -v unit="$2" "$median"'
+	paste "$3" "$4" | awk -v name="$1" -v unit="$2" -v against="${5:-untraced}" "$median"'
 	{ a[NR] = $1; b[NR] = $2; r[NR] = $1 / $2 }
-	END { m = median(r, NR); printf "%s %.4g %s untraced %.4g %.4f %d %.4f %.4f\n", name, median(a, NR), unit, median(b, NR), m, NR, r[1], r[NR] }'
+	END { m = median(r, NR); printf "%s %.4g %s %s %.4g %.4f %d %.4f %.4f\n", name, median(a, NR), unit, against, median(b, NR), m, NR, r[1], r[NR] }'
 }

@@ -3,12 +3,14 @@
  * A writer of the trace format that is not libweft: an independent reading of runtime/probe_points.h, as fast
  * as it can go, that also does what no service should do. It borrows only the probe points themselves.
  *
- *   fake_target [-t THREADS] [-r EVENTS_PER_SECOND] [-T TRUTH_FILE] [-s SECONDS] [-m MODE] [-e EXIT_CODE] [-a ABI]
+ *   fake_target [-t THREADS] [-r EVENTS_PER_SECOND] [-T TRUTH_FILE] [-s SECONDS] [-m MODE] [-e EXIT_CODE] [-a ABI] [-w]
  *
+ * -w: its time begins when somebody watches, a minute from its start at the latest.
  * -a 1: as a libweft of ABI 1 writes, in batches of one page.
  * Modes: seal (default), unsealed, closed (the descriptor), garbage (header), cut (unsealed, cut to one page
  * after 0.5 s), scribble (random bytes over everything but the header's page, all the time),
- * forks (fork, vfork, posix_spawn, raw clone, all the time), exec (itself after 0.5 s, once).
+ * forks (fork, vfork, posix_spawn, raw clone, all the time), exec (itself after 1 s, once), told (forks until
+ * a SIGUSR1, then exec).
  * TRUTH_FILE: a u64 pair per thread, mapped shared: events begun, events committed.
  */
 #include <errno.h>
@@ -47,6 +49,8 @@ static unsigned threads = 2, rate, abi = WEFT_ABI_VERSION;
 static double seconds = 30;
 static const char *mode = "seal";
 static char **own_argv;
+static volatile sig_atomic_t told;
+static bool waits;
 
 static uint32_t batch_bytes(void)
 {
@@ -171,12 +175,19 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static double beginning(void)
+{
+	for (double limit = now() + 60; waits && !level() && now() < limit;)
+		usleep(200);
+	return now();
+}
+
 static void *write_lane(void *arg)
 {
 	unsigned i = (unsigned)(uintptr_t)arg;
 	struct writer w = { .lane = (void *)((char *)header + LANE_OFFSET + i * lane_stride()),
 			    .truth = &truth[i] };
-	double begun = now(), end = begun + seconds;
+	double end, then, watched = 0; /* seconds */
 	uint64_t n = 0;
 
 	w.batch = (void *)((char *)w.lane + WEFT_PAGE);
@@ -191,8 +202,14 @@ static void *write_lane(void *arg)
 	       i) /* in order: all below the count are there */
 		usleep(10);
 	__atomic_store_n(&header->lanes, i + 1, __ATOMIC_RELEASE);
+	then = beginning();
+	end = then + seconds;
 	while (n % 64 || now() < end) {
-		if (!level() || (rate && (double)n > (now() - begun) * rate)) {
+		double t = now();
+
+		watched += level() ? t - then : 0;
+		then = t;
+		if (!level() || (rate && (double)n > watched * rate)) {
 			usleep(500);
 			if (now() > end)
 				break;
@@ -299,24 +316,30 @@ static void scribble(unsigned *seed)
 
 static void misbehave(int fd)
 {
-	double begun = now();
+	double begun = beginning();
 	unsigned seed = (unsigned)getpid();
 	bool cut = false;
 
 	while (now() - begun < seconds) {
-		if (!strcmp(mode, "forks"))
+		if (!strcmp(mode, "forks") || !strcmp(mode, "told"))
 			fork_all_ways();
 		if (!strcmp(mode, "scribble"))
 			scribble(&seed);
 		if (!strcmp(mode, "cut") && !cut && now() - begun > 0.5)
 			cut = !ftruncate(fd, WEFT_PAGE);
-		if (!strcmp(mode, "exec") && now() - begun > 0.5) {
+		if (!strcmp(mode, "exec") ? now() - begun > 1.0 : told) {
 			setenv("FAKE_TARGET_MODE", "seal", 1);
 			execv("/proc/self/exe", own_argv);
 			_exit(126);
 		}
 		usleep(2000);
 	}
+}
+
+static void on_usr1(int signal)
+{
+	(void)signal;
+	told = 1;
 }
 
 static void on_bus(int signal)
@@ -332,7 +355,7 @@ int main(int argc, char **argv)
 
 	own_argv = argv;
 	truth = no_truth;
-	while ((c = getopt(argc, argv, "t:r:T:s:m:e:a:")) != -1)
+	while ((c = getopt(argc, argv, "t:r:T:s:m:e:a:w")) != -1)
 		switch (c) {
 		case 't':
 			threads = (unsigned)atoi(optarg) % (MAX_THREADS + 1);
@@ -348,6 +371,9 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			code = atoi(optarg);
+			break;
+		case 'w':
+			waits = true;
 			break;
 		case 'a':
 			abi = (unsigned)atoi(optarg);
@@ -372,6 +398,8 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "garbage"))
 		memset((char *)header + 8, 0x5a, 4000);
 	signal(SIGBUS, on_bus);
+	if (!strcmp(mode, "told"))
+		signal(SIGUSR1, on_usr1);
 	for (unsigned i = 0; i < threads; i++)
 		pthread_create(&thread[i], NULL, write_lane, (void *)(uintptr_t)i);
 	puts("ready");

@@ -60,6 +60,8 @@ static void print(const struct rust_plan *plan)
 	for (uint32_t i = 0; i < plan->n_spawn_places; i++)
 		printf("spawn-place %016" PRIx64 " %" PRIx64 " %s\n", plan->spawn_places[i].probe,
 		       plan->spawn_places[i].caller, plan->spawn_places[i].place);
+	for (uint32_t i = 0; i < plan->n_can_see; i++)
+		printf("sees %s\n", plan->can_see[i]);
 	for (uint32_t i = 0; i < plan->n_gaps; i++)
 		printf("gap %s: %s\n", plan->gaps[i].what, plan->gaps[i].why);
 }

@@ -335,6 +335,25 @@ static void a_lock_of_tokio_is_not_the_tasks(void **state)
 	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
 }
 
+/* That of async-io's timers, in the names of today's compilers. */
+static void a_lock_of_async_io_is_not_the_tasks(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_SMOL);
+	blocks(f, T0 + 2 * S, 70, false, 202, futex,
+	       NAMES("<std::sys::sync::mutex::futex::Mutex>::lock_contended",
+		     "<async_io::Timer as futures_core::stream::Stream>::poll_next",
+		     "svc::handle"));
+	blocks(f, T0 + 4 * S, 70, false, 202, futex,
+	       NAMES("<std::sys::sync::mutex::futex::Mutex>::lock_contended",
+		     "async_io::reactor::Reactor::insert_timer", "svc::handle"));
+	verdict_nothing(f);
+	blocks(f, T0 + 6 * S, 70, false, 202, futex,
+	       NAMES("<std::sys::sync::mutex::futex::Mutex>::lock_contended", "<svc::Cache>::get"));
+	verdict_found(f, "blocking-call", LIVE_CRIT, "query");
+}
+
 static void a_nested_block_on_of_tokio_is(void **state)
 {
 	struct feed *f = *state;
@@ -560,6 +579,7 @@ int main(void)
 		VERDICT_TEST(page_faults_need_more),
 		VERDICT_TEST(a_lock_of_the_runtime_is_not_the_tasks),
 		VERDICT_TEST(a_lock_of_tokio_is_not_the_tasks),
+		VERDICT_TEST(a_lock_of_async_io_is_not_the_tasks),
 		VERDICT_TEST(a_nested_block_on_of_tokio_is),
 		VERDICT_TEST(a_lock_of_the_kernel_on_a_full_machine),
 		VERDICT_TEST(a_lock_of_the_program_on_a_full_machine),

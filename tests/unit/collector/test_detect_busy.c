@@ -250,6 +250,36 @@ static void spins_between_the_blocks_of_others(void **state)
 	verdict_found(f, "busy-loop", LIVE_WARN, "query");
 }
 
+/*
+ * Four workers, each with one poll of 120 ms, in which who watches gets to know its thread: nobody told whether it slept. Of threads
+ * that were known the same is three spins.
+ */
+static void starts_of_workers(struct feed *f, uint64_t met)
+{
+	feed_offcpu(f, T0, 0, 7, 0, 10 * US, -1);
+	feed_poll(f, T0 + US, 0, 7, 20 * US);
+	for (uint32_t i = 1; i < 5; i++) {
+		uint64_t t = T0 + i * S;
+
+		f->now = t + met;
+		feed_worker(f, i, i);
+		feed_poll(f, t + 120 * MS, (uint16_t)i, 7, 120 * MS);
+	}
+	feed_tick_to(f, T0 + 6 * S);
+}
+
+static void first_polls_of_threads(void **state)
+{
+	starts_of_workers(*state, 2 * MS);
+	verdict_nothing(*state);
+}
+
+static void first_polls_of_known_threads(void **state)
+{
+	starts_of_workers(*state, 0);
+	verdict_found(*state, "busy-loop", LIVE_WARN, "query");
+}
+
 /* As long by the clock, but a neighbour had the CPU: no spins. And a long one now and then is none either. */
 static void long_by_the_clock_only(void **state)
 {
@@ -417,6 +447,8 @@ int main(void)
 		VERDICT_TEST(crunch_through_long_polls),
 		VERDICT_TEST(long_polls_now_and_then),
 		VERDICT_TEST(spins_between_the_blocks_of_others),
+		VERDICT_TEST(first_polls_of_threads),
+		VERDICT_TEST(first_polls_of_known_threads),
 		VERDICT_TEST(long_by_the_clock_only),
 		VERDICT_TEST(self_wake_storm),
 		VERDICT_TEST(storm_on_a_machine_that_others_overload),

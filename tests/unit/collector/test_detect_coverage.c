@@ -109,6 +109,23 @@ static void what_tokio_never_tells(void **state)
 	assert_non_null(strstr(why_of(f, "large-future"), "16 KiB"));
 }
 
+/* The probes' self-test failed: no task proves anything then. What the kernel tells of threads and processes does. */
+static void what_the_probes_doubt(void **state)
+{
+	struct weft_ev_cannot_see odd = { .what = "states of tasks", .why = "9 headers" };
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_event(f, T0, WEFT_EV_CANNOT_SEE, &odd, sizeof(odd));
+	watch(f);
+	assert_string_equal(feed_verdict(f, "busy-loop"), "clean");
+	feed_flagged(f, T0 + 8 * S, WEFT_EV_CANNOT_SEE, WEFT_EVF_DOUBT, &odd, sizeof(odd));
+	assert_string_equal(feed_verdict(f, "busy-loop"), "not-checked");
+	assert_string_equal(why_of(f, "busy-loop"), "states of tasks: 9 headers");
+	assert_string_equal(feed_verdict(f, "queue-backlog"), "not-checked");
+	assert_string_equal(feed_verdict(f, "cpu-starved"), "clean");
+}
+
 static void what_smol_does_not_show(void **state)
 {
 	struct feed *f = *state;
@@ -226,6 +243,7 @@ int main(void)
 		cmocka_unit_test(light_is_no_more_than_normal),
 		cmocka_unit_test(the_readme_shows_it),
 		VERDICT_TEST(what_tokio_never_tells),
+		VERDICT_TEST(what_the_probes_doubt),
 		VERDICT_TEST(what_smol_does_not_show),
 		VERDICT_TEST(what_light_does_not_show),
 		VERDICT_TEST(how_long_it_was_seen),

@@ -51,7 +51,26 @@ static void dropped_at_once(void **state)
 	lives(f, 1, 10 * US, WEFT_E_CANCELLED, true, true);
 	row = verdict_found(f, "handle-dropped", LIVE_WARN, "query");
 	assert_string_equal(row->cause, "cancelled by the drop of its handle");
-	assert_non_null(strstr(row->evidence[row->evidence_n - 1].text, "ticker"));
+	assert_string_equal(row->evidence[row->evidence_n - 1].text,
+			    "by task 8 ticker, spawned at svc.c:80");
+}
+
+/* Where the runtime tells the call that took it off: of the last one that is known. */
+static void the_call_is_told(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	feed_site(f, 9, "", "mail.c", 57);
+	feed_spawn(f, T0, 100, 1, 256);
+	drop(f, T0 + 10 * US, 100, WEFT_D_CANCEL);
+	end_by(f, T0 + 11 * US, 100, WEFT_E_CANCELLED | 9 << 16, 8);
+	feed_spawn(f, T0 + MS, 101, 1, 256);
+	drop(f, T0 + MS + 10 * US, 101, WEFT_D_CANCEL);
+	end_by(f, T0 + MS + 11 * US, 101, WEFT_E_CANCELLED, 8);
+	feed_tick_to(f, f->now + 2 * S);
+	row = verdict_found(f, "handle-dropped", LIVE_WARN, "query");
+	assert_non_null(strstr(row->evidence[row->evidence_n - 1].text, " (mail.c:57)"));
 }
 
 /* Half a second later it is a change of mind; most of them end by themselves. */
@@ -210,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(dropped_at_once),
+		VERDICT_TEST(the_call_is_told),
 		VERDICT_TEST(a_drop_that_is_meant),
 		VERDICT_TEST(aborted_at_once),
 		VERDICT_TEST(sessions_aborted_at_disconnect),

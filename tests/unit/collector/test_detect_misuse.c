@@ -67,6 +67,29 @@ static void other_codes_are_left_alone(void **state)
 	verdict_nothing(f);
 }
 
+/* The call that is refused is somewhere else than the spawn of the task that makes it. */
+static void the_call_is_told(void **state)
+{
+	struct feed *f = *state;
+	struct record r = {
+		.t_ns = T0, .kind = WEFT_K_MISUSE, .task = 7, .a = WEFT_M_WRONG_THREAD, .b = 9
+	};
+	const struct live_finding *row;
+
+	feed_site(f, 9, "bound", "ui.c", 77);
+	feed_record(f, &r);
+	feed_tick_to(f, T0 + 100 * MS);
+	row = feed_finding(f, "not-send");
+	assert_non_null(row);
+	assert_int_equal(row->evidence_n, 2);
+	assert_string_equal(row->evidence[1].text, "the last one was to spawn bound at ui.c:77");
+	/* Its own place is the subject's: nothing is said twice. */
+	misuse(f, T0 + S, 7, WEFT_M_FRAME_MOVED);
+	row = feed_finding(f, "not-unpin");
+	assert_non_null(row);
+	assert_int_equal(row->evidence_n, 1);
+}
+
 static void by_a_task_that_is_not_known(void **state)
 {
 	struct feed *f = *state;
@@ -80,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(each_code_is_its_symptom),
 		VERDICT_TEST(it_is_counted),
+		VERDICT_TEST(the_call_is_told),
 		VERDICT_TEST(other_codes_are_left_alone),
 		VERDICT_TEST(by_a_task_that_is_not_known),
 	};

@@ -101,6 +101,132 @@ static void it_is_stranded_behind_one_worker(void **state)
 		strstr(verdict_found(f, "never-runs", LIVE_CRIT, "query")->cause, "stranded"));
 }
 
+static bool is_related(const struct live_finding *a, const struct live_finding *b)
+{
+	for (uint32_t i = 0; i < a->related_n; i++)
+		if (!strcmp(a->related[i], b->fingerprint))
+			return true;
+	return false;
+}
+
+/* What is found of the task that holds the workers has to do with it; what another one died of has not. */
+static void who_holds_the_workers_is_related(void **state)
+{
+	struct record died = { .t_ns = 900 * MS,
+			       .kind = WEFT_K_TASK_SPAWN,
+			       .task = 100,
+			       .b = 3,
+			       .c = 256,
+			       .d = (uint64_t)WEFT_S_DETACHED << 32 | 1 };
+	static struct live_finding waits, holds, other;
+	struct feed *f = *state;
+
+	feed_site(f, 3, "other", "svc.c", 99);
+	feed_record(f, &died);
+	feed_end(f, 901 * MS, 100, WEFT_E_ERROR | 5 << 8);
+	run(f, 5, 2, WEFT_T_NOTIFIED, true);
+	waits = *verdict_found(f, "never-runs", LIVE_CRIT, "query");
+	holds = *verdict_found(f, "busy-loop", LIVE_CRIT, "ticker");
+	other = *verdict_found(f, "detached-panic", LIVE_WARN, "other");
+	assert_true(is_related(&waits, &holds));
+	assert_true(is_related(&holds, &waits));
+	assert_int_equal(other.related_n, 0);
+	assert_false(is_related(&waits, &other));
+}
+
+/* ---- where it stands ---- */
+
+static void stands(struct feed *f, uint64_t t, uint32_t places)
+{
+	struct weft_ev_place place = { .place = 1, .line = 12, .func = "recv", .file = "src/svc.c" };
+	struct {
+		struct weft_ev_await head;
+		uint32_t place[2];
+	} e = { { .task = 7, .on = WEFT_WAIT_RECV, .places = places, .complete = 1, .polls = 1 },
+		{ 1, 2 } };
+
+	feed_event(f, t, WEFT_EV_PLACE, &place, sizeof(place));
+	place.place = 2;
+	place.line = 30;
+	strcpy(place.func, "query");
+	feed_event(f, t, WEFT_EV_PLACE, &place, sizeof(place));
+	feed_event(f, t, WEFT_EV_AWAIT, &e, sizeof(e));
+	feed_tick_to(f, t + S);
+}
+
+static const char *told(const struct live_finding *row)
+{
+	for (uint32_t i = 0; i < row->evidence_n; i++)
+		if (strstr(row->evidence[i].text, "stands"))
+			return row->evidence[i].text;
+	return "";
+}
+
+static void where_it_stands_is_told(void **state)
+{
+	struct feed *f = *state;
+
+	run(f, 5, 2, WEFT_T_NOTIFIED, true);
+	assert_string_equal(told(verdict_found(f, "never-runs", LIVE_CRIT, "query")), "");
+	stands(f, f->now + MS, 2);
+	assert_string_equal(
+		told(verdict_found(f, "never-runs", LIVE_CRIT, "query")),
+		"it stands where it awaits channel recv: recv (svc.c:12) < query (svc.c:30)");
+}
+
+/* Before it became runnable it may have stood elsewhere; one that has not started stands nowhere. */
+static void it_may_stand_nowhere(void **state)
+{
+	struct feed *f = *state;
+
+	stands(f, T0 - 150 * MS, 2);
+	run(f, 5, 2, WEFT_T_NOTIFIED, true);
+	assert_string_equal(told(verdict_found(f, "never-runs", LIVE_CRIT, "query")), "");
+	stands(f, f->now + MS, 0);
+	assert_string_equal(told(verdict_found(f, "never-runs", LIVE_CRIT, "query")), "");
+}
+
+static unsigned awaits;
+
+static void count(void *ctx, const struct session_want *w)
+{
+	(void)ctx;
+	awaits += w->kind == SESSION_WANT_AWAIT && w->task == 7;
+}
+
+/* Asked for once a second, until it is known; of a Rust task nobody asks. */
+static void where_it_stands_is_asked(void **state)
+{
+	for (unsigned rust = 0; rust < 2; rust++) {
+		struct detect_options options = { .want = count, .only = "never-runs" };
+		struct feed *f = *state;
+		struct detect *d = NULL;
+		char error[100];
+
+		awaits = 0;
+		if (rust)
+			feed_runtime(f, 1, WEFT_RT_TOKIO);
+		assert_int_equal(detect_new(f->m, &options, &d, error, sizeof(error)), 0);
+		run(f, 5, 2, WEFT_T_NOTIFIED, true);
+		for (uint64_t t = f->now + STEP; t < T0 + 8 * S; t += STEP) {
+			for (uint32_t lane = 0; lane < 2; lane++)
+				feed_sample(f, t, lane,
+					    &(struct feed_sample){ .cpu = STEP,
+								   .task = 8 + lane,
+								   .open_ns = t - T0,
+								   .seq = 3 });
+			detect_tick(d, t, 0);
+		}
+		if (rust)
+			assert_int_equal(awaits, 0);
+		else
+			assert_in_range(awaits, 2, 4);
+		detect_free(d);
+		verdict_teardown(state);
+		verdict_setup(state);
+	}
+}
+
 /* Of the other worker nothing was seen so far: it has nothing to do. */
 static void the_other_worker_has_not_been_met(void **state)
 {
@@ -426,6 +552,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(every_worker_is_held),
 		VERDICT_TEST(it_is_stranded_behind_one_worker),
+		VERDICT_TEST(who_holds_the_workers_is_related),
+		VERDICT_TEST(where_it_stands_is_told),
+		VERDICT_TEST(it_may_stand_nowhere),
+		VERDICT_TEST(where_it_stands_is_asked),
 		VERDICT_TEST(the_other_worker_has_not_been_met),
 		VERDICT_TEST(it_is_told_soon),
 		VERDICT_TEST(every_worker_waits_for_a_cpu),

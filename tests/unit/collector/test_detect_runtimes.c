@@ -92,6 +92,23 @@ static void the_last_one_is_lopsided(void **state)
 	assert_int_equal(verdict_found(f, "worker-imbalance", LIVE_WARN, "")->subject_id, 102);
 }
 
+/* As many as a test program has with a thread for each test: all of them are looked at. */
+static void fifty_at_once(void **state)
+{
+	const struct feed_sample half = {
+		.cpu = 24 * MS, .busy = 24 * MS, .park = 26 * MS, .polls = 100
+	};
+	struct feed *f = *state;
+
+	for (uint32_t id = 2; id < 52; id++)
+		feed_runtime(f, id, WEFT_RT_WEFT);
+	worker_of(f, 0, 51);
+	run(f, 6, &half);
+	assert_int_equal(model_process(f->m, 0)->nruntimes, 51);
+	assert_null(strstr(why_of(f, "never-runs"), "more runtimes"));
+	assert_string_equal(feed_verdict(f, "queue-backlog"), "clean");
+}
+
 /* A hundred at once: of the last nothing is known but what its threads do. */
 static void more_runtimes_than_are_kept(void **state)
 {
@@ -115,6 +132,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(one_runtime_after_another),
 		VERDICT_TEST(the_last_one_is_lopsided),
+		VERDICT_TEST(fifty_at_once),
 		VERDICT_TEST(more_runtimes_than_are_kept),
 	};
 

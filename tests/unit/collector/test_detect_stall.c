@@ -52,6 +52,58 @@ static void polls_hold_the_driver(void **state)
 	assert_non_null(strstr(row->evidence[2].text, "ticker"));
 }
 
+static const struct live_evidence *graded(const struct live_finding *row)
+{
+	for (uint32_t i = 0; i < row->evidence_n; i++)
+		if (strcmp(row->evidence[i].unit, "grade") == 0)
+			return &row->evidence[i];
+	return NULL;
+}
+
+/* Of a Rust service it is said of what kind its figures are. */
+static void of_rust_the_grade_is_told(void **state)
+{
+	struct feed *f = *state;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	late(f, 2, 0);
+	assert_string_equal(graded(verdict_found(f, "timer-stall", LIVE_WARN, "query"))->text,
+			    "per timer: the deadline of each one");
+}
+
+static void of_the_c_runtime_there_is_one_grade(void **state)
+{
+	struct feed *f = *state;
+
+	late(f, 2, 0);
+	assert_null(graded(verdict_found(f, "timer-stall", LIVE_WARN, "query")));
+}
+
+/* No single timer is seen: the driver, told to wait for 100 ms of each poll, comes back behind it. */
+static void drivers_that_are_late(void **state)
+{
+	struct feed *f = *state;
+	const struct live_finding *row;
+
+	feed_runtime(f, 1, WEFT_RT_TOKIO);
+	feed_level(f, T0 - 500 * MS, WEFT_LEVEL_NORMAL);
+	for (uint64_t t = T0; t < T0 + 3 * S; t += S) {
+		struct record r = { .t_ns = t + 300 * MS + 20 * US,
+				    .kind = WEFT_K_TIMER_FIRE,
+				    .a = WEFT_TIMER_OF_DRIVER | 10 * US,
+				    .b = t + 100 * MS };
+
+		for (uint16_t lane = 0; lane < 2; lane++)
+			feed_poll(f, t + 300 * MS, lane, 7, 300 * MS);
+		feed_record(f, &r);
+	}
+	feed_tick_to(f, T0 + 6 * S);
+	row = verdict_found(f, "timer-stall", LIVE_WARN, "query");
+	assert_non_null(strstr(row->evidence[0].text, "a driver came 200 ms after"));
+	assert_int_equal(graded(row)->value, 2);
+	assert_non_null(strstr(graded(row)->text, "per driver"));
+}
+
 /* More types hold the driver once than there is room for, then one does it three times. */
 static void many_types_hold_it(void **state)
 {
@@ -143,11 +195,9 @@ static void timers_on_time(void **state)
 }
 
 /* The same polls; the timers fire in time, by a thread that does nothing else, and their task waits for a worker. */
-static void late_polls(struct feed *f, uint16_t flavour, uint32_t lanes)
+static void late_polls(struct feed *f, uint16_t kind, uint16_t flavour, uint32_t lanes)
 {
-	struct weft_ev_runtime e = {
-		.runtime = 1, .kind = WEFT_RT_WEFT, .flavour = flavour, .workers = 2
-	};
+	struct weft_ev_runtime e = { .runtime = 1, .kind = kind, .flavour = flavour, .workers = 2 };
 
 	feed_event(f, T0 - 500 * MS, WEFT_EV_RUNTIME, &e, sizeof(e));
 	for (uint64_t t = T0; t < T0 + 3 * S; t += S) {
@@ -164,17 +214,104 @@ static void polls_hold_those_whose_timers_fired(void **state)
 	struct feed *f = *state;
 	const struct live_finding *row;
 
-	late_polls(f, WEFT_F_REACTOR_POOL, 2);
+	late_polls(f, WEFT_RT_WEFT, WEFT_F_REACTOR_POOL, 2);
 	row = verdict_found(f, "timer-stall", LIVE_WARN, "query");
 	assert_non_null(strstr(row->cause, "have fired"));
 	assert_in_range(row->evidence[0].value, 199, 202);
+}
+
+/* Polls of 60 ms on both workers, of which they lack a CPU for so long; a timer is due when each has begun. */
+static void polls_of_60_ms(struct feed *f, uint64_t runnable)
+{
+	for (uint64_t t = T0; t < T0 + 5 * S; t += S) {
+		for (uint16_t lane = 0; lane < 2; lane++) {
+			feed_offcpu(f, t + 59 * MS, lane, 7, 0, runnable, -1);
+			feed_poll(f, t + 60 * MS, lane, 7, 60 * MS);
+		}
+		fire(f, t + 60 * MS + 10 * US, 8, t + MS);
+		feed_poll(f, t + 60 * MS + 30 * US, 0, 8, 5 * US);
+	}
+	feed_tick_to(f, T0 + 8 * S);
+}
+
+static void long_by_their_own_doing(void **state)
+{
+	polls_of_60_ms(*state, 5 * MS);
+	verdict_found(*state, "timer-stall", LIVE_WARN, "query");
+}
+
+static void long_for_want_of_a_cpu(void **state)
+{
+	polls_of_60_ms(*state, 20 * MS);
+	assert_null(feed_finding(*state, "timer-stall"));
+}
+
+/* Polls of `poll` in a row on two workers, the other's a tenth of a poll later, `gap` between them; what waits for 240 ms waits behind several. */
+static void polls_in_a_row(struct feed *f, uint64_t poll, uint64_t gap)
+{
+	struct weft_ev_runtime e = {
+		.runtime = 1, .kind = WEFT_RT_WEFT, .flavour = WEFT_F_REACTOR_POOL, .workers = 2
+	};
+	uint64_t wait = 0;
+
+	feed_event(f, T0 - 500 * MS, WEFT_EV_RUNTIME, &e, sizeof(e));
+	for (uint64_t t = T0; t < T0 + 3 * S; t += poll + gap) {
+		feed_poll(f, t, 1, 7, poll);
+		feed_poll(f, t + poll / 10, 0, 7, poll);
+		if (wait && t + poll / 10 - wait >= 240 * MS) {
+			feed_poll(f, t + poll / 10 + 5 * US, 0, 8, 5 * US);
+			wait = 0;
+		} else if (!wait) {
+			wait = t + poll / 10 + 20 * US;
+			fire(f, wait, 8, wait - 10 * US);
+		}
+	}
+	feed_tick_to(f, T0 + 6 * S);
+}
+
+static void polls_hold_them_together(void **state)
+{
+	polls_in_a_row(*state, 150 * MS, 100 * US);
+	assert_non_null(strstr(verdict_found(*state, "timer-stall", LIVE_WARN, "query")->cause,
+			       "have fired"));
+}
+
+/* So does a busy service: that is a backlog, nobody's stall. */
+static void short_polls_in_a_row(void **state)
+{
+	polls_in_a_row(*state, 5 * MS, 0);
+	assert_null(feed_finding(*state, "timer-stall"));
+}
+
+static void workers_were_free_between(void **state)
+{
+	polls_in_a_row(*state, 150 * MS, 60 * MS);
+	assert_null(feed_finding(*state, "timer-stall"));
 }
 
 static void a_worker_was_free_for_them(void **state)
 {
 	struct feed *f = *state;
 
-	late_polls(f, WEFT_F_REACTOR_POOL, 1);
+	late_polls(f, WEFT_RT_WEFT, WEFT_F_REACTOR_POOL, 1);
+	assert_null(feed_finding(f, "timer-stall"));
+}
+
+/* As of async-std and smol: async-io has a thread for that. */
+static void polls_of_smol_hold_them(void **state)
+{
+	struct feed *f = *state;
+
+	late_polls(f, WEFT_RT_SMOL, WEFT_F_EXECUTOR, 2);
+	assert_non_null(
+		strstr(verdict_found(f, "timer-stall", LIVE_WARN, "query")->cause, "have fired"));
+}
+
+static void a_worker_of_smol_was_free(void **state)
+{
+	struct feed *f = *state;
+
+	late_polls(f, WEFT_RT_SMOL, WEFT_F_EXECUTOR, 1);
 	assert_null(feed_finding(f, "timer-stall"));
 }
 
@@ -183,7 +320,7 @@ static void timers_fired_by_a_worker(void **state)
 {
 	struct feed *f = *state;
 
-	late_polls(f, WEFT_F_MULTI_THREAD, 2);
+	late_polls(f, WEFT_RT_WEFT, WEFT_F_MULTI_THREAD, 2);
 	assert_null(feed_finding(f, "timer-stall"));
 }
 
@@ -236,10 +373,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(polls_hold_the_driver),
+		VERDICT_TEST(of_rust_the_grade_is_told),
+		VERDICT_TEST(of_the_c_runtime_there_is_one_grade),
+		VERDICT_TEST(drivers_that_are_late),
 		VERDICT_TEST(many_types_hold_it),
 		VERDICT_TEST(one_worker_was_free),
 		VERDICT_TEST(polls_hold_those_whose_timers_fired),
+		VERDICT_TEST(long_by_their_own_doing),
+		VERDICT_TEST(long_for_want_of_a_cpu),
+		VERDICT_TEST(polls_hold_them_together),
+		VERDICT_TEST(short_polls_in_a_row),
+		VERDICT_TEST(workers_were_free_between),
 		VERDICT_TEST(a_worker_was_free_for_them),
+		VERDICT_TEST(polls_of_smol_hold_them),
+		VERDICT_TEST(a_worker_of_smol_was_free),
 		VERDICT_TEST(timers_fired_by_a_worker),
 		VERDICT_TEST(the_machine_was_overloaded),
 		VERDICT_TEST(they_waited_before_they_began),

@@ -46,6 +46,48 @@ static void small_ones_or_few(void **state)
 	assert_string_equal(feed_verdict(f, "large-future"), "clean");
 }
 
+/* Of a process of so many MiB. */
+static struct feed *many_in(void **state, uint64_t n, uint32_t bytes, uint64_t rss_mib)
+{
+	struct feed *f;
+
+	verdict_teardown(state);
+	verdict_setup(state);
+	f = *state;
+	feed_rss(f, T0 - 500 * MS, rss_mib << 20);
+	for (uint64_t id = 100; id < 100 + n; id++)
+		feed_spawn(f, T0 + id * US, id, 1, bytes);
+	feed_rss(f, T0 + (100 + n) * US, rss_mib << 20);
+	feed_tick_to(f, T0 + (100 + n) * US + 3 * S);
+	return f;
+}
+
+/* Kilobytes each, as is common, but so many that they are much of the process; a large server's 10,000 connections are not. */
+static void a_hundred_thousand_of_4_kib(void **state)
+{
+	static const struct {
+		uint64_t n;
+		uint32_t bytes;
+		uint64_t rss_mib;
+		bool found;
+	} at[] = {
+		{ 100000, 4096, 600, true },  { 100000, 4096, 2000, false },
+		{ 10000, 4096, 100, false },  { 140000, 1024, 400, true },
+		{ 200000, 1000, 400, false }, { 100000, 1200, 400, false },
+		{ 100000, 4096, 0, false }, /* how large the process is, is not known */
+		{ 1, 2048, 100, false },
+	};
+
+	for (size_t i = 0; i < sizeof(at) / sizeof(*at); i++) {
+		struct feed *f = many_in(state, at[i].n, at[i].bytes, at[i].rss_mib);
+
+		if (at[i].found)
+			verdict_found(f, "large-future", LIVE_WARN, "query");
+		else
+			assert_null(feed_finding(f, "large-future"));
+	}
+}
+
 /* ---- detached-panic ---- */
 
 static void detached(struct feed *f, uint64_t t, uint64_t id, uint64_t flags, unsigned error)
@@ -467,6 +509,7 @@ int main(void)
 		VERDICT_TEST(nobody_can_wake_a_rust_task),
 		VERDICT_TEST(a_thousand_of_16_kib),
 		VERDICT_TEST(small_ones_or_few),
+		VERDICT_TEST(a_hundred_thousand_of_4_kib),
 		VERDICT_TEST(an_error_that_nobody_sees),
 		VERDICT_TEST(errors_that_are_none),
 		VERDICT_TEST(nobody_can_wake_it),

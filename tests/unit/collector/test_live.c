@@ -416,6 +416,58 @@ static void workers_and_their_minute(void **state)
 	assert_true(w[1].last_60s[59] < 0);
 }
 
+static uint64_t fingerprint_of(struct feed *f, uint64_t id)
+{
+	struct live_query q = { .sort = LIVE_SORT_ID, .count = 8 };
+	struct live_task rows[8];
+	struct live_page page;
+
+	assert_int_equal(live_tasks(f->l, &q, rows, &page), 0);
+	for (size_t i = 0; i < page.rows; i++)
+		if (rows[i].native_id == id)
+			return rows[i].fingerprint;
+	fail_msg("no task %llu", (unsigned long long)id);
+	return 0;
+}
+
+static void spawn_on(struct feed *f, uint64_t t, uint64_t id, uint64_t runtime)
+{
+	struct record r = {
+		.t_ns = t, .kind = WEFT_K_TASK_SPAWN, .task = id, .b = 1, .c = 64, .d = runtime
+	};
+
+	feed_record(f, &r);
+	feed_tick_to(f, t + MS);
+}
+
+/* Of its runtime; nobody knows whose it is: when all of the process agree. */
+static void fingerprints_by_runtime(void **state)
+{
+	const uint64_t base = 0x9f2c33a1b7d00000ull;
+	struct weft_ev_runtime e = { .runtime = 1, .kind = WEFT_RT_TOKIO };
+	const size_t before = offsetof(struct weft_ev_runtime, fingerprint);
+	struct feed *f = *state;
+
+	/* Of a Weft that told none. */
+	feed_event(f, MS, WEFT_EV_RUNTIME, &e, before);
+	spawn_on(f, 2 * MS, 5, 1);
+	assert_true(fingerprint_of(f, 5) == 0);
+	e.fingerprint = base;
+	feed_event(f, 10 * MS, WEFT_EV_RUNTIME, &e, sizeof(e));
+	assert_true(fingerprint_of(f, 5) == (base | 5));
+	e.runtime = 2;
+	feed_event(f, 20 * MS, WEFT_EV_RUNTIME, &e, sizeof(e));
+	spawn_on(f, 21 * MS, 6, 99);
+	assert_true(fingerprint_of(f, 6) == (base | 6));
+	/* Beside it one whose tasks have no ids of their own. */
+	e = (struct weft_ev_runtime){ .runtime = 3, .kind = WEFT_RT_SMOL };
+	feed_event(f, 30 * MS, WEFT_EV_RUNTIME, &e, sizeof(e));
+	spawn_on(f, 31 * MS, 7, 3);
+	assert_true(fingerprint_of(f, 7) == 0);
+	assert_true(fingerprint_of(f, 6) == 0);
+	assert_true(fingerprint_of(f, 5) == (base | 5));
+}
+
 static void no_process_yet(void **state)
 {
 	struct live *l = NULL;
@@ -450,6 +502,7 @@ int main(void)
 		T(what_light_does_not_show_is_unknown),
 		T(details_of_a_task),
 		T(workers_and_their_minute),
+		T(fingerprints_by_runtime),
 		T(no_process_yet),
 	};
 

@@ -127,6 +127,34 @@ static void worker_that_left(void **state)
 	synth_free(s);
 }
 
+/* The last one is as a Weft told it that knew no fingerprints. */
+static void runtimes_have_fingerprints(void **state)
+{
+	struct synth *s = synth_new();
+	struct weft_ev *ev;
+	char path[64];
+	struct engine_account rows[200];
+	int n = 200;
+
+	(void)state;
+	synth_process(s, 0, "svc");
+	for (uint32_t i = 1; i <= 3; i++) {
+		synth_runtime(s, 0, i, WEFT_RT_WEFT, 1);
+		ev = (struct weft_ev *)synth_at(s, synth_count(s) - 1);
+		((struct weft_ev_runtime *)(ev + 1))->fingerprint = i == 2 ? 0 : 1ull << 63 | 17;
+	}
+	ev->size = sizeof(*ev) + offsetof(struct weft_ev_runtime, fingerprint);
+	synth_finish(s);
+	scenario_path(path, "fingerprints");
+	assert_int_equal(scenario_record(s, path, 0, &(struct engine_consumer){ 0 }, rows, &n), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM runtime"), 3);
+	assert_true(ask(path, "SELECT fingerprint FROM runtime WHERE runtime = 1") ==
+		    (INT64_MIN | 17));
+	assert_int_equal(ask(path, "SELECT count(fingerprint) FROM runtime"), 1);
+	scenario_unlink(path);
+	synth_free(s);
+}
+
 /* What is extrapolated once stays so: the numbers add up from the start. */
 static void estimated_workers(void **state)
 {
@@ -385,11 +413,17 @@ int main(void)
 {
 	/* Those that fork come before any thread has been made. */
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_writer),       cmocka_unit_test(full_disk),
-		cmocka_unit_test(full_from_the_start), cmocka_unit_test(made_while_read),
-		cmocka_unit_test(one_clean_file),      cmocka_unit_test(worker_that_left),
-		cmocka_unit_test(bounded_disk),        cmocka_unit_test(rows_of_model),
-		cmocka_unit_test(leaves_others_alone), cmocka_unit_test(estimated_workers),
+		cmocka_unit_test(killed_writer),
+		cmocka_unit_test(full_disk),
+		cmocka_unit_test(full_from_the_start),
+		cmocka_unit_test(made_while_read),
+		cmocka_unit_test(one_clean_file),
+		cmocka_unit_test(worker_that_left),
+		cmocka_unit_test(bounded_disk),
+		cmocka_unit_test(rows_of_model),
+		cmocka_unit_test(leaves_others_alone),
+		cmocka_unit_test(estimated_workers),
+		cmocka_unit_test(runtimes_have_fingerprints),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct fake_tokio {
 	struct weft_ev_runtime runtime;
 	struct weft_ev_counts counts;
 	unsigned lanes, tasks, gauges, cannot_sees, sites, runtimes, counted;
+	bool doubt; /* of the last cannot_see */
 };
 
 #define FAKE_TOKIO_KEEP(kind_, to, count)           \
@@ -56,6 +57,8 @@ static void fake_tokio_sink(void *ctx, const struct weft_ev *ev)
 	FAKE_TOKIO_KEEP(WEFT_EV_SNAPSHOT_TASK, f->task, f->tasks)
 	FAKE_TOKIO_KEEP(WEFT_EV_RUNTIME_SAMPLE, f->gauge, f->gauges)
 	FAKE_TOKIO_KEEP(WEFT_EV_CANNOT_SEE, f->cannot_see, f->cannot_sees)
+	if (ev->kind == WEFT_EV_CANNOT_SEE)
+		f->doubt = ev->flags & WEFT_EVF_DOUBT;
 	FAKE_TOKIO_KEEP(WEFT_EV_COUNTS, f->counts, f->counted)
 	FAKE_TOKIO_KEEP(WEFT_EV_RUNTIME, f->runtime, f->runtimes)
 	FAKE_TOKIO_KEEP(WEFT_EV_SITE, f->site, f->sites)

@@ -116,6 +116,31 @@ static void test_previous_abi(void **state)
 	fake_map_done(&f);
 }
 
+/* A later member is not there where an older library made the header; those before it are. */
+static void test_shorter_header(void **state)
+{
+	struct target_map *m;
+	struct fake_map f;
+
+	(void)state;
+	fake_map_init(&f, true);
+	f.header->header_bytes = sizeof(*f.header);
+	f.header->waiter_task = 16;
+	f.header->waiter_queue = 24;
+	f.header->waiter_state = 32;
+	f.header->waiter_queued = 1;
+	f.header->fingerprint = 0x9f2c33a1b7d00000ull;
+	assert_int_equal(open_own(&m), 0);
+	assert_true(target_map_shape(m)->fingerprint == 0x9f2c33a1b7d00000ull);
+	target_map_close(m);
+	f.header->header_bytes = offsetof(struct weft_map_header, fingerprint);
+	assert_int_equal(open_own(&m), 0);
+	assert_true(target_map_shape(m)->fingerprint == 0);
+	assert_int_equal(target_map_shape(m)->waiter.queued, 1);
+	target_map_close(m);
+	fake_map_done(&f);
+}
+
 /* Every number of the header, one at a time, by values that lead out of the mapping. */
 static void test_damaged_header(void **state)
 {
@@ -258,17 +283,12 @@ static void test_record_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads_what_is_there),
-		cmocka_unit_test(test_no_mapping),
-		cmocka_unit_test(test_of_another_process),
-		cmocka_unit_test(test_being_made),
-		cmocka_unit_test(test_other_abi),
-		cmocka_unit_test(test_previous_abi),
-		cmocka_unit_test(test_damaged_header),
-		cmocka_unit_test(test_counts_are_capped),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_damaged_commit_word),
-		cmocka_unit_test(test_cut_mapping),
+		cmocka_unit_test(test_reads_what_is_there), cmocka_unit_test(test_no_mapping),
+		cmocka_unit_test(test_of_another_process),  cmocka_unit_test(test_being_made),
+		cmocka_unit_test(test_other_abi),           cmocka_unit_test(test_previous_abi),
+		cmocka_unit_test(test_shorter_header),      cmocka_unit_test(test_damaged_header),
+		cmocka_unit_test(test_counts_are_capped),   cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_damaged_commit_word), cmocka_unit_test(test_cut_mapping),
 		cmocka_unit_test(test_record_bytes),
 	};
 

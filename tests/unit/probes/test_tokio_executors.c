@@ -17,7 +17,7 @@
 
 static uint64_t vtable[8];
 static struct rust_type type;
-static unsigned cannot_sees;
+static unsigned cannot_sees, runtimes;
 static struct weft_ev_snapshot last;
 
 static uint64_t address(const void *p)
@@ -31,6 +31,7 @@ static void sink(void *ctx, const struct weft_ev *ev)
 	if (ev->kind == WEFT_EV_SNAPSHOT_END)
 		memcpy(&last, ev + 1, sizeof(last));
 	cannot_sees += ev->kind == WEFT_EV_CANNOT_SEE;
+	runtimes += ev->kind == WEFT_EV_RUNTIME;
 }
 
 /* The programs' table of tasks takes every id. */
@@ -54,7 +55,7 @@ static void walk(struct fake_tokio *f)
 
 /* A slab with one waker: its words in `state` are the vector's pointer, capacity and length, the number in use and the next free one. */
 static struct {
-	uint64_t block[8], entry[1][2], state[300];
+	uint64_t block[8], entry[2][2], state[300];
 } executor[EXECUTORS + 1];
 static uint64_t waker_vtable[4];
 
@@ -193,6 +194,73 @@ static void an_executor_that_was_not_read(void **state)
 	async_service_ends(f);
 }
 
+/* Two tasks, and no thread that has polled one of them. */
+static struct fake_tokio *abandoned(uint64_t first, uint64_t second)
+{
+	struct fake_tokio *f = async_service(1);
+	static uint64_t other[8];
+
+	runtimes = 0;
+	f->state.lane[0].runtime = 0;
+	executor[0].block[1] = first | 1ull << RUST_ASYNC_REF_SHIFT;
+	memcpy(other, executor[0].block, sizeof(other));
+	other[1] = second | 1ull << RUST_ASYNC_REF_SHIFT;
+	executor[0].entry[1][0] = address(other);
+	executor[0].entry[1][1] = address(waker_vtable);
+	for (unsigned k = SLAB + 1; k <= SLAB + 4; k++)
+		executor[0].state[k] = 2;
+	return f;
+}
+
+/* Tasks wait in its queue, walk after walk: at once all of them, one beside an idle one a walk later. */
+static void an_executor_that_nobody_runs(void **state)
+{
+	struct fake_tokio *f = abandoned(RUST_ASYNC_SCHEDULED, RUST_ASYNC_SCHEDULED);
+
+	(void)state;
+	walk(f);
+	assert_int_equal(last.tasks, 2);
+	assert_int_equal(runtimes, 0);
+	walk(f);
+	assert_int_equal(runtimes, 1);
+	async_service_ends(f);
+	f = abandoned(0, RUST_ASYNC_SCHEDULED);
+	walk(f);
+	walk(f);
+	assert_int_equal(runtimes, 0);
+	walk(f);
+	assert_int_equal(runtimes, 1);
+	walk(f);
+	assert_int_equal(runtimes, 1);
+	async_service_ends(f);
+}
+
+static void an_executor_that_somebody_runs(void **state)
+{
+	struct fake_tokio *f = abandoned(0, 0);
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		walk(f);
+	assert_int_equal(runtimes, 0);
+	/* Now the one, now the other: they are polled. */
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t *to = (uint64_t *)(uintptr_t)executor[0].entry[i % 2][0];
+		uint64_t *from = (uint64_t *)(uintptr_t)executor[0].entry[1 - i % 2][0];
+
+		to[1] |= RUST_ASYNC_SCHEDULED;
+		from[1] &= ~(uint64_t)RUST_ASYNC_SCHEDULED;
+		walk(f);
+	}
+	assert_int_equal(runtimes, 0);
+	async_service_ends(f);
+	f = abandoned(RUST_ASYNC_RUNNING, RUST_ASYNC_SCHEDULED);
+	for (unsigned i = 0; i < 5; i++)
+		walk(f);
+	assert_int_equal(runtimes, 0);
+	async_service_ends(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +268,8 @@ int main(void)
 		cmocka_unit_test(more_executors_than_there_is_room_for),
 		cmocka_unit_test(executors_that_come_and_go),
 		cmocka_unit_test(an_executor_that_was_not_read),
+		cmocka_unit_test(an_executor_that_nobody_runs),
+		cmocka_unit_test(an_executor_that_somebody_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,22 @@ static void light_asked_for_is_said_at_once(void **state)
 	fake_tokio_free(f);
 }
 
+/* Their drivers' waits have no end, so that is not what light takes away. */
+static void of_smol_light_is_said(void **state)
+{
+	struct rust_type type = { .family = RUST_ASYNC_TASK };
+	struct fake_tokio *f = service();
+
+	(void)state;
+	f->plan.types = &type;
+	f->plan.n_types = 1;
+	f->session.level = WEFT_LEVEL_LIGHT;
+	seconds(f, 1);
+	assert_int_equal(f->cannot_sees, 1);
+	assert_string_equal(f->cannot_see.what, "workers parking, timers");
+	fake_tokio_free(f);
+}
+
 static void automatic_light_is_said_when_it_stays(void **state)
 {
 	struct fake_tokio *f = service();
@@ -112,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(normal_has_been_there),
 		cmocka_unit_test(light_asked_for_is_said_at_once),
+		cmocka_unit_test(of_smol_light_is_said),
 		cmocka_unit_test(automatic_light_is_said_when_it_stays),
 		cmocka_unit_test(nothing_to_say_while_switches_are_seen),
 	};

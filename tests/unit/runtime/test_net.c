@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "runtime/executor/executor.h"
+#include "runtime/io/source.h"
 #include "tests/support/flavours.h"
 
 #define MS   1000000ull
@@ -256,7 +257,9 @@ static weft_poll_t pair(struct weft_cx *cx, struct pair *f)
 				       weft_listener_port(f->listener), &f->a));
 	weft_await(f, weft_tcp_accept(cx, f->listener, &f->b));
 	weft_spawn(NULL, reader, ((struct reader){ .conn = f->a }), .join = &f->reader[0]);
-	weft_await(f, weft_sleep(cx, &f->pause, 20 * MS));
+	while (__atomic_load_n(&weft_source_of((uintptr_t)f->a)->slot[WEFT_DIR_READ],
+			       __ATOMIC_SEQ_CST) <= WEFT_SOURCE_READY)
+		weft_await(f, weft_sleep(cx, &f->pause, MS)); /* until the first one waits */
 	weft_spawn(NULL, reader, ((struct reader){ .conn = f->a }), .join = &f->reader[1]);
 	weft_await(f, weft_join(cx, &f->reader[1]));
 	f->second = f->rc;

@@ -41,9 +41,21 @@ static inline int teardown(void **state)
 	return 0;
 }
 
+/* As user_config_mute, without a file. */
+static inline int fake_mute(void *ctx, const struct live_finding *f, char *ret_said, size_t size)
+{
+	struct live *l = ctx;
+
+	l->muted = l->muted == f->key ? 0 : f->key;
+	snprintf(ret_said, size, "%s here", l->muted ? "muted" : "no longer muted");
+	return l->muted != 0;
+}
+
 static inline const char *run(const char *script)
 {
-	struct app_options o = { .live = &con->live, .speed = 1 };
+	struct app_options o = {
+		.live = &con->live, .speed = 1, .mute = fake_mute, .mute_ctx = &con->live
+	};
 	struct script_error error;
 	size_t size;
 	FILE *f;

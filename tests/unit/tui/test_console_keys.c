@@ -241,6 +241,83 @@ static void test_proof_and_chat(void **state)
 	has("crit blocking-call");
 }
 
+/* Sick and healthy code from the topics, for the runtime that is watched. */
+static void test_proof_has_a_sketch(void **state)
+{
+	(void)state;
+	run("size:120x40; key:3 Enter; snap");
+	has("sick      std::thread::sleep(std::time::Duration::from_millis(50));");
+	has("healthy   tokio::time::sleep(");
+	has_not("weft_sleep(");
+	has_not("smol::");
+}
+
+static void test_mute(void **state)
+{
+	(void)state;
+	run("key:3 m; snap");
+	has("muted here");
+	assert_int_equal(con->live.muted, 100);
+	run("wait:250ms; snap");
+	has("\nmute blocking-call");
+	has("1 finding:  task-leak");
+	has_not("{async fn} 2m12s  blocking-call"); /* of the header */
+	has("1 muted");
+	assert_true(strstr(con->text, "warn task-leak") < strstr(con->text, "mute blocking-call"));
+	run("key:Enter m; snap"); /* the cursor went with it */
+	has("no longer muted here");
+	assert_int_equal(con->live.muted, 0);
+	run("key:Esc; wait:250ms; snap");
+	has("crit blocking-call");
+	has_not(" muted");
+}
+
+/* Held still, the row says so at once; nothing is said of what can't be done. */
+static void test_mute_while_paused(void **state)
+{
+	(void)state;
+	run("key:3 p m; snap");
+	has("\nmute blocking-call");
+	con->live.findings = 0;
+	run("key:p; wait:250ms; key:m; snap; key:e; snap");
+	has("there are no findings");
+}
+
+/* Two new files; the second time others; none over another. */
+static void test_export(void **state)
+{
+	char dir[] = "/tmp/weft-evidence-XXXXXX", stem[64] = "", name[80], text[4096];
+	size_t n;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	for (int i = 0; i < 2; i++) {
+		run(i ? "key:e; snap" : "key:3 e; snap");
+		has("written to weft-finding-blocking-call-");
+		sscanf(strstr(con->text, "weft-finding-"), "%63s", stem);
+		stem[strlen(stem) - 4] = 0; /* .txt */
+		snprintf(name, sizeof(name), "%s.txt", stem);
+		f = fopen(name, "r");
+		assert_non_null(f);
+		n = fread(text, 1, sizeof(text) - 1, f);
+		text[n] = 0;
+		fclose(f);
+		assert_non_null(strstr(text, "proof   blocked 1.84 s"));
+		assert_non_null(strstr(text, "healthy"));
+		if (i)
+			unlink(name);
+		snprintf(name, sizeof(name), "%s.json", stem);
+		assert_int_equal(access(name, R_OK), 0);
+		if (i)
+			unlink(name);
+	}
+	assert_int_equal(system("test $(ls | wc -l) = 2 && rm *"), 0);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_nothing_found(void **state)
 {
 	(void)state;
@@ -411,6 +488,10 @@ int main(void)
 		TEST(test_raise),
 		TEST(test_raise_of_a_recording),
 		TEST(test_proof_and_chat),
+		TEST(test_proof_has_a_sketch),
+		TEST(test_mute),
+		TEST(test_mute_while_paused),
+		TEST(test_export),
 		TEST(test_nothing_found),
 		TEST(test_workers),
 		TEST(test_pause),

@@ -61,6 +61,24 @@ static void test_every_finding_has_a_topic(void **state)
 	}
 }
 
+/* The console shows it beneath a proof, for the runtime that is watched. */
+static void test_every_finding_has_a_sketch(void **state)
+{
+	static const enum symptom of_builds[] = { SYMPTOM_NOT_SEND, SYMPTOM_NOT_UNPIN,
+						  SYMPTOM_MISSING_FEATURE };
+
+	(void)state;
+	for (int s = 0; s < SYMPTOMS; s++) {
+		const struct knowledge_topic *t = knowledge_find(symptom_id((enum symptom)s));
+		bool of_build = false;
+
+		for (size_t i = 0; i < sizeof(of_builds) / sizeof(*of_builds); i++)
+			of_build |= of_builds[i] == (enum symptom)s;
+		for (size_t i = 0; t && i < (of_build ? 1 : 4); i++)
+			has_part(t, "sick", runtimes[i]);
+	}
+}
+
 static void test_every_topic_is_linked(void **state)
 {
 	const struct knowledge_topic *t;
@@ -251,6 +269,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_finding_has_a_topic),
+		cmocka_unit_test(test_every_finding_has_a_sketch),
 		cmocka_unit_test(test_every_topic_is_linked),
 		cmocka_unit_test(test_pitfalls_lead_to_symptoms),
 		cmocka_unit_test(test_tables_are_full),

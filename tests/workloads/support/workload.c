@@ -119,6 +119,12 @@ static void drivers_start(struct workload *w)
 	}
 }
 
+static void live_on(struct workload *w)
+{
+	atomic_store_explicit(&w->end_ns, weft_now() + (uint64_t)(w->seconds * 1e9),
+			      memory_order_relaxed);
+}
+
 void workload_begin(struct workload *w, int argc, char **argv, const char *variants)
 {
 	struct weft_config config = { .size = sizeof(config) };
@@ -142,7 +148,7 @@ void workload_begin(struct workload *w, int argc, char **argv, const char *varia
 		exit(1);
 	}
 	drivers_start(w);
-	w->end_ns = weft_now() + (uint64_t)(w->seconds * 1e9);
+	live_on(w);
 }
 
 static void wait_for_go(const struct workload *w)
@@ -162,13 +168,16 @@ void workload_ready(struct workload *w, const char *task, const char *more)
 		printf(" task=%s at=%s:%u", task, w->at_file, w->at_line);
 	printf("%s%s\n", more ? " " : "", more ? more : "");
 	fflush(stdout);
-	if (w->wait)
+	if (w->wait) {
 		wait_for_go(w);
+		live_on(w); /* not counting how long it took to get here */
+	}
 }
 
 bool workload_on(const struct workload *w)
 {
-	return !atomic_load_explicit(&ended, memory_order_relaxed) && weft_now() < w->end_ns;
+	return !atomic_load_explicit(&ended, memory_order_relaxed) &&
+	       weft_now() < atomic_load_explicit(&w->end_ns, memory_order_relaxed);
 }
 
 void workload_rest(const struct workload *w)

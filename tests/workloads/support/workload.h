@@ -35,7 +35,7 @@ struct workload {
 	uint64_t count; /* what it counts is the program's: tasks, events; 0 = its default */
 	double seconds;
 	bool wait;
-	uint64_t end_ns; /* weft_now() at which it ends by itself */
+	_Atomic uint64_t end_ns; /* weft_now() at which it ends by itself */
 	const char *at_file;
 	unsigned at_line;
 };

@@ -3,11 +3,17 @@
 
 #[path = "../../smol/src/behaviours.rs"]
 mod behaviours;
+#[path = "../../smol/src/load.rs"]
+mod load;
+#[path = "../../tokio/src/neighbours.rs"]
+mod neighbours;
 #[path = "../../smol/src/program.rs"]
 mod program;
 mod rt;
 #[path = "../../smol/src/sick.rs"]
 mod sick;
+#[path = "../../smol/src/steady.rs"]
+mod steady;
 #[path = "../../tokio/src/truth.rs"]
 mod truth;
 

@@ -21,9 +21,25 @@ pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
 }
 
 /// Its one executor is always run.
-pub fn spawn_undriven(_: &'static Kind, _: impl Future<Output = ()> + Send + 'static) {
+fn not_here() -> ! {
     eprintln!("not on async-std");
-    std::process::exit(2);
+    std::process::exit(2)
+}
+
+pub fn spawn_undriven(_: &'static Kind, _: impl Future<Output = ()> + Send + 'static) {
+    not_here()
+}
+
+pub fn spawn_on_second(_: impl Future<Output = ()> + Send + 'static) {
+    not_here()
+}
+
+pub fn run_second(_: impl Future<Output = ()>) {
+    not_here()
+}
+
+pub fn on_an_executor_of_its_own(_: impl Future<Output = ()> + Send + 'static, _: bool) {
+    not_here()
 }
 
 /// The task goes on without its handle.

@@ -16,7 +16,7 @@ use futures_lite::future::yield_now;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt};
 
 use crate::rt::{self, sleep, Handle, TcpListener, TcpStream};
-use crate::truth::{counted, Kind, JOBS_ASKED, JOBS_RUN};
+use crate::truth::{block, counted, hog, wake, Kind, JOBS_ASKED, JOBS_RUN, WAKE_DELAY_MAX_US};
 
 pub static OVER: AtomicBool = AtomicBool::new(false);
 static THREADS: Mutex<Vec<thread::JoinHandle<()>>> = Mutex::new(vec![]);
@@ -41,6 +41,7 @@ kind_list! {
     PRODUCER "producer"                  CONSUMER "consumer"                  JOB_CALLER "job_caller"
     COUNTDOWNS "countdowns"              COUNTDOWN "countdown"                NESTED_TICKER "nested_ticker"
     LOST_WAKER "lost_waker"              STARVED "starved"
+    LISTENER "listener"
 }
 
 pub fn ms(n: u64) -> Duration {
@@ -278,17 +279,14 @@ impl Future for Storm {
 
 async fn cpu_hog() {
     loop {
-        let begin = Instant::now();
-        while begin.elapsed() < ms(60) {
-            std::hint::spin_loop();
-        }
+        hog(ms(60));
         sleep(ms(140)).await;
     }
 }
 
 async fn blocking_sleep() {
     loop {
-        thread::sleep(ms(80));
+        block(ms(80));
         sleep(ms(120)).await;
     }
 }
@@ -352,6 +350,31 @@ fn never_runs() {
     }
 }
 
+/// What is sent before its first poll waits for that, not for a wake.
+static LISTENS: AtomicBool = AtomicBool::new(false);
+
+async fn listener(from: Receiver<Instant>) {
+    LISTENS.store(true, Relaxed);
+    while let Ok(sent) = from.recv().await {
+        WAKE_DELAY_MAX_US.fetch_max(sent.elapsed().as_micros() as u64, Relaxed);
+    }
+}
+
+/// A thread that no executor knows wakes a task.
+fn outside() {
+    let (to, from) = bounded(64);
+    in_thread(move || {
+        while !LISTENS.load(Relaxed) && !OVER.load(Relaxed) {
+            thread::sleep(ms(1));
+        }
+        while !OVER.load(Relaxed) {
+            wake(|now| to.send_blocking(now).expect("the listener"));
+            thread::sleep(ms(20));
+        }
+    });
+    start_task(&LISTENER, listener(from));
+}
+
 type Start = fn();
 const SOUND: usize = 11;
 const ALL: &[(&str, Start)] = &[
@@ -374,6 +397,8 @@ const ALL: &[(&str, Start)] = &[
     ("lost_waker", lost_waker),
     ("storm", || start_task(&STORM, Storm)),
     ("never_runs", never_runs),
+    // Not among `all`.
+    ("outside", outside),
 ];
 /// `all` leaves out what would starve everything else.
 const TOGETHER: usize = 16;

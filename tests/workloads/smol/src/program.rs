@@ -5,14 +5,14 @@
 //!     smol_workload [--workers N] [--seconds S] [--wait] [--healthy] BEHAVIOUR...
 //!     smol_workload [--workers N] --echo PORT
 //!
-//! `all`, `sound` stand for lists of behaviours. --healthy: of those in sick.rs the twins; --variant
+//! `all`, `sound` stand for lists of behaviours. --healthy: of those in sick.rs and load.rs the twins; --variant
 //! NAME: one of them. --wait: they begin at SIGUSR1. Ends at SIGTERM, SIGINT or after --seconds.
 //! Prints "ready PID", with --echo the port beside it (0 = any).
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::{behaviours, rt, sick, truth};
+use crate::{behaviours, load, rt, sick, steady, truth};
 
 static GO: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -95,12 +95,16 @@ async fn run(o: &Options) {
         let port = behaviours::serve(port).await;
         println!("ready {} {port}", std::process::id());
     } else {
-        println!("ready {}", std::process::id());
+        let ready = || println!("ready {}", std::process::id());
         if o.wait {
+            ready();
             until(&GO, end).await;
         }
         o.names.iter().for_each(|name| behaviours::start(name));
         o.names.iter().for_each(|name| sick::start(name, o.healthy));
+        if !o.wait {
+            ready();
+        }
     }
     until(&STOP, end).await;
     behaviours::OVER.store(true, Relaxed);
@@ -110,10 +114,11 @@ pub fn main() {
     let o = options();
     std::panic::set_hook(Box::new(|_| {})); // panics are one of the behaviours
     signals::catch();
-    rt::run(o.workers, run(&o));
+    let workers = load::workers(&o.names, o.healthy).unwrap_or(o.workers);
+    rt::run(workers, run(&o));
     truth::STOPPING.store(true, Relaxed);
     behaviours::join_threads();
     truth::freeze();
-    let kinds = [behaviours::kinds(), sick::kinds()].concat();
-    truth::print(rt::NAME, o.workers, &kinds);
+    let kinds = [behaviours::kinds(), sick::kinds(), load::kinds(), steady::kinds()].concat();
+    truth::print(rt::NAME, workers, &kinds);
 }

@@ -34,6 +34,32 @@ pub fn spawn_undriven(kind: &'static Kind, future: impl Future<Output = ()> + Se
     FORGOTTEN.get_or_init(Executor::new).spawn(counted(kind, future)).detach();
 }
 
+/// One that somebody was on for a moment.
+fn second() -> &'static Executor<'static> {
+    static SECOND: OnceLock<Executor<'static>> = OnceLock::new();
+    SECOND.get_or_init(Executor::new)
+}
+
+pub fn spawn_on_second(future: impl Future<Output = ()> + Send + 'static) {
+    second().spawn(future).detach();
+}
+
+/// Its tasks go on until `time` is up.
+pub fn run_second(time: impl Future<Output = ()>) {
+    smol::block_on(second().run(time));
+}
+
+/// It ends with its executor, which waits for it or does not.
+pub fn on_an_executor_of_its_own(future: impl Future<Output = ()> + Send + 'static, waits: bool) {
+    let executor = Executor::new();
+    let task = executor.spawn(future);
+    if waits {
+        smol::block_on(executor.run(task));
+    } else {
+        task.detach();
+    }
+}
+
 /// The task goes on without its handle.
 pub fn detach<T>(handle: Handle<T>) {
     handle.detach()

@@ -17,6 +17,7 @@ use futures_lite::FutureExt;
 
 use crate::behaviours::{in_thread, ms, spawn, start_task, OVER};
 use crate::rt::{self, sleep, AsyncMutex, Handle};
+use crate::{load, steady};
 use crate::truth::Kind;
 
 crate::behaviours::kind_list! {
@@ -31,12 +32,12 @@ crate::behaviours::kind_list! {
 /// The cure is in.
 static CURED: AtomicBool = AtomicBool::new(false);
 
-fn cured() -> bool {
+pub fn cured() -> bool {
     CURED.load(Relaxed)
 }
 
 /// Others that have something to do meanwhile.
-fn beats() {
+pub fn beats() {
     for n in 0..4 {
         start_task(&BEAT, async move { // gallery: queued
             loop {
@@ -424,7 +425,7 @@ fn cpu_time() -> Duration {
     Duration::new(time[0] as u64, time[1] as u32)
 }
 
-fn compute(time: Duration) {
+pub fn compute(time: Duration) {
     let begin = cpu_time();
     while cpu_time() - begin < time {
         std::hint::spin_loop();
@@ -480,7 +481,7 @@ async fn large(cure: bool) -> usize {
     }
 }
 
-type Start = fn();
+pub type Start = fn();
 const ALL: &[(&str, Start)] = &[
     ("drop_at_once", || start_task(&SPAWNER, drop_at_once())),
     ("drop_later", || start_task(&SESSION, drop_later())),
@@ -522,15 +523,19 @@ const ALL: &[(&str, Start)] = &[
     ("crash", || start_task(&SPAWNER, crasher())),
 ];
 
+fn all() -> impl Iterator<Item = &'static (&'static str, Start)> {
+    ALL.iter().chain(load::ALL).chain(steady::ALL)
+}
+
 pub fn names() -> String {
-    ALL.iter().map(|b| b.0).collect::<Vec<_>>().join(" ")
+    all().map(|b| b.0).collect::<Vec<_>>().join(" ")
 }
 
 pub fn known(name: &str) -> bool {
-    ALL.iter().any(|b| b.0 == name)
+    all().any(|b| b.0 == name)
 }
 
 pub fn start(name: &str, cure: bool) {
     CURED.store(cure, Relaxed);
-    ALL.iter().filter(|b| b.0 == name).for_each(|b| b.1());
+    all().filter(|b| b.0 == name).for_each(|b| b.1());
 }

@@ -18,7 +18,7 @@ use tokio::time::{interval, sleep};
 use crate::forks;
 use crate::spawn::spawn;
 use crate::timing;
-use crate::truth::{kinds, Kind, JOBS_ASKED, JOBS_RUN};
+use crate::truth::{block, hog, kinds, wake, Kind, JOBS_ASKED, JOBS_RUN, WAKE_DELAY_MAX_US};
 
 pub static OVER: AtomicBool = AtomicBool::new(false);
 pub static THREADS: Mutex<Vec<thread::JoinHandle<()>>> = Mutex::new(vec![]);
@@ -34,6 +34,7 @@ kinds! {
     PANICKY "panicky"                    PRODUCER "producer"                  CONSUMER "consumer"
     JOB_CALLER "job_caller"              COUNTDOWNS "countdowns"              COUNTDOWN "countdown"                NESTED_TICKER "nested_ticker"
     LOST_WAKER "lost_waker"              STARVED "starved"                    STUCK "stuck"
+    LISTENER "listener"                  SLEEPER "sleeper"
 }
 
 fn ms(n: u64) -> Duration {
@@ -248,17 +249,14 @@ impl Future for Storm {
 
 async fn cpu_hog() {
     loop {
-        let begin = Instant::now();
-        while begin.elapsed() < ms(60) {
-            std::hint::spin_loop();
-        }
+        hog(ms(60));
         sleep(ms(140)).await;
     }
 }
 
 async fn blocking_sleep() {
     loop {
-        thread::sleep(ms(80));
+        block(ms(80));
         sleep(ms(120)).await;
     }
 }
@@ -329,6 +327,43 @@ fn never_runs() {
     }
 }
 
+async fn sleeper() {
+    sleep(Duration::from_secs(3600)).await;
+}
+
+/// A service with many connections of which most are idle.
+fn sleepers() {
+    for _ in 0..10_000 {
+        spawn(&SLEEPER, sleeper());
+    }
+}
+
+/// What is sent before its first poll waits for that, not for a wake.
+static LISTENS: AtomicBool = AtomicBool::new(false);
+
+async fn listener(mut from: mpsc::Receiver<Instant>) {
+    LISTENS.store(true, Relaxed);
+    while let Some(sent) = from.recv().await {
+        WAKE_DELAY_MAX_US.fetch_max(sent.elapsed().as_micros() as u64, Relaxed);
+    }
+}
+
+/// A thread that no runtime knows wakes a task.
+fn outside() {
+    let (to, from) = mpsc::channel(64);
+    let thread = thread::spawn(move || {
+        while !LISTENS.load(Relaxed) && !OVER.load(Relaxed) {
+            thread::sleep(ms(1));
+        }
+        while !OVER.load(Relaxed) {
+            wake(|now| to.blocking_send(now).expect("the listener"));
+            thread::sleep(ms(20));
+        }
+    });
+    THREADS.lock().expect("no panics here").push(thread);
+    spawn(&LISTENER, listener(from));
+}
+
 type Start = fn();
 const SOUND: usize = 11;
 const ALL: &[(&str, Start)] = &[
@@ -354,6 +389,8 @@ const ALL: &[(&str, Start)] = &[
     ("stuck", || drop(spawn(&STUCK, stuck()))),
     // Not among `all`.
     ("forks", forks::forks),
+    ("outside", outside),
+    ("sleepers", sleepers),
     // The program's own runtime has to be alone, or to have one worker.
     ("deadlines", timing::deadlines),
     ("held", timing::held),

@@ -10,6 +10,7 @@
 
 mod behaviours;
 mod forks;
+mod neighbours;
 mod service;
 mod sick;
 mod spawn;
@@ -83,6 +84,10 @@ async fn run(o: &Options) {
     let mut go = signal(SignalKind::user_defined1()).expect("SIGUSR1");
     let mut stop = signal(SignalKind::terminate()).expect("SIGTERM");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT");
+    let start_named = || o.names.iter().for_each(|name| behaviours::start(name));
+    if !o.wait {
+        start_named();
+    }
     if let Some((http, port)) = o.serve {
         let port = service::start(http, port).await;
         println!("ready {} {port}", std::process::id());
@@ -91,8 +96,8 @@ async fn run(o: &Options) {
     }
     if o.wait {
         go.recv().await;
+        start_named();
     }
-    o.names.iter().for_each(|name| behaviours::start(name));
     if let Some(variant) = o.variant {
         (variant.start)(o.healthy);
     }

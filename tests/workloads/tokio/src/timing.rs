@@ -21,14 +21,19 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// Sleeps, and counts how late that was.
+async fn timed(period: Duration) {
+    let due = Instant::now() + period;
+    sleep_until(due).await;
+    let late = due.elapsed();
+    TIMERS_FIRED.fetch_add(1, Relaxed);
+    TIMERS_LATE.fetch_add((late >= ms(50)) as u64, Relaxed);
+    TIMER_LATE_MAX_US.fetch_max(late.as_micros() as u64, Relaxed);
+}
+
 async fn deadline(period: Duration) {
     loop {
-        let due = Instant::now() + period;
-        sleep_until(due).await;
-        let late = due.elapsed();
-        TIMERS_FIRED.fetch_add(1, Relaxed);
-        TIMERS_LATE.fetch_add((late >= ms(50)) as u64, Relaxed);
-        TIMER_LATE_MAX_US.fetch_max(late.as_micros() as u64, Relaxed);
+        timed(period).await;
     }
 }
 
@@ -42,7 +47,7 @@ pub fn deadlines() {
 async fn holder() {
     loop {
         thread::sleep(ms(200));
-        sleep(ms(500)).await;
+        timed(ms(500)).await;
     }
 }
 

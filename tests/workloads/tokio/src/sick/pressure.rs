@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! long-poll, queue-backlog, worker-count, large-future: too much at once.
+//! long-poll, queue-backlog, worker-count, large-future, timer-late, cpu-starved: too much at once.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -10,11 +10,12 @@ use tokio::time::sleep;
 
 use super::{company, in_thread, ms, Variant};
 use crate::behaviours::OVER;
+use crate::neighbours;
 use crate::spawn::{spawn, spawn_on};
 use crate::truth::{kinds, Kind};
 
 kinds! {
-    CRUNCHER "cruncher"    GRINDER "grinder"    SESSION "session"
+    CRUNCHER "cruncher"    GRINDER "grinder"    SESSION "session"    PUNCTUAL "punctual"
 }
 
 pub const VARIANTS: &[Variant] = &[
@@ -22,6 +23,8 @@ pub const VARIANTS: &[Variant] = &[
     Variant { name: "backlog", start: backlog },
     Variant { name: "count", start: count },
     Variant { name: "large", start: large },
+    Variant { name: "behind", start: behind },
+    Variant { name: "starved", start: starved },
 ];
 
 #[inline(never)]
@@ -49,7 +52,7 @@ fn long(healthy: bool) {
     spawn(&CRUNCHER, cruncher(if healthy { 20 } else { 1 })); // gallery: long
 }
 
-async fn grinder(work: Duration) { // gallery: backlog count
+async fn grinder(work: Duration) {
     while !OVER.load(Relaxed) {
         burn(work);
         yield_now().await;
@@ -64,7 +67,7 @@ fn backlog(healthy: bool) {
 
 /// Eight workers for each CPU, all at work.
 fn count(healthy: bool) {
-    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let cpus = neighbours::cpus();
     let workers = if healthy { cpus } else { 8 * cpus };
     let rt = Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("a runtime");
     for _ in 0..16 * cpus {
@@ -97,5 +100,31 @@ fn large(healthy: bool) {
                 }
             }));
         }
+    }
+}
+
+async fn punctual() {
+    let mut woken: u64 = 0; // and so its code is not one with another's, which would have no name
+    while !OVER.load(Relaxed) {
+        sleep(ms(20)).await;
+        woken = std::hint::black_box(woken + 3);
+    }
+}
+
+/// Always runnable and never for long: the driver is turned only when all of them had their turn.
+fn behind(healthy: bool) {
+    for _ in 0..if healthy { 2 } else { 44 } {
+        spawn(&GRINDER, grinder(ms(1)));
+    }
+    for _ in 0..8 {
+        spawn(&PUNCTUAL, punctual()); // gallery: behind
+    }
+}
+
+/// Others take the CPUs.
+fn starved(healthy: bool) {
+    spawn(&GRINDER, grinder(Duration::from_micros(200)));
+    if !healthy {
+        neighbours::crowd();
     }
 }

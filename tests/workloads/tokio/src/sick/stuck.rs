@@ -109,13 +109,18 @@ fn lifo(healthy: bool) {
     spawn(&RINGER, ringer(bell, healthy));
 }
 
-/// A runtime of its own, on which somebody was for a moment; the healthy one's thread stays.
-fn runtime_of_moment(healthy: bool, fill: impl FnOnce(&Handle)) -> Arc<Runtime> {
+/// A runtime of its own, on which somebody was for a moment, until so many guests were polled; the healthy one's thread stays.
+fn runtime_of_moment(healthy: bool, guests: u64, fill: impl FnOnce(&Handle)) -> Arc<Runtime> {
     let rt = Arc::new(Builder::new_current_thread().enable_all().build().expect("a runtime"));
     fill(rt.handle());
     let theirs = rt.clone();
     in_thread(move || {
-        theirs.block_on(nap(ms(50)));
+        theirs.block_on(async {
+            sleep(ms(50)).await;
+            while GUEST.polls.load(Relaxed) < guests {
+                tokio::task::yield_now().await;
+            }
+        });
         while !OVER.load(Relaxed) {
             if healthy {
                 theirs.block_on(nap(ms(50)));
@@ -147,7 +152,7 @@ fn undriven(healthy: bool) {
 fn woken(healthy: bool) {
     company();
     let bells: Vec<_> = (0..500).map(|_| Arc::new(Notify::new())).collect();
-    let rt = runtime_of_moment(healthy, |handle| {
+    let rt = runtime_of_moment(healthy, bells.len() as u64, |handle| {
         for bell in &bells {
             drop(spawn_on(handle, &GUEST, guest(bell.clone()))); // gallery: woken
         }
