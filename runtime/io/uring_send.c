@@ -281,20 +281,28 @@ static bool request(struct weft_uring *uring, const struct weft_source *source, 
 	return true;
 }
 
-/* The source is closed, or the kernel has no memory: who waits is told so. */
-static void refuse(struct weft_uring_sends *sends, unsigned id, int32_t result)
+/* The source is closed, or the kernel has no memory: who waits is told so by tell(). */
+static void refuse(struct weft_uring_sends *sends, unsigned id, int32_t result, uint64_t *refused)
 {
-	uintptr_t handle = sends->send[id].handle;
-
 	done(sends, id, result);
-	weft_source_event(handle, POLLOUT);
+	refused[id / 64] |= 1ull << id % 64;
+}
+
+/* Under no lock: a wake may call for it. Nobody has taken a number that was given back meanwhile. */
+static void tell(const struct weft_uring_sends *sends, const uint64_t *refused)
+{
+	for (unsigned i = 0; i < WORDS; i++)
+		for (uint64_t word = refused[i]; word; word &= word - 1)
+			weft_source_event(
+				sends->send[i * 64 + (unsigned)__builtin_ctzll(word)].handle,
+				POLLOUT);
 }
 
 /*
  * Under the lock. Requests that the kernel had no memory for would go to whatever has the fd by the
  * next submission.
  */
-static void take_back(struct weft_uring *uring)
+static void take_back(struct weft_uring *uring, uint64_t *refused)
 {
 	const struct io_uring_sq *sq = &uring->ring.sq;
 
@@ -306,37 +314,52 @@ static void take_back(struct weft_uring *uring)
 			continue;
 		io_uring_prep_nop(sqe);
 		io_uring_sqe_set_data64(sqe, 0);
-		done(uring->sends, id, -ENOBUFS);
-		weft_source_event(uring->sends->send[id].handle, POLLOUT);
+		refuse(uring->sends, id, -ENOBUFS, refused);
 	}
 }
 
 /*
+ * Under the lock. inside[i]: the source of waiting[i], NULL if that is closed. Which were refused: a
+ * bit each.
+ */
+static void request_all(struct weft_uring *uring, struct weft_source *const *inside, uint32_t n,
+			uint64_t *refused)
+{
+	struct weft_uring_sends *sends = uring->sends;
+	bool taken = true;
+
+	for (uint32_t i = 0; i < n; i++) {
+		unsigned id = sends->waiting[i];
+
+		if (inside[i] && taken)
+			taken = request(uring, inside[i], id);
+		if (!inside[i] || !taken)
+			refuse(sends, id, inside[i] ? -ENOBUFS : -EBADF, refused);
+	}
+	if (weft_uring_submit(uring))
+		take_back(uring, refused);
+}
+
+/*
  * The sources are held until the kernel has the requests, so that no fd is closed, and its number
- * used again, before.
+ * used again, before. Not entered under the lock: the memory may be another source's by now, which
+ * is closed meanwhile and ends here (weft_source_exit), and weft_uring_end() takes the lock.
  */
 static void submit(struct weft_uring *uring)
 {
 	struct weft_uring_sends *sends = uring->sends;
+	uint64_t refused[WORDS] = { 0 };
 	struct weft_source *inside[SENDS];
 	uint32_t n = sends->n;
-	bool taken = true;
 
 	sends->n = 0;
 	take_in_orphans(sends);
+	for (uint32_t i = 0; i < n; i++)
+		inside[i] = weft_source_enter(sends->send[sends->waiting[i]].handle);
 	pthread_mutex_lock(&uring->lock);
-	for (uint32_t i = 0; i < n; i++) {
-		unsigned id = sends->waiting[i];
-
-		inside[i] = weft_source_enter(sends->send[id].handle);
-		if (inside[i] && taken)
-			taken = request(uring, inside[i], id);
-		if (!inside[i] || !taken)
-			refuse(sends, id, inside[i] ? -ENOBUFS : -EBADF);
-	}
-	if (weft_uring_submit(uring))
-		take_back(uring);
+	request_all(uring, inside, n, refused);
 	pthread_mutex_unlock(&uring->lock);
+	tell(sends, refused);
 	for (uint32_t i = 0; i < n; i++)
 		if (inside[i])
 			weft_source_exit(inside[i]);

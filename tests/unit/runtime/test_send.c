@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/io/source.h"
 #include "tests/support/net_runtime.h"
 
 #define MANY     300u /* more than the driver takes at once */
@@ -414,11 +415,64 @@ static void test_root_ends(void **state)
 	weft_runtime_free(own);
 }
 
+/* A write that waits, of a connection that is closed by then; its memory is another source's, that ends meanwhile. */
+struct successor {
+	struct weft_tcp *conn;
+	int fd;
+	bool *waited;
+};
+
+/*
+ * The thread that closes the other source has left it while submit() looked whether it is the one
+ * that wrote: what it counts down by hand here, so that who looks is the last to leave.
+ */
+static weft_poll_t successor(struct weft_cx *cx, struct successor *f)
+{
+	struct weft_source *memory = weft_source_of((uintptr_t)f->conn);
+	struct weft_stream *other;
+	size_t n = 0;
+	int rc;
+
+	*f->waited = weft_tcp_write(cx, f->conn, "aaaa", 4, &n) == WEFT_PENDING;
+	weft_tcp_close(f->conn);
+	rc = weft_stream_adopt(cx->runtime, f->fd, &other);
+	if (rc || (*f->waited && weft_source_of((uintptr_t)other) != memory))
+		return rc ? rc : -EPROTO;
+	if (*f->waited)
+		weft_source_enter((uintptr_t)other);
+	weft_stream_close(other);
+	if (*f->waited)
+		__atomic_fetch_sub(&memory->refs, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void test_ends_another(void **state)
+{
+	struct weft_join *join;
+	bool waited = false;
+	struct net_conn c;
+	int pair[2];
+	char got;
+
+	net_conns_open(&c, 1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	weft_spawn(rt, successor, ((struct successor){ c.near, pair[0], &waited }), .join = &join);
+	assert_int_equal(weft_block_on(rt, joined, &join), 0);
+	for (int i = 0; recv(pair[1], &got, 1, 0) < 0; i++) {
+		assert_int_equal(errno, EAGAIN);
+		assert_true(i < 100000);
+		usleep(100);
+	}
+	assert_int_equal(waited, waits_for_turn(state));
+	close(pair[1]);
+	weft_tcp_close(c.far);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_order),      T(test_limit_in_time), T(test_given_up),  T(test_closed),
-		T(test_other_task), T(test_aborted),       T(test_root_ends),
+		T(test_other_task), T(test_aborted),       T(test_root_ends), T(test_ends_another),
 	};
 
 	return RUN("runtime/send", tests);
