@@ -4,8 +4,9 @@
  * lasts (samples prove how much of the open poll was neither on the CPU nor waiting for one) and when it has ended (the
  * kernel's off-CPU records). The place is the task's type: many tasks of one type that block are one finding.
  */
+#include "collector/detect/blocking_internal.h"
+
 #include "collector/detect/advice.h"
-#include "collector/detect/detector.h"
 #include "collector/detect/load.h"
 #include "probes/symbols/resolver.h"
 
@@ -26,53 +27,8 @@ static const struct detector_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-#define PLACES     128u
-#define RECENT     16u
-#define RECENT_NS  10000000000ull
-#define SETTLE_NS  100000000ull
-#define STACK_NS   250000000ull   /* a stack that was asked for comes sooner, if at all */
-#define RUNTIME_NS 1000000000ull  /* a lock of the runtime that is held for so long is a fault */
-#define STARVED_NS 10000000000ull /* the same in a process that lacks CPUs */
-
-/* What is known of one type in one process. */
-struct place {
-	uint32_t process, type;
-	bool used, raised;
-	uint64_t last_ns, first_ns;
-	uint64_t in_place_ns; /* it was last met in block_in_place, 0 = never */
-	uint32_t untold; /* by blocks of which no stack came, since one told of block_in_place */
-	uint64_t when[RECENT]; /* ends of blocks with victims, [count % RECENT] */
-	uint64_t count, times, total_ns, worst_ns, worst_task, worst_seq;
-	uint64_t harm_ns, victims, worst_wait_ns;
-	int32_t syscall;
-	enum live_severity severity;
-	bool split;
-};
-
-struct state {
-	struct detect_cursor *cursor;
-	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when it last was, 0 = never */
-	uint64_t files_ns
-		[MODEL_MAX_PROCESSES]; /* calls that make a file blocked, without a stack: first of the last 10 s */
-	uint32_t files[MODEL_MAX_PROCESSES]; /* and how many since */
-	struct place place[PLACES];
-};
-
-static struct place *place_of(struct state *s, uint32_t process, uint32_t type)
-{
-	struct place *oldest = &s->place[0];
-
-	for (uint32_t i = 0; i < PLACES; i++) {
-		struct place *p = &s->place[i];
-
-		if (p->used && p->process == process && p->type == type)
-			return p;
-		if (!p->used || (oldest->used && p->last_ns < oldest->last_ns))
-			oldest = p;
-	}
-	*oldest = (struct place){ .process = process, .type = type, .used = true, .syscall = -1 };
-	return oldest;
-}
+#define SETTLE_NS 100000000ull
+#define STACK_NS  250000000ull /* a stack that was asked for comes sooner, if at all */
 
 /* ---- causes ---- */
 
@@ -88,16 +44,6 @@ static bool stack_has(const struct detect_run *run, const struct model_stack *k,
 	return false;
 }
 
-static bool is_one_of(const char *name, const char *list)
-{
-	size_t n = strlen(name);
-
-	for (const char *p = n ? strstr(list, name) : NULL; p; p = strstr(p + 1, name))
-		if ((p == list || p[-1] == ' ') && (p[n] == ' ' || !p[n]))
-			return true;
-	return false;
-}
-
 static bool is_look_up(const struct detect_run *run, const struct model_stack *k)
 {
 	return stack_has(run, k, "getaddrinfo") || stack_has(run, k, "gethostby");
@@ -110,19 +56,19 @@ static enum advice advice_for(const struct detect_run *run, int32_t syscall,
 
 	if (is_look_up(run, k))
 		return ADVICE_DNS;
-	if (is_one_of(name, "futex"))
+	if (blocking_is_one_of(name, "futex"))
 		return stack_has(run, k, "pthread_join") || stack_has(run, k, "pthread_clockjoin")
 			       ? ADVICE_JOIN
 			       : ADVICE_LOCK;
-	if (is_one_of(name, "nanosleep clock_nanosleep pause"))
+	if (blocking_is_one_of(name, "nanosleep clock_nanosleep pause"))
 		return ADVICE_SLEEP;
-	if (is_one_of(name, "wait4 waitid"))
+	if (blocking_is_one_of(name, "wait4 waitid"))
 		return ADVICE_CHILD;
-	if (is_one_of(
+	if (blocking_is_one_of(
 		    name,
 		    "connect accept accept4 recvfrom recvmsg sendto sendmsg poll ppoll select pselect6 epoll_wait epoll_pwait"))
 		return ADVICE_NET;
-	if (is_one_of(
+	if (blocking_is_one_of(
 		    name,
 		    "read write pread64 pwrite64 readv writev preadv pwritev open openat fsync fdatasync sync_file_range flock "
 		    "fcntl stat newfstatat statx getdents64 unlink unlinkat rename renameat2 mkdir mkdirat ftruncate fallocate "
@@ -137,39 +83,6 @@ static const char *file_end(const char *file)
 	const char *slash = strrchr(file, '/');
 
 	return slash ? slash + 1 : file;
-}
-
-static bool is_call(int32_t syscall, const char *list)
-{
-	return syscall >= 0 && is_one_of(resolver_syscall_name(syscall), list);
-}
-
-/* Its holder is then as likely to have lost its CPU, for as long. Mutex::lock_slow, or <Mutex>::lock_slow, by the mangling. */
-static bool is_rust_lock(const struct model_frame *f)
-{
-	return strstr(f->func, "::lock_") && (strstr(f->func, "utex") || strstr(f->func, "wLock"));
-}
-
-/*
- * A lock inside the runtime, met in one of its functions that the task called. Its holder has only lost its CPU
- * to others: nothing that the task does, or could do differently. A nested block_on of Rust's looks so but for the lock.
- */
-static bool is_runtimes_lock(const struct detect_run *run, uint32_t process,
-			     const struct model_stack *k)
-{
-	bool locks = detect_runtime_kind(run->model, process, MODEL_NONE) == WEFT_RT_WEFT;
-
-	if (!k || !is_call(k->syscall, "futex"))
-		return false;
-	for (uint32_t i = k->kernel; i < k->nframes; i++) {
-		const struct model_frame *f =
-			stack_store_frame(model_stacks(run->model), k->frame[i]);
-
-		if (f && f->origin != FRAME_SYSTEM)
-			return locks && f->origin == FRAME_RUNTIME;
-		locks |= f && is_rust_lock(f);
-	}
-	return false;
 }
 
 static void cause_text(const struct detect_run *run, int32_t syscall, const struct model_stack *k,
@@ -190,169 +103,6 @@ static void cause_text(const struct detect_run *run, int32_t syscall, const stru
 		snprintf(text, size, "%.20s inside a poll", name);
 }
 
-/* Do the workers of a process wait for CPUs that others have, a fifth of the time, or half of what they want of them, and more? */
-static bool is_starved(const struct detect_run *run, uint32_t process)
-{
-	const struct model_process *p = model_process(run->model, process);
-	struct lane_parts parts;
-
-	for (uint32_t i = 0; p && i < p->nlanes; i++)
-		if (p->lanes[i] && detect_is_worker(p->lanes[i]) &&
-		    lane_shares(p->lanes[i], run->now_ns, &parts) &&
-		    (parts.runnable * 5 > parts.span ||
-		     (parts.runnable > parts.busy + parts.own && parts.runnable * 20 > parts.span)))
-			return true;
-	return false;
-}
-
-static bool was_starved(const struct detect_run *run, uint32_t process)
-{
-	const struct state *s = run->state;
-	uint64_t last_ns = process < MODEL_MAX_PROCESSES ? s->starved_ns[process] : 0;
-
-	return is_starved(run, process) || (last_ns && last_ns + RECENT_NS > run->now_ns);
-}
-
-static void note_starved(struct detect_run *run)
-{
-	struct state *s = run->state;
-
-	for (uint32_t i = 0; i < model_processes(run->model) && i < MODEL_MAX_PROCESSES; i++)
-		if (is_starved(run, i))
-			s->starved_ns[i] = run->now_ns;
-}
-
-/*
- * The kernel's locks of an open file, its inode, its pages, of the address space: who waits for one is in the function that asked
- * for it.
- */
-static bool is_kernels_lock(const struct detect_run *run, const struct model_stack *k)
-{
-	static const char locks[] =
-		"fdget_pos __fdget_pos ext4_buffered_write_iter ext4_file_write_iter xfs_ilock btrfs_inode_lock "
-		"generic_file_write_iter __filemap_get_folio unlink_anon_vmas lock_mm_and_find_vma "
-		"do_user_addr_fault vm_mmap_pgoff __vm_munmap do_mprotect_pkey do_madvise";
-	const struct model_frame *f =
-		k && k->kernel ? stack_store_frame(model_stacks(run->model), k->frame[0]) : NULL;
-
-	return f && is_one_of(f->func, locks);
-}
-
-/* Did a poll on another worker, that went on meanwhile, wait for a CPU for half of that time? */
-static bool another_waited(const struct detect_run *run, const struct model_lane *l,
-			   const struct lane_poll *poll)
-{
-	const struct model_process *p = model_process(run->model, l->process);
-
-	for (uint32_t k = 0; p && k < p->nlanes; k++) {
-		const struct model_lane *o = p->lanes[k];
-
-		for (uint32_t i = 0; o && o != l && i < LANE_LONG_POLLS && i < o->npolls; i++) {
-			const struct lane_poll *q = &o->poll[(o->npolls - i) % LANE_LONG_POLLS];
-
-			if (!q->number || q->end_ns <= poll->start_ns)
-				break;
-			if (q->start_ns < poll->end_ns && q->runnable_ns * 2 >= poll->blocked_ns)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* The table of open files grows, and the kernel waits for all CPUs: so often as it doubles, in every program with many. */
-static bool is_table_growing(const struct detect_run *run, const struct model_stack *k)
-{
-	for (uint32_t i = 0; k && i < k->kernel; i++) {
-		const struct model_frame *f =
-			stack_store_frame(model_stacks(run->model), k->frame[i]);
-
-		if (f && !strcmp(f->func, "expand_files"))
-			return true;
-	}
-	return false;
-}
-
-/*
- * It may have been that table where no stack tells. But it doubles each time, and all workers may wait for it: who waits more often
- * than that waits for something else, a peer that std's accept waits for, say.
- */
-#define MAKES_FILES \
-	"accept accept4 socket dup dup2 dup3 eventfd2 pipe2 epoll_create1 timerfd_create"
-#define GROWTHS 64u
-static bool may_be_table_growing(const struct detect_run *run, uint32_t process, int32_t syscall)
-{
-	struct state *s = run->state;
-
-	if (!is_call(syscall, MAKES_FILES) || process >= MODEL_MAX_PROCESSES)
-		return false;
-	if (!s->files_ns[process] || s->files_ns[process] + RECENT_NS < run->now_ns) {
-		s->files_ns[process] = run->now_ns;
-		s->files[process] = 0;
-	}
-	return ++s->files[process] <= GROWTHS;
-}
-
-/* In block_in_place nobody waits behind it. Where no stack tells, what the same type was in lately does. */
-static bool is_in_place(const struct detect_run *run, const struct model_lane *l, uint32_t type,
-			const struct model_stack *k)
-{
-	struct place *p;
-
-	if (k && !detect_is_in_place(run, k))
-		return false;
-	p = place_of(run->state, l->process, type);
-	if (k) {
-		p->in_place_ns = p->last_ns = run->now_ns;
-		p->untold = 0;
-	}
-	return p->in_place_ns && p->in_place_ns + RECENT_NS > run->now_ns;
-}
-
-/*
- * Some blocks of a type of Tokio's that no stack has told of yet: it may be block_in_place. Threads are looked at every few ms: a stack is
- * due from STACK_DUE_NS on, of a shorter block it comes by chance.
- */
-#define STACK_DUE_NS 10000000ull
-#define DUE          8u
-#define UNTOLD       (3 * DUE)
-static bool is_untold(const struct detect_run *run, const struct model_lane *l,
-		      const struct model_task *t, const struct place *p)
-{
-	return p->untold < UNTOLD &&
-	       detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO &&
-	       !stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, LIVE_UNKNOWN);
-}
-
-/*
- * Nothing that the task does, or could do differently. In a process that lacks CPUs that goes for locks of the program and of the
- * kernel, too, that may be held for no time at all: who holds it has lost his CPU, and so is late. Whose lock it was is
- * not known where the stack is not. poll: NULL = lasts.
- */
-#define LOCKS "read write pread64 pwrite64 readv writev pwritev mmap munmap mprotect madvise brk"
-static bool is_excused(const struct detect_run *run, const struct model_lane *l,
-		       const struct lane_poll *poll, uint64_t blocked_ns,
-		       const struct model_stack *k)
-{
-	bool starved = was_starved(run, l->process);
-	int32_t syscall = poll ? poll->syscall : l->open.syscall;
-
-	if (blocked_ns < (starved ? STARVED_NS : RUNTIME_NS) &&
-	    is_runtimes_lock(run, l->process, k))
-		return true;
-	if (blocked_ns >= RUNTIME_NS)
-		return false;
-	/* While it lasts a stack may come. */
-	if (is_table_growing(run, k) ||
-	    (!k && (poll ? may_be_table_growing(run, l->process, syscall)
-			 : is_call(syscall, MAKES_FILES))))
-		return true;
-	if (!starved)
-		return false;
-	if (is_call(syscall, "futex"))
-		return !k || !poll || another_waited(run, l, poll);
-	return k ? is_kernels_lock(run, k) : syscall < 0 || is_call(syscall, LOCKS);
-}
-
 /* ---- raising ---- */
 
 /* Of that poll; else of the task's last block, unless it was in another call than this one. */
@@ -371,8 +121,8 @@ static const struct model_stack *blocker_stack(const struct detect_run *run, uin
 }
 
 /* open_blocked_ns: of a poll that still lasts, 0 = none does. */
-static void raise_place(struct detect_run *run, const struct place *p, uint64_t open_blocked_ns,
-			uint64_t open_harm_ns)
+static void raise_place(struct detect_run *run, const struct blocking_place *p,
+			uint64_t open_blocked_ns, uint64_t open_harm_ns)
 {
 	struct model_task *t = model_task(run->model, p->worst_task);
 	const struct model_stack *k = blocker_stack(run, p->worst_task, p->worst_seq, p->syscall);
@@ -432,12 +182,12 @@ static void raise_place(struct detect_run *run, const struct place *p, uint64_t 
 static double threshold_ns(const struct detect_run *run, int option, int32_t syscall,
 			   const struct model_stack *k)
 {
-	bool fault = (syscall < 0 && !(k && k->syscall >= 0)) || is_call(syscall, MEMORY);
+	bool fault = (syscall < 0 && !(k && k->syscall >= 0)) || blocking_is_call(syscall, MEMORY);
 
 	return run->value[option] * 1e6 * (fault ? run->value[FAULT_FACTOR] : 1);
 }
 
-static void keep_worst(struct place *p, uint64_t blocked_ns, uint64_t task, uint64_t seq,
+static void keep_worst(struct blocking_place *p, uint64_t blocked_ns, uint64_t task, uint64_t seq,
 		       int32_t syscall)
 {
 	if (blocked_ns < p->worst_ns)
@@ -449,7 +199,8 @@ static void keep_worst(struct place *p, uint64_t blocked_ns, uint64_t task, uint
 		p->syscall = syscall;
 }
 
-static void worsen(struct place *p, const struct detect_run *run, double blocked_ns, double crit_ns)
+static void worsen(struct blocking_place *p, const struct detect_run *run, double blocked_ns,
+		   double crit_ns)
 {
 	enum live_severity severity = blocked_ns >= crit_ns ? LIVE_CRIT : LIVE_WARN;
 
@@ -461,36 +212,39 @@ static void worsen(struct place *p, const struct detect_run *run, double blocked
 
 /* ---- polls that have ended ---- */
 
-static uint64_t recent_blocks(const struct place *p, uint64_t now_ns)
+static uint64_t recent_blocks(const struct blocking_place *p, uint64_t now_ns)
 {
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < RECENT; i++)
-		n += p->when[i] && p->when[i] + RECENT_NS > now_ns;
+	for (uint32_t i = 0; i < BLOCKING_RECENT; i++)
+		n += p->when[i] && p->when[i] + BLOCKING_RECENT_NS > now_ns;
 	return n;
 }
 
 static void ended(struct detect_run *run, const struct model_lane *l, const struct lane_poll *poll)
 {
-	struct state *s = run->state;
+	struct blocking_state *s = run->state;
 	struct model_task *t = model_task(run->model, poll->task);
 	const struct model_stack *k =
 		t ? stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, poll->seq)
 		  : NULL;
 	double blocked = (double)poll->blocked_ns;
-	struct place *p;
+	struct blocking_place *p;
 	bool enough;
 
 	if (!t || blocked < threshold_ns(run, SHORT_MS, poll->syscall, k) ||
-	    is_in_place(run, l, t->type, k) || is_excused(run, l, poll, poll->blocked_ns, k))
+	    blocking_is_in_place(run, l, t->type, k) ||
+	    blocking_is_excused(run, l, t->type, poll, poll->blocked_ns, k))
 		return;
 	if (poll->sampled && poll->syscall < 0 && !k)
 		return; /* samples alone, with neither call nor stack, are no proof */
 	if (detect_disturbed(run, l->process, poll->start_ns) && poll->blocked_ns < 200000000)
 		return;
-	p = place_of(s, l->process, t->type);
-	if (p->untold < UNTOLD)
-		p->untold += k ? UNTOLD : poll->blocked_ns >= STACK_DUE_NS ? DUE : 1;
+	p = blocking_place(s, l->process, t->type);
+	if (p->untold < BLOCKING_UNTOLD)
+		p->untold += k                                           ? BLOCKING_UNTOLD
+			     : poll->blocked_ns >= BLOCKING_STACK_DUE_NS ? BLOCKING_DUE
+									 : 1;
 	p->times++;
 	p->total_ns += poll->blocked_ns;
 	p->harm_ns += poll->harm_ns > poll->behind_ns ? poll->harm_ns : poll->behind_ns;
@@ -501,11 +255,11 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	p->first_ns = p->first_ns ? p->first_ns : poll->start_ns;
 	keep_worst(p, poll->blocked_ns, t->id, poll->seq, poll->syscall);
 	if (poll->victims || poll->behind_ns)
-		p->when[p->count++ % RECENT] = poll->end_ns;
+		p->when[p->count++ % BLOCKING_RECENT] = poll->end_ns;
 	enough = blocked >= threshold_ns(run, WARN_MS, poll->syscall, k);
 	if (!enough && (double)recent_blocks(p, run->now_ns) < run->value[SHORT_TIMES])
 		return;
-	if (is_untold(run, l, t, p))
+	if (blocking_is_untold(run, l, t, p, poll))
 		return;
 	worsen(p, run, blocked, threshold_ns(run, CRIT_MS, poll->syscall, k));
 	raise_place(run, p, 0, 0);
@@ -518,7 +272,7 @@ static void lasting(struct detect_run *run, const struct model_lane *l)
 	const struct lane_open *o = &l->open;
 	struct model_task *t = o->task ? model_task(run->model, o->task) : NULL;
 	const struct model_stack *k;
-	struct place *p;
+	struct blocking_place *p;
 
 	if (!t || (double)o->blocked_ns < run->value[WARN_MS] * 1e6 || !o->off_cpu ||
 	    o->off_cpu * 4 < o->samples)
@@ -526,21 +280,23 @@ static void lasting(struct detect_run *run, const struct model_lane *l)
 	k = stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, o->seq);
 	if (!k)
 		detect_want(run, l, SESSION_WANT_STACK);
-	if (is_in_place(run, l, t->type, k) || is_excused(run, l, NULL, o->blocked_ns, k))
+	if (blocking_is_in_place(run, l, t->type, k) ||
+	    blocking_is_excused(run, l, t->type, NULL, o->blocked_ns, k))
 		return;
 	/* Only a stack tells of block_in_place. */
 	if (!k && o->blocked_ns < STACK_NS &&
 	    detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO)
 		return;
 	/* Neither call nor stack is no proof; a futex may be the runtime's. The record of the whole poll will tell. */
-	if (!k && (o->syscall < 0 || (is_call(o->syscall, "futex") && o->blocked_ns < RUNTIME_NS)))
+	if (!k && (o->syscall < 0 ||
+		   (blocking_is_call(o->syscall, "futex") && o->blocked_ns < BLOCKING_RUNTIME_NS)))
 		return;
 	if ((double)o->blocked_ns < threshold_ns(run, WARN_MS, o->syscall, k))
 		return;
 	if (detect_disturbed(run, l->process, o->start_ns == LIVE_UNKNOWN ? 0 : o->start_ns) &&
 	    o->blocked_ns < 200000000)
 		return;
-	p = place_of(run->state, l->process, t->type);
+	p = blocking_place(run->state, l->process, t->type);
 	p->first_ns = p->first_ns                   ? p->first_ns
 		      : o->start_ns == LIVE_UNKNOWN ? o->seen_ns
 						    : o->start_ns;
@@ -551,20 +307,20 @@ static void lasting(struct detect_run *run, const struct model_lane *l)
 
 static void tick(struct detect_run *run)
 {
-	struct state *s = run->state;
+	struct blocking_state *s = run->state;
 
 	if (run->new_second)
-		note_starved(run);
+		blocking_note_starved(run);
 	detect_each_long_poll(run, &s->cursor, SETTLE_NS, ended);
 	detect_each_worker(run, lasting);
-	for (uint32_t i = 0; run->new_second && i < PLACES; i++)
+	for (uint32_t i = 0; run->new_second && i < BLOCKING_PLACES; i++)
 		if (s->place[i].used && s->place[i].last_ns + 60000000000ull < run->now_ns)
 			s->place[i].used = false;
 }
 
 static void done(void *state)
 {
-	struct state *s = state;
+	struct blocking_state *s = state;
 
 	detect_cursor_free(s->cursor);
 }
@@ -591,7 +347,7 @@ const struct detector blocking_call_detector = {
 	.id = "blocking-call",
 	.symptom = SYMPTOM_BLOCKING_CALL,
 	.options = options,
-	.state_bytes = sizeof(struct state),
+	.state_bytes = sizeof(struct blocking_state),
 	.hold_ns = 3000000000ull,
 	.tick = tick,
 	.done = done,
