@@ -4,7 +4,7 @@
  * (flavours where that cancels), by an abort that follows the spawn at once, or by a shutdown that comes before its first poll.
  * Each of these is idiomatic where it is meant: so a task type is judged by what becomes of its tasks, not one task.
  */
-#include <stdio.h>
+#include <string.h>
 
 #include "collector/detect/advice.h"
 #include "collector/detect/detector.h"
@@ -86,6 +86,15 @@ static void keep_stacks(struct detect_run *run)
 	}
 }
 
+/* What a library spawns for itself, as hyper's connection pool does: it goes with its runtime, and nobody waits for it. */
+static bool is_of_library(const struct detect_run *run, uint32_t type)
+{
+	const struct model_type *t = model_type(run->model, type);
+
+	return t &&
+	       (strstr(t->location, "/registry/src/") || strstr(t->location, "/git/checkouts/"));
+}
+
 /* Aborted by another task or by hand, soon after its spawn; a poll as cancelled is its last. */
 static bool count(const struct detect_run *run, struct place *p, const struct notable *n)
 {
@@ -101,7 +110,7 @@ static bool count(const struct detect_run *run, struct place *p, const struct no
 		return at_once;
 	case NOTABLE_SHUTDOWN:
 		/* All its life was seen, and it was polled once only: to be told that it is cancelled. */
-		if (!n->whole || n->polls > 1)
+		if (!n->whole || n->polls > 1 || is_of_library(run, n->type))
 			return false;
 		p->never_ran += n->count;
 		return true;

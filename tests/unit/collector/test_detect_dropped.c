@@ -150,6 +150,19 @@ static void burst(struct feed *f, uint64_t first, uint64_t n, uint32_t site, uns
 	feed_tick_to(f, f->now + 2 * S);
 }
 
+/* A client of reqwest's goes, with its runtime and what its connection pool has spawned. */
+static void a_library_is_shut_down(void **state)
+{
+	struct feed *f = *state;
+
+	feed_site(
+		f, 9, "dyn core::future::future::Future",
+		"/home/me/.cargo/registry/src/index.crates.io-1949cf8c/hyper-util-0.1.21/src/rt/tokio.rs",
+		127);
+	burst(f, 1000, 80, 9, WEFT_E_SHUTDOWN, false);
+	verdict_nothing(f);
+}
+
 /* The main function returns after it has spawned them. */
 static void thousands_are_shut_down(void **state)
 {
@@ -236,6 +249,7 @@ int main(void)
 		VERDICT_TEST(shut_down_before_it_ran),
 		VERDICT_TEST(shut_down_in_full_flight),
 		VERDICT_TEST(shut_down_after_a_loss),
+		VERDICT_TEST(a_library_is_shut_down),
 		VERDICT_TEST(thousands_are_shut_down),
 		VERDICT_TEST(thousands_are_dropped),
 		VERDICT_TEST(thousands_are_shut_down_and_one_is_done),
