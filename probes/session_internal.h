@@ -174,6 +174,8 @@ void session_announce(struct process *p);
 /* ---- session_level.c ---- */
 
 int session_level_start(struct process *p);
+/* What watching costs: once per second, when its CPU time was read. */
+void session_level_count(struct process *p);
 void session_level_second(struct process *p);
 int session_level_want(struct session *s, enum weft_level level);
 /* Where the level is automatic and light: normal for some seconds. Asked for too soon again, nothing happens. */

@@ -2,7 +2,8 @@
 /*
  * The level of each process. Automatic: starts at light, rises to normal while the estimated cost there
  * stays under max_overhead of the target's CPU time, falls back when the real one does not. Who suspects what only normal
- * tells (SESSION_WANT_CLOSER) gets it for some seconds at any cost, but not again soon.
+ * tells (SESSION_WANT_CLOSER) gets it for some seconds at any cost, but not again soon. Where options.looks says so a look comes
+ * without a suspicion, too, for what light does not show at all: on average over some minutes max_overhead holds all the same.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 #define EVENT_NS   15.0  /* one record in the runtime, measured */
 #define SWITCH_NS  200.0 /* one context switch under the scheduler's programs, measured */
 #define RISE_SHARE 0.8   /* of the allowed overhead */
-#define IDLE_SHARE 0.1   /* a target's CPU is taken for at least this share of a core */
+#define IDLE_SHARE \
+	0.5 /* a target's CPU is taken for at least this share of a core: 5 % of next to nothing would see nothing */
 #define STAY_SECONDS \
 	6 /* at normal, where it costs a little too much: what is judged there takes as long */
 #define FAR_TOO_MUCH 3   /* times what is allowed */
@@ -22,6 +24,9 @@
 #define CLOSER_MAX   10u /* seconds */
 #define CLOSER_REST  60u /* before the next time; twice as long after each */
 #define CLOSER_RESTS 960u
+#define LOOK_SECONDS 8u  /* of one without a suspicion; */
+#define LOOK_AFTER   10u /* so many at least after the begin, */
+#define LOOK_CREDIT  60  /* and those of which the allowance may be spent in advance */
 
 struct level_second {
 	uint64_t cpu_ns;
@@ -32,6 +37,9 @@ struct level_window {
 	struct level_second second[WINDOW];
 	unsigned filled, at, rest;
 	unsigned closer, closer_rest, closer_next; /* seconds left; the next rest */
+	unsigned watched;
+	double light,
+		saved; /* what light cost last; of what is allowed, in seconds of the target's CPU */
 	bool primed;
 	struct source_load load;
 	uint64_t hits, cpu_ns;
@@ -124,17 +132,14 @@ int session_level_want(struct session *s, enum weft_level level)
 	return err;
 }
 
-int session_level_closer(struct process *p, unsigned seconds)
+static int look_closer(struct process *p, struct level_window *w, unsigned seconds,
+		       const char *what)
 {
-	struct level_window *w = p->window;
 	char why[112];
 	int err;
 
-	if (!w || p->session->level || p->level != WEFT_LEVEL_LIGHT || w->closer_rest)
-		return 0;
-	seconds = seconds < CLOSER_MAX ? seconds : CLOSER_MAX;
 	w->closer_rest = CLOSER_REST; /* where it is refused, too */
-	snprintf(why, sizeof(why), "automatic: a closer look at a suspicion, for %u s", seconds);
+	snprintf(why, sizeof(why), "automatic: %s, for %u s", what, seconds);
 	err = set(p, WEFT_LEVEL_NORMAL, true, why);
 	if (err)
 		return err;
@@ -146,6 +151,16 @@ int session_level_closer(struct process *p, unsigned seconds)
 	return 0;
 }
 
+int session_level_closer(struct process *p, unsigned seconds)
+{
+	struct level_window *w = p->window;
+
+	if (!w || p->session->level || p->level != WEFT_LEVEL_LIGHT || w->closer_rest)
+		return 0;
+	return look_closer(p, w, seconds < CLOSER_MAX ? seconds : CLOSER_MAX,
+			   "a closer look at a suspicion");
+}
+
 /* ---- automatic ---- */
 
 static bool read_load(struct process *p, struct source_load *load)
@@ -154,6 +169,31 @@ static bool read_load(struct process *p, struct source_load *load)
 
 	return p->runtime && p->runtime->load &&
 	       p->runtime->load(s->source_state[process_source_id(p->runtime)], p, load);
+}
+
+/* What light takes there is no way around: half of what is allowed is for looks, whatever light leaves of it. */
+static double spare(double now, double allowed)
+{
+	return allowed - now > allowed / 2 ? allowed - now : allowed / 2;
+}
+
+static double above(double now, double allowed)
+{
+	return now > allowed ? now : allowed;
+}
+
+static void save(struct level_window *w, const struct level_second *now, enum weft_level level,
+		 double allowed)
+{
+	double cpu = (double)now->cpu_ns > IDLE_SHARE * 1e9 ? (double)now->cpu_ns
+							    : IDLE_SHARE * 1e9;
+	double share = now->cost_ns / cpu;
+
+	w->watched++;
+	if (level == WEFT_LEVEL_LIGHT)
+		w->light = share;
+	w->saved += level == WEFT_LEVEL_LIGHT ? spare(share, allowed)
+					      : above(w->light, allowed) - share;
 }
 
 static void add_second(struct process *p, struct level_window *w)
@@ -179,6 +219,7 @@ static void add_second(struct process *p, struct level_window *w)
 		switches * SWITCH_NS;
 	if (w->primed) {
 		p->target_ns += (uint64_t)now->cost_ns;
+		save(w, now, p->level, s->options.max_overhead);
 		w->at = (w->at + 1) % WINDOW;
 		w->filled += w->filled < WINDOW;
 	}
@@ -210,6 +251,18 @@ static bool is_too_dear(const struct level_window *w, double now, double allowed
 	return now > allowed * (w->filled < STAY_SECONDS ? FAR_TOO_MUCH : 1);
 }
 
+/* At light, which shows some things not at all: is it time for a look without a suspicion? */
+static bool may_look(const struct process *p, const struct level_window *w, double now,
+		     double normal)
+{
+	const double allowed = p->session->options.max_overhead;
+
+	return p->session->options.looks && !w->rest && !w->closer_rest &&
+	       w->watched >= LOOK_AFTER && w->filled >= 3 &&
+	       LOOK_SECONDS * (normal - above(now, allowed)) <=
+		       w->saved + LOOK_CREDIT * spare(now, allowed);
+}
+
 static void decide(struct process *p, struct level_window *w)
 {
 	const double allowed = p->session->options.max_overhead;
@@ -235,14 +288,19 @@ static void decide(struct process *p, struct level_window *w)
 		set(p, WEFT_LEVEL_LIGHT, true, why);
 		w->filled = w->at = 0;
 		w->rest = REST_SECONDS;
+	} else if (p->level == WEFT_LEVEL_LIGHT && may_look(p, w, now, normal)) {
+		look_closer(p, w, LOOK_SECONDS, "a look at what light does not show");
 	}
+}
+
+void session_level_count(struct process *p)
+{
+	if (p->window)
+		add_second(p, p->window);
 }
 
 void session_level_second(struct process *p)
 {
-	if (!p->window)
-		return;
-	add_second(p, p->window);
-	if (!p->session->level)
+	if (p->window && !p->session->level)
 		decide(p, p->window);
 }

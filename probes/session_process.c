@@ -181,7 +181,7 @@ static uint64_t precise_cpu_ns(pid_t pid, uint64_t otherwise)
 void process_sample(struct process *p)
 {
 	const uint64_t tick_ns = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-	struct weft_ev_process_sample e = { .level = p->level, .own_target_ns = p->target_ns };
+	struct weft_ev_process_sample e = { .level = p->level };
 	struct proc_stat now;
 	struct rusage own;
 
@@ -196,6 +196,8 @@ void process_sample(struct process *p)
 			(uint64_t)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1000000000u +
 			(uint64_t)(own.ru_utime.tv_usec + own.ru_stime.tv_usec) * 1000u;
 	p->cpu_ns = precise_cpu_ns(p->pid, e.cpu_user_ns + e.cpu_sys_ns);
+	session_level_count(p);
+	e.own_target_ns = p->target_ns;
 	session_emit(p->session,
 		     (struct weft_ev){ .kind = WEFT_EV_PROCESS_SAMPLE,
 				       .process = p->index,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * timer-late: of the timers of one type of task most take effect late, though no poll holds all workers (that is timer-stall) and
- * the workers have CPUs (else it is cpu-starved), and no other finding says who keeps a worker. Told apart: fired late, as the driver is turned too seldom, or fired in time
- * and polled late, as the task waits in the queue.
+ * timer-late: of the timers of one type of task most take effect late, though no poll holds all workers (that is timer-stall), the
+ * workers have CPUs (else it is cpu-starved), no other finding says who keeps a worker, and it is not the watching that makes them late.
+ * Told apart: fired late, as the driver is turned too seldom, or fired in time and polled late, as the task waits in the queue.
  */
 #include <stdio.h>
 
@@ -25,6 +25,7 @@ static const struct detector_option options[] = {
 
 #define PLACES    64u
 #define PENDING   256u
+#define LOOKED_AT 64u          /* of those of one look, about: more are not settled in time */
 #define SLICES    16u          /* of the window */
 #define KEPT      (SLICES + 1) /* the last of them runs */
 #define CLEAR     12u          /* of them are enough where it is clear */
@@ -44,6 +45,8 @@ struct place {
 
 struct state {
 	uint64_t timers; /* read so far */
+	uint32_t look,
+		every; /* read since the last look; of which each so-and-so-many-th is counted */
 	struct detect_timers met;
 	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when a worker last waited for a CPU */
 	struct place place[PLACES];
@@ -214,7 +217,7 @@ static void take(struct detect_run *run, const struct timer_fired *fired)
 	    detect_disturbed(run, process_of(fired), (uint64_t)fired->deadline_ns))
 		return;
 	late = (double)late_ns(fired) >= run->value[LATE_MS] * 1e6;
-	/* More than can be settled: the others are neither late nor in time. */
+	/* More than can be settled, as more came than in the last look: they are neither late nor in time. */
 	if (late && s->n_pending == PENDING)
 		return;
 	p = place_of(s, run, process_of(fired), t->type);
@@ -262,6 +265,20 @@ static void raise_place(struct detect_run *run, const struct place *at, const st
 				  detect_runtime_kind(run->model, at->process, MODEL_NONE)));
 }
 
+/*
+ * A poll of a microsecond takes several while all is told of it, and thousands that are due at once wait for each other: without
+ * what watching takes they would not be late.
+ */
+static bool are_late_by_watching(const struct detect_run *run, const struct place *p,
+				 const struct sums *sum, uint64_t span_ns)
+{
+	const struct model_process *process = model_process(run->model, p->process);
+	double part = process ? process_watching(process, run->now_ns, span_ns) : 0;
+
+	return (double)(sum->fire_ns + sum->queue_ns) * (1 - part) <
+	       (double)sum->late * run->value[LATE_MS] * 1e6;
+}
+
 /* Of as many slices, all watched, so many timers, and so large a part of them late. */
 static bool are_late(struct detect_run *run, struct place *p, uint32_t slices, double timers,
 		     double part)
@@ -274,7 +291,8 @@ static bool are_late(struct detect_run *run, struct place *p, uint32_t slices, d
 	    s->starved_ns[p->process] + span_ns >= run->now_ns)
 		return false;
 	sum = sum_of(p, slices);
-	if ((double)sum.timers < timers || (double)sum.late < part * (double)sum.timers)
+	if ((double)sum.timers < timers || (double)sum.late < part * (double)sum.timers ||
+	    are_late_by_watching(run, p, &sum, span_ns))
 		return false;
 	p->first_ns = p->first_ns ? p->first_ns : run->now_ns - span_ns;
 	raise_place(run, p, &sum);
@@ -312,7 +330,12 @@ static void tick(struct detect_run *run)
 	while (model_timer_next(run->model, &s->timers, &fired)) {
 		s->met.singles += fired.task != 0;
 		s->met.drivers += !fired.task;
-		take(run, &fired);
+		if (s->look++ % (s->every + 1) == 0)
+			take(run, &fired);
+	}
+	if (run->new_look) {
+		s->every = s->look / LOOKED_AT;
+		s->look = 0;
 	}
 	settle(run);
 	for (uint32_t i = 0; run->new_look && i < PLACES; i++)

@@ -111,6 +111,21 @@ void process_rates(const struct model_process *p, uint64_t now_ns, struct model_
 	ret->own_self = not_below_zero(per_second(b->own_self, z->own_self, dt10)) / 1e9;
 }
 
+double process_watching(const struct model_process *p, uint64_t now_ns, uint64_t back_ns)
+{
+	const struct model_point *a = point_before(p, now_ns, back_ns), *z;
+	double cpu, own;
+
+	if (!a)
+		return 0;
+	z = &p->point[(p->npoints - 1) % MODEL_POINTS];
+	cpu = (double)z->target_cpu - (double)a->target_cpu;
+	own = (double)z->own_cost - (double)a->own_cost;
+	if (cpu <= 0 || own <= 0)
+		return 0;
+	return own < cpu ? own / cpu : 1;
+}
+
 /* ---- CPUs ---- */
 
 double process_cpus(const struct model_process *p)

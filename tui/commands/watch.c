@@ -65,6 +65,7 @@ static int open_session(struct watch *w, const struct command_target *target,
 		.level = o->level,
 		.max_overhead = o->max_overhead,
 		.raise = o->raise,
+		.looks = o->looks,
 		.stay = target->follow,
 	};
 

@@ -14,6 +14,7 @@ struct watch_options {
 	enum weft_level level; /* OFF = auto */
 	double max_overhead;   /* 0 = default */
 	const char *raise;     /* NULL = nothing */
+	bool looks;            /* auto: see session_options */
 	const char *store_path;
 	bool replace; /* the file that is there, once the target is attached to */
 	uint64_t max_bytes;

@@ -264,6 +264,37 @@ static void many_at_once_while_it_waits(void **state)
 	assert_null(feed_finding(f, "timer-late"));
 }
 
+/* Of all CPU time so large a part is what watching takes, and a timer that fires in time waits for 25 ms behind others. */
+static void timers_watched(struct feed *f, double part)
+{
+	for (uint64_t s = 0; s <= 10; s++) {
+		struct weft_ev_process_sample e = {
+			.cpu_user_ns = s * 400 * MS,
+			.own_target_ns = (uint64_t)((double)(s * 400 * MS) * part)
+		};
+
+		feed_event(f, T0 + s * S, WEFT_EV_PROCESS_SAMPLE, &e, sizeof(e));
+		timers_until(f, (s + 1) * 1000, MS, 25 * MS, 0, 20 * MS);
+	}
+	feed_tick_to(f, T0 + 12 * S);
+}
+
+static void watching_makes_them_late(void **state)
+{
+	struct feed *f = *state;
+
+	timers_watched(f, 0.9);
+	assert_null(feed_finding(f, "timer-late"));
+}
+
+static void watching_is_a_part_of_it(void **state)
+{
+	struct feed *f = *state;
+
+	timers_watched(f, 0.4);
+	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
+}
+
 /* It waits for 390 ms on end, which is told when that is over; in the samples until then it does nothing. */
 static void it_waits_over_several_samples(void **state)
 {
@@ -545,6 +576,8 @@ int main(void)
 		VERDICT_TEST(an_idle_worker_waits_for_a_cpu),
 		VERDICT_TEST(a_busy_worker_waits_for_less),
 		VERDICT_TEST(many_at_once_while_it_waits),
+		VERDICT_TEST(watching_makes_them_late),
+		VERDICT_TEST(watching_is_a_part_of_it),
 		VERDICT_TEST(it_waits_over_several_samples),
 		VERDICT_TEST(the_process_is_stopped_now_and_then),
 		VERDICT_TEST(it_catches_up),

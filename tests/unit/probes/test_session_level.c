@@ -167,8 +167,10 @@ static void without_a_level_it_is_not_attached(void **state)
 
 static void seconds(struct watched *t, unsigned n)
 {
-	while (n--)
+	while (n--) {
+		session_level_count(&t->process);
 		session_level_second(&t->process);
+	}
 }
 
 /* For some seconds it may cost what it will, then the cost counts again. */
@@ -230,6 +232,35 @@ static void closer_looks_become_rare(void **state)
 	done(t);
 }
 
+/* So many of 300 s at normal, and none of the first ones. */
+static unsigned looked_at(bool looks, uint64_t cost_ns)
+{
+	struct watched *t = watch(WEFT_LEVEL_OFF);
+	unsigned n = 0;
+
+	t->session.options.looks = looks;
+	normal_ns = real_ns = cost_ns;
+	for (unsigned i = 0; i < 300; i++) {
+		seconds(t, 1);
+		n += t->process.level == WEFT_LEVEL_NORMAL;
+		assert_true(i >= 8 || n == 0);
+	}
+	normal_ns = real_ns = 200000000;
+	done(t);
+	return n;
+}
+
+/* Of half a core: 20 %, so it is rests that keep them apart; 60 %, after half a minute, then each two; 200 %, once; 400 %, not yet. */
+static void looks_without_a_suspicion(void **state)
+{
+	(void)state;
+	assert_int_equal(looked_at(false, 100000000), 0);
+	assert_in_range(looked_at(true, 100000000), 24, 27);
+	assert_in_range(looked_at(true, 300000000), 16, 27);
+	assert_in_range(looked_at(true, 1000000000), 8, 9);
+	assert_int_equal(looked_at(true, 2000000000), 0);
+}
+
 static void no_closer_look_where_a_level_was_asked_for(void **state)
 {
 	struct watched *t = watch(WEFT_LEVEL_LIGHT);
@@ -250,6 +281,7 @@ int main(void)
 		cmocka_unit_test(a_closer_look_ends),
 		cmocka_unit_test(a_rise_that_was_a_mistake),
 		cmocka_unit_test(closer_looks_become_rare),
+		cmocka_unit_test(looks_without_a_suspicion),
 		cmocka_unit_test(no_closer_look_where_a_level_was_asked_for),
 	};
 
