@@ -259,7 +259,7 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	enough = blocked >= threshold_ns(run, WARN_MS, poll->syscall, k);
 	if (!enough && (double)recent_blocks(p, run->now_ns) < run->value[SHORT_TIMES])
 		return;
-	if (blocking_is_untold(run, l, t, p, poll))
+	if (blocking_is_untold(run, l, t, p))
 		return;
 	worsen(p, run, blocked, threshold_ns(run, CRIT_MS, poll->syscall, k));
 	raise_place(run, p, 0, 0);

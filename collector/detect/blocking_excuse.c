@@ -190,9 +190,13 @@ bool blocking_is_in_place(const struct detect_run *run, const struct model_lane 
 	return p->in_place_ns && p->in_place_ns + BLOCKING_RECENT_NS > run->now_ns;
 }
 
-/* As long as one may be held whose holder has lost its CPU. Where no stack tells, what the same type was in lately does. */
+/*
+ * Where no stack tells, what the same type was in last does. Threads are looked at every few ms: of a block of STACK_DUE_NS a stack is due,
+ * of a shorter one it comes by chance, of one in fifty, so before one has told of a lock of the program's it may be the runtime's.
+ */
 static bool is_in_runtimes_lock(const struct detect_run *run, const struct model_lane *l,
-				uint32_t type, int32_t syscall, const struct model_stack *k)
+				uint32_t type, int32_t syscall, uint64_t blocked_ns,
+				const struct model_stack *k)
 {
 	struct blocking_place *p;
 
@@ -200,22 +204,18 @@ static bool is_in_runtimes_lock(const struct detect_run *run, const struct model
 		return false;
 	p = blocking_place(run->state, l->process, type);
 	if (k)
-		p->lock_ns = is_runtimes_lock(run, l->process, k) ? run->now_ns : 0;
-	return p->lock_ns && p->lock_ns + BLOCKING_RECENT_NS > run->now_ns;
+		p->lock = is_runtimes_lock(run, l->process, k) ? BLOCKING_LOCK_RUNTIMES
+							       : BLOCKING_LOCK_PROGRAMS;
+	return p->lock == BLOCKING_LOCK_RUNTIMES ||
+	       (p->lock == BLOCKING_LOCK_UNKNOWN && blocked_ns < BLOCKING_STACK_DUE_NS);
 }
 
-/*
- * Some blocks of a type that no stack has told of yet: it may be block_in_place, of Tokio's, or a lock of the runtime's. Threads are
- * looked at every few ms: a stack is due from BLOCKING_STACK_DUE_NS on, of a shorter block it comes by chance.
- */
+/* Some blocks of a type of Tokio's that no stack has told of yet: it may be block_in_place. */
 bool blocking_is_untold(const struct detect_run *run, const struct model_lane *l,
-			const struct model_task *t, const struct blocking_place *p,
-			const struct lane_poll *poll)
+			const struct model_task *t, const struct blocking_place *p)
 {
 	return p->untold < BLOCKING_UNTOLD &&
-	       ((blocking_is_call(poll->syscall, "futex") &&
-		 poll->blocked_ns < BLOCKING_STACK_DUE_NS) ||
-		detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO) &&
+	       detect_runtime_kind(run->model, l->process, l->runtime) == WEFT_RT_TOKIO &&
 	       !stack_store_last(model_stacks(run->model), t->id, WEFT_STACK_BLOCKED, LIVE_UNKNOWN);
 }
 
@@ -231,7 +231,8 @@ bool blocking_is_excused(const struct detect_run *run, const struct model_lane *
 {
 	bool starved = was_starved(run, l->process);
 	int32_t syscall = poll ? poll->syscall : l->open.syscall;
-	bool in_lock = is_in_runtimes_lock(run, l, type, syscall, k);
+	/* As long as one may be held whose holder has lost its CPU. */
+	bool in_lock = is_in_runtimes_lock(run, l, type, syscall, blocked_ns, k);
 
 	if (in_lock && blocked_ns < (starved ? STARVED_NS : BLOCKING_RUNTIME_NS))
 		return true;

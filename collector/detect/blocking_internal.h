@@ -14,14 +14,16 @@
 #define BLOCKING_DUE          8u
 #define BLOCKING_UNTOLD       (3 * BLOCKING_DUE)
 
+enum blocking_lock { BLOCKING_LOCK_UNKNOWN, BLOCKING_LOCK_RUNTIMES, BLOCKING_LOCK_PROGRAMS };
+
 /* What is known of one type in one process. */
 struct blocking_place {
 	uint32_t process, type;
 	bool used, raised;
 	uint64_t last_ns, first_ns;
-	uint64_t in_place_ns; /* it was last met in block_in_place, 0 = never */
-	uint64_t lock_ns; /* where a stack told last of a futex it was a lock of the runtime's: when; 0 = of the program's, or never */
-	uint32_t untold;  /* by blocks of which no stack came, since one told of block_in_place */
+	uint64_t in_place_ns;    /* it was last met in block_in_place, 0 = never */
+	enum blocking_lock lock; /* by the last stack that told of a futex */
+	uint32_t untold; /* by blocks of which no stack came, since one told of block_in_place */
 	uint64_t when[BLOCKING_RECENT]; /* ends of blocks with victims, [count % BLOCKING_RECENT] */
 	uint64_t count, times, total_ns, worst_ns, worst_task, worst_seq;
 	uint64_t harm_ns, victims, worst_wait_ns;
@@ -49,8 +51,7 @@ void blocking_note_starved(struct detect_run *run);
 bool blocking_is_in_place(const struct detect_run *run, const struct model_lane *l, uint32_t type,
 			  const struct model_stack *k);
 bool blocking_is_untold(const struct detect_run *run, const struct model_lane *l,
-			const struct model_task *t, const struct blocking_place *p,
-			const struct lane_poll *poll);
+			const struct model_task *t, const struct blocking_place *p);
 bool blocking_is_excused(const struct detect_run *run, const struct model_lane *l, uint32_t type,
 			 const struct lane_poll *poll, uint64_t blocked_ns,
 			 const struct model_stack *k);

@@ -65,7 +65,7 @@ static void a_lock_of_tokio_is_not_the_tasks(void **state)
 }
 
 /* That of async-io's timers, in the names of today's compilers. */
-/* Once in a second, `n` times from second `first` on, 2 ms in that lock while another waits; of each fifth a stack comes. */
+/* Once in a second, `n` times from second `first` on, 2 ms in that lock while another waits; of each 30th a stack comes. */
 static void short_blocks(struct feed *f, uint64_t first, uint64_t n, const char *const *user)
 {
 	for (uint64_t seq = first; seq < first + n; seq++) {
@@ -78,7 +78,7 @@ static void short_blocks(struct feed *f, uint64_t first, uint64_t n, const char 
 				      .d = seq };
 
 		verdict_calm(f, t - 10 * MS, 0);
-		if (seq % 5 == 2)
+		if (seq % 30 == 0)
 			feed_stack_named(f, t - 2 * MS, 7, seq, 202, futex, user);
 		feed_record(f, &off);
 		feed_poll(f, t, 0, 7, 4 * MS);
@@ -91,10 +91,10 @@ static void short_blocks_in_a_lock_of_the_runtime(void **state)
 {
 	struct feed *f = *state;
 
-	short_blocks(f, 1, 40,
+	short_blocks(f, 1, 80,
 		     NAMES("__libc_mutex_lock", "weft_timer_wheel_insert", "svc_interval"));
 	verdict_nothing(f);
-	short_blocks(f, 41, 10, NAMES("__libc_mutex_lock", "svc_cache_get"));
+	short_blocks(f, 81, 15, NAMES("__libc_mutex_lock", "svc_cache_get"));
 	verdict_found(f, "blocking-call", LIVE_WARN, "query");
 }
 
