@@ -297,6 +297,8 @@ struct weft_runtime *weft_runtime_free(struct weft_runtime *rt)
 {
 	if (!rt || weft_runtime_shutdown(rt, DEFAULT_KEEP_ALIVE_NS))
 		return NULL;
+	while (__atomic_load_n(&rt->closing, __ATOMIC_ACQUIRE))
+		sched_yield(); /* a thread of another runtime leaves a source */
 	rt->ops->free(rt);
 	close_parts(rt);
 	return NULL;

@@ -65,6 +65,7 @@ struct weft_runtime {
 	uint32_t state;      /* enum weft_runtime_state, atomic */
 	uint32_t block_on;   /* threads inside weft_block_on, atomic */
 	uint32_t schedulers; /* foreign threads inside the schedule op, atomic: the executor stays */
+	uint32_t closing; /* sources that are closed and not over, as somebody is inside; atomic: the driver stays */
 	struct weft_driver driver;
 	struct weft_timer_wheel wheel;
 	struct weft_precise precise;

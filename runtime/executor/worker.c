@@ -46,11 +46,12 @@ static void tell_others(struct weft_worker *worker)
 
 void weft_worker_schedule(struct weft_worker *worker, struct weft_task *task, unsigned kind)
 {
-	if (worker->turning || kind == WEFT_W_TIMER || kind == WEFT_W_IO) {
+	if (worker->turning) {
 		weft_deque_push(&worker->deque, task, &worker->crew->inject);
 		return;
 	}
-	if (!worker->crew->lifo) {
+	/* A task may close what many others wait for. */
+	if (!worker->crew->lifo || kind == WEFT_W_TIMER || kind == WEFT_W_IO) {
 		weft_deque_push(&worker->deque, task, &worker->crew->inject);
 		tell_others(worker);
 		return;
@@ -406,10 +407,12 @@ static void sleep_until_work(struct weft_worker *worker)
 static void park(struct weft_worker *worker)
 {
 	struct weft_crew *crew = worker->crew;
-	bool last = weft_idle_park(&crew->idle, worker->index, worker->searching);
+	/* Who was not let search may have been relied on, for as long as it was awake, like who searches last. */
+	bool look = !worker->searching;
 
+	look |= weft_idle_park(&crew->idle, worker->index, worker->searching);
 	worker->searching = false;
-	if (last && weft_worker_any_work(crew))
+	if (look && weft_worker_any_work(crew))
 		weft_worker_notify(crew);
 	weft_trace_depth(0);
 	sleep_until_work(worker);

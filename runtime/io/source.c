@@ -329,6 +329,8 @@ static int close_source(uintptr_t handle, bool keep)
 	/* Relaxed: weft_source_end reads it after the exits; an event may take either. */
 	if (keep)
 		__atomic_store_n(&source->kind, WEFT_SOURCE_FOREIGN, __ATOMIC_RELAXED);
+	/* Relaxed: this thread is inside until its exit. */
+	__atomic_fetch_add(&source->rt->closing, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&source->refs, WEFT_SOURCE_CLOSING + 1, __ATOMIC_RELEASE);
 	/* At once: its owner may close it as soon as this returns. */
 	driver = &source->rt->driver;
@@ -405,7 +407,8 @@ void weft_source_end(struct weft_source *source)
 {
 	int fd = source->fd;
 	bool ours = source->kind != WEFT_SOURCE_FOREIGN;
-	struct weft_driver *driver = &source->rt->driver;
+	struct weft_runtime *rt = source->rt;
+	struct weft_driver *driver = &rt->driver;
 	/* Relaxed: later closers, who fail, look at it. */
 	uint16_t generation = __atomic_load_n(&source->generation, __ATOMIC_RELAXED) - 1;
 
@@ -415,6 +418,8 @@ void weft_source_end(struct weft_source *source)
 	if (ours)
 		close(fd);
 	source_free(source);
+	/* Release: the last access to the runtime, which may be another one than this thread's, before it is freed. */
+	__atomic_fetch_sub(&rt->closing, 1, __ATOMIC_RELEASE);
 	if (ours)
 		feed_starving();
 }

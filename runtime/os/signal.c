@@ -189,6 +189,30 @@ static weft_poll_t listen_task(struct weft_cx *cx, struct listen *f)
 	weft_async_end(f, f->rc);
 }
 
+/* Under the lock: this runtime hears the signal. */
+static bool is_heard(const struct weft_runtime *rt, int number)
+{
+	for (struct listener *l = listeners; l; l = l->next)
+		if (l->rt == rt && l->number == number)
+			return true;
+	return false;
+}
+
+/* Another thread may have been faster. */
+static bool link_listener(struct listener *l)
+{
+	bool heard;
+
+	pthread_mutex_lock(&lock);
+	heard = is_heard(l->rt, l->number);
+	if (!heard) {
+		l->next = listeners;
+		listeners = l;
+	}
+	pthread_mutex_unlock(&lock);
+	return !heard;
+}
+
 static int listener_start(struct weft_runtime *rt, int number)
 {
 	struct listener *l = weft_memory_alloc(sizeof(*l));
@@ -202,39 +226,47 @@ static int listener_start(struct weft_runtime *rt, int number)
 	l->rt = rt;
 	l->number = number;
 	l->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	rc = l->fd < 0 ? -errno
-		       : weft_spawn(rt, listen_task, ((struct listen){ .l = l }),
-				    .name = "weft::signal", .detach = true);
-	if (rc == 0) {
-		l->next = listeners;
-		listeners = l;
-		return 0;
+	rc = l->fd < 0 ? -errno : 0;
+	if (rc || !link_listener(l)) {
+		if (rc == 0)
+			close(l->fd);
+		weft_memory_free(l);
+		return rc;
 	}
-	if (l->fd >= 0)
-		close(l->fd);
-	weft_memory_free(l);
+	rc = weft_spawn(rt, listen_task, ((struct listen){ .l = l }), .name = "weft::signal",
+			.detach = true);
+	if (rc)
+		listener_end(l);
 	return rc;
 }
 
-/* Under the lock: this runtime hears the signal. */
-static int listen_to(struct weft_runtime *rt, int number)
+/*
+ * Before it waits: what comes from now on is for it. Under no lock, as spawning takes others, which fork() takes first, and /proc
+ * tells of every thread.
+ */
+static int hear(struct weft_cx *cx, struct weft_signal *f, int number)
 {
-	for (struct listener *l = listeners; l; l = l->next)
-		if (l->rt == rt && l->number == number)
-			return 0;
-	return blocked_everywhere(number) ? listener_start(rt, number) : -EPERM;
+	bool begins, heard;
+	int rc = 0;
+
+	pthread_mutex_lock(&lock);
+	begins = f->state == STATE_IDLE && !cx->cancelled;
+	heard = is_heard(cx->runtime, number);
+	if (begins && (!f->seen || f->number != number))
+		f->seen = came[number] + 1;
+	if (begins)
+		f->number = number;
+	pthread_mutex_unlock(&lock);
+	if (begins && !heard)
+		rc = blocked_everywhere(number) ? listener_start(cx->runtime, number) : -EPERM;
+	if (rc)
+		f->seen = 0;
+	return rc;
 }
 
 /* Under the lock. */
 static weft_poll_t enter(struct weft_cx *cx, struct weft_signal *f, int number)
 {
-	int rc = listen_to(cx->runtime, number);
-
-	if (rc)
-		return rc;
-	if (!f->seen || f->number != number)
-		f->seen = came[number] + 1;
-	f->number = number;
 	if (came[number] + 1 > f->seen)
 		return WEFT_READY;
 	f->task = cx->task;
@@ -277,6 +309,9 @@ weft_poll_t weft_signal_wait(struct weft_cx *cx, struct weft_signal *f, int numb
 
 	if (number < 1 || number >= (int)SIGNALS)
 		return -EINVAL;
+	rc = hear(cx, f, number);
+	if (rc)
+		return rc;
 	pthread_mutex_lock(&lock);
 	rc = look(cx, f, number);
 	pthread_mutex_unlock(&lock);
