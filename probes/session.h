@@ -23,7 +23,7 @@ struct session;
 
 struct session_options {
 	enum weft_level level; /* OFF = automatic: starts at light, rises while max_overhead allows */
-	double max_overhead;   /* share of the target's CPU that tracing may cost; 0 = 0.05 */
+	double max_overhead; /* share of the target's CPU, half a core at least, that tracing may cost; 0 = 0.05 */
 	bool looks; /* automatic, and too dear for normal: now and then that for some seconds all the same, for what light does not show */
 	uint64_t block_stack_ns; /* stack of a poll off the CPU this long; 0 = 1 ms */
 	uint64_t oncpu_stack_ns; /* samples of a poll on the CPU this long; 0 = 10 ms */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The level of each process. Automatic: starts at light, rises to normal while the estimated cost there
- * stays under max_overhead of the target's CPU time, falls back when the real one does not. Who suspects what only normal
+ * stays under max_overhead of the target's CPU time (half a core's, where it uses less), falls back when the real one does not. Who suspects what only normal
  * tells (SESSION_WANT_CLOSER) gets it for some seconds at any cost, but not again soon. Where options.looks says so a look comes
  * without a suspicion, too, for what light does not show at all: on average over some minutes max_overhead holds all the same.
  */
@@ -26,7 +26,8 @@
 #define CLOSER_RESTS 960u
 #define LOOK_SECONDS 8u  /* of one without a suspicion; */
 #define LOOK_AFTER   10u /* so many at least after the begin, */
-#define LOOK_CREDIT  60  /* and those of which the allowance may be spent in advance */
+#define LOOK_CREDIT  60  /* and those of which the allowance may be spent in advance, */
+#define LOOK_SAVED   300 /* or saved */
 
 struct level_second {
 	uint64_t cpu_ns;
@@ -36,7 +37,9 @@ struct level_second {
 struct level_window {
 	struct level_second second[WINDOW];
 	unsigned filled, at, rest;
-	unsigned closer, closer_rest, closer_next; /* seconds left; the next rest */
+	unsigned closer;                 /* seconds of a look that are left */
+	unsigned closer_rest, look_rest; /* before the next one: on a suspicion, and without */
+	unsigned closer_next, look_next; /* the rest after that */
 	unsigned watched;
 	double light,
 		saved; /* what light cost last; of what is allowed, in seconds of the target's CPU */
@@ -138,27 +141,35 @@ static int look_closer(struct process *p, struct level_window *w, unsigned secon
 	char why[112];
 	int err;
 
-	w->closer_rest = CLOSER_REST; /* where it is refused, too */
 	snprintf(why, sizeof(why), "automatic: %s, for %u s", what, seconds);
 	err = set(p, WEFT_LEVEL_NORMAL, true, why);
 	if (err)
 		return err;
 	w->filled = w->at = 0;
 	w->closer = seconds + 1; /* this second is not whole */
-	w->closer_next = w->closer_next ? w->closer_next : CLOSER_REST;
-	w->closer_rest = w->closer + w->closer_next;
-	w->closer_next = w->closer_next * 2 < CLOSER_RESTS ? w->closer_next * 2 : CLOSER_RESTS;
 	return 0;
+}
+
+/* Also where the look is refused. next: of the two, its own. */
+static unsigned rest_after(const struct level_window *w, unsigned *next)
+{
+	unsigned rest = *next ? *next : CLOSER_REST;
+
+	*next = rest * 2 < CLOSER_RESTS ? rest * 2 : CLOSER_RESTS;
+	return w->closer + rest;
 }
 
 int session_level_closer(struct process *p, unsigned seconds)
 {
 	struct level_window *w = p->window;
+	int err;
 
 	if (!w || p->session->level || p->level != WEFT_LEVEL_LIGHT || w->closer_rest)
 		return 0;
-	return look_closer(p, w, seconds < CLOSER_MAX ? seconds : CLOSER_MAX,
-			   "a closer look at a suspicion");
+	err = look_closer(p, w, seconds < CLOSER_MAX ? seconds : CLOSER_MAX,
+			  "a closer look at a suspicion");
+	w->closer_rest = rest_after(w, &w->closer_next);
+	return err;
 }
 
 /* ---- automatic ---- */
@@ -194,6 +205,8 @@ static void save(struct level_window *w, const struct level_second *now, enum we
 		w->light = share;
 	w->saved += level == WEFT_LEVEL_LIGHT ? spare(share, allowed)
 					      : above(w->light, allowed) - share;
+	if (w->saved > LOOK_SAVED * allowed)
+		w->saved = LOOK_SAVED * allowed;
 }
 
 static void add_second(struct process *p, struct level_window *w)
@@ -257,8 +270,8 @@ static bool may_look(const struct process *p, const struct level_window *w, doub
 {
 	const double allowed = p->session->options.max_overhead;
 
-	return p->session->options.looks && !w->rest && !w->closer_rest &&
-	       w->watched >= LOOK_AFTER && w->filled >= 3 &&
+	return p->session->options.looks && !w->rest && !w->look_rest && w->watched >= LOOK_AFTER &&
+	       w->filled >= 3 &&
 	       LOOK_SECONDS * (normal - above(now, allowed)) <=
 		       w->saved + LOOK_CREDIT * spare(now, allowed);
 }
@@ -271,6 +284,7 @@ static void decide(struct process *p, struct level_window *w)
 
 	w->rest -= w->rest > 0;
 	w->closer_rest -= w->closer_rest > 0;
+	w->look_rest -= w->look_rest > 0;
 	w->closer -= w->closer > 0;
 	if (!w->filled)
 		return;
@@ -290,6 +304,7 @@ static void decide(struct process *p, struct level_window *w)
 		w->rest = REST_SECONDS;
 	} else if (p->level == WEFT_LEVEL_LIGHT && may_look(p, w, now, normal)) {
 		look_closer(p, w, LOOK_SECONDS, "a look at what light does not show");
+		w->look_rest = rest_after(w, &w->look_next);
 	}
 }
 

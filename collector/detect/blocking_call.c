@@ -259,7 +259,7 @@ static void ended(struct detect_run *run, const struct model_lane *l, const stru
 	enough = blocked >= threshold_ns(run, WARN_MS, poll->syscall, k);
 	if (!enough && (double)recent_blocks(p, run->now_ns) < run->value[SHORT_TIMES])
 		return;
-	if (blocking_is_untold(run, l, t, p))
+	if (blocking_is_untold(run, l, t, p) || blocking_is_doubtful(p, poll))
 		return;
 	worsen(p, run, blocked, threshold_ns(run, CRIT_MS, poll->syscall, k));
 	raise_place(run, p, 0, 0);
@@ -325,6 +325,23 @@ static void done(void *state)
 	detect_cursor_free(s->cursor);
 }
 
+static void tell_doubts(const struct detect_run *run, char *why, size_t size)
+{
+	const struct blocking_state *s = run->state;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < BLOCKING_PLACES; i++)
+		if (s->place[i].used && s->place[i].lock == BLOCKING_LOCK_UNKNOWN &&
+		    blocking_is_call(s->place[i].syscall, "futex") &&
+		    (double)s->place[i].count >= run->value[SHORT_TIMES])
+			n += s->place[i].count;
+	if (n)
+		snprintf(
+			why, size,
+			"no stack told whose lock it was: %llu blocks of under 10 ms behind which others waited",
+			(unsigned long long)n);
+}
+
 static bool blind(const struct detect_run *run, char *why, size_t size)
 {
 	bool seen = false, split = false;
@@ -338,9 +355,10 @@ static bool blind(const struct detect_run *run, char *why, size_t size)
 	}
 	if (!seen && !split)
 		snprintf(why, size, "no worker was seen at work");
-	if (detect_load_scant(run, why, size))
+	if (detect_load_scant(run, why, size) || (!seen && !split))
 		return true;
-	return !seen && !split;
+	tell_doubts(run, why, size);
+	return false;
 }
 
 const struct detector blocking_call_detector = {

@@ -190,9 +190,20 @@ bool blocking_is_in_place(const struct detect_run *run, const struct model_lane 
 	return p->in_place_ns && p->in_place_ns + BLOCKING_RECENT_NS > run->now_ns;
 }
 
+/* What was counted before a stack came was that lock, too. */
+static void take_lock(struct blocking_place *p, uint64_t now_ns, bool runtimes)
+{
+	if (runtimes && p->lock == BLOCKING_LOCK_UNKNOWN) {
+		p->count = p->times = p->total_ns = p->worst_ns = 0;
+		p->harm_ns = p->victims = p->first_ns = p->worst_wait_ns = 0;
+	}
+	p->lock = runtimes ? BLOCKING_LOCK_RUNTIMES : BLOCKING_LOCK_PROGRAMS;
+	p->lock_ns = p->last_ns = now_ns;
+}
+
 /*
- * Where no stack tells, what the same type was in last does. Threads are looked at every few ms: of a block of STACK_DUE_NS a stack is due,
- * of a shorter one it comes by chance, of one in fifty, so before one has told of a lock of the program's it may be the runtime's.
+ * Where no stack tells, what the same type was in last does: of a short block for as long as nothing else is told, of one of which a stack
+ * was due for ten seconds.
  */
 static bool is_in_runtimes_lock(const struct detect_run *run, const struct model_lane *l,
 				uint32_t type, int32_t syscall, uint64_t blocked_ns,
@@ -204,10 +215,16 @@ static bool is_in_runtimes_lock(const struct detect_run *run, const struct model
 		return false;
 	p = blocking_place(run->state, l->process, type);
 	if (k)
-		p->lock = is_runtimes_lock(run, l->process, k) ? BLOCKING_LOCK_RUNTIMES
-							       : BLOCKING_LOCK_PROGRAMS;
-	return p->lock == BLOCKING_LOCK_RUNTIMES ||
-	       (p->lock == BLOCKING_LOCK_UNKNOWN && blocked_ns < BLOCKING_STACK_DUE_NS);
+		take_lock(p, run->now_ns, is_runtimes_lock(run, l->process, k));
+	return p->lock == BLOCKING_LOCK_RUNTIMES && (blocked_ns < BLOCKING_STACK_DUE_NS ||
+						     p->lock_ns + BLOCKING_RECENT_NS > run->now_ns);
+}
+
+/* Of a millisecond or two one block of fifty gets a stack, as threads are looked at every few ms. */
+bool blocking_is_doubtful(const struct blocking_place *p, const struct lane_poll *poll)
+{
+	return p->lock == BLOCKING_LOCK_UNKNOWN && poll->blocked_ns < BLOCKING_STACK_DUE_NS &&
+	       blocking_is_call(poll->syscall, "futex");
 }
 
 /* Some blocks of a type of Tokio's that no stack has told of yet: it may be block_in_place. */

@@ -22,7 +22,8 @@ struct blocking_place {
 	bool used, raised;
 	uint64_t last_ns, first_ns;
 	uint64_t in_place_ns;    /* it was last met in block_in_place, 0 = never */
-	enum blocking_lock lock; /* by the last stack that told of a futex */
+	enum blocking_lock lock; /* by the last stack that told of a futex, */
+	uint64_t lock_ns;        /* and when that was */
 	uint32_t untold; /* by blocks of which no stack came, since one told of block_in_place */
 	uint64_t when[BLOCKING_RECENT]; /* ends of blocks with victims, [count % BLOCKING_RECENT] */
 	uint64_t count, times, total_ns, worst_ns, worst_task, worst_seq;
@@ -50,6 +51,8 @@ void blocking_note_starved(struct detect_run *run);
 /* k: the stack of that block, NULL = none came. type: of the task. */
 bool blocking_is_in_place(const struct detect_run *run, const struct model_lane *l, uint32_t type,
 			  const struct model_stack *k);
+/* Counted, but not found before a stack tells that the lock is not the runtime's. */
+bool blocking_is_doubtful(const struct blocking_place *p, const struct lane_poll *poll);
 bool blocking_is_untold(const struct detect_run *run, const struct model_lane *l,
 			const struct model_task *t, const struct blocking_place *p);
 bool blocking_is_excused(const struct detect_run *run, const struct model_lane *l, uint32_t type,

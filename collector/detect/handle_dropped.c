@@ -86,13 +86,24 @@ static void keep_stacks(struct detect_run *run)
 	}
 }
 
-/* What a library spawns for itself, as hyper's connection pool does: it goes with its runtime, and nobody waits for it. */
-static bool is_of_library(const struct detect_run *run, uint32_t type)
+/*
+ * What a library spawns is mostly for itself, as hyper's connection pool does: it goes with its runtime, and nobody waits for it. A
+ * program that cargo installed was compiled there, too: its folder has its name.
+ */
+static bool is_of_library(const struct detect_run *run, uint32_t process, uint32_t type)
 {
 	const struct model_type *t = model_type(run->model, type);
+	const struct model_process *p = model_process(run->model, process);
+	const char *at = t ? strstr(t->location, "/registry/src/") : NULL;
+	size_t n = p ? strlen(p->info.comm) : 0;
 
-	return t &&
-	       (strstr(t->location, "/registry/src/") || strstr(t->location, "/git/checkouts/"));
+	if (!t || !p)
+		return false;
+	if (!at)
+		return strstr(t->location, "/git/checkouts/") || strstr(t->location, "/vendor/") ||
+		       !strncmp(t->location, "vendor/", 7);
+	at = strchr(at + sizeof("/registry/src/") - 1, '/');
+	return !at || strncmp(at + 1, p->info.comm, n) != 0;
 }
 
 /* Aborted by another task or by hand, soon after its spawn; a poll as cancelled is its last. */
@@ -110,7 +121,7 @@ static bool count(const struct detect_run *run, struct place *p, const struct no
 		return at_once;
 	case NOTABLE_SHUTDOWN:
 		/* All its life was seen, and it was polled once only: to be told that it is cancelled. */
-		if (!n->whole || n->polls > 1 || is_of_library(run, n->type))
+		if (!n->whole || n->polls > 1 || is_of_library(run, n->process, n->type))
 			return false;
 		p->never_ran += n->count;
 		return true;

@@ -23,13 +23,14 @@ static const struct detector_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-#define PLACES    64u
-#define PENDING   256u
-#define LOOKED_AT 64u          /* of those of one look, about: more are not settled in time */
-#define SLICES    16u          /* of the window */
-#define KEPT      (SLICES + 1) /* the last of them runs */
-#define CLEAR     12u          /* of them are enough where it is clear */
-#define SETTLE_NS 200000000ull /* what threads did is told by samples, which come after it */
+#define PLACES        64u
+#define PENDING       1024u
+#define LOOKED_AT     64u /* of a type in one look; of more each second, third ... counts for so many */
+#define SLICES        16u          /* of the window */
+#define KEPT          (SLICES + 1) /* the last of them runs */
+#define CLEAR         12u          /* of them are enough where it is clear */
+#define WATCHING_MOST 0.95         /* of a process's CPU time */
+#define SETTLE_NS     200000000ull /* what threads did is told by samples, which come after it */
 
 /* late: no poll held all workers, and they had CPUs. */
 struct sums {
@@ -40,18 +41,19 @@ struct place {
 	uint32_t process, type;
 	uint64_t since_ns, last_ns, first_ns; /* its first and last timer; begin of the trouble */
 	uint64_t slice;                       /* that slot[slice % KEPT] is for */
+	uint32_t look;                        /* timers since the last look */
 	struct sums slot[KEPT];
 };
 
 struct state {
 	uint64_t timers; /* read so far */
-	uint32_t look,
-		every; /* read since the last look; of which each so-and-so-many-th is counted */
 	struct detect_timers met;
 	uint64_t starved_ns[MODEL_MAX_PROCESSES]; /* when a worker last waited for a CPU */
 	struct place place[PLACES];
-	struct timer_fired
-		pending[PENDING]; /* late ones, of which it is not known yet who had the CPUs */
+	struct {
+		struct timer_fired fired;
+		uint32_t weight;
+	} pending[PENDING]; /* late ones, of which it is not known yet who had the CPUs */
 	uint32_t n_pending;
 };
 
@@ -172,7 +174,7 @@ static uint64_t late_ns(const struct timer_fired *t)
 	return t->poll_ns > deadline ? t->poll_ns - deadline : 0;
 }
 
-static void count_late(struct detect_run *run, const struct timer_fired *t)
+static void count_late(struct detect_run *run, const struct timer_fired *t, uint32_t weight)
 {
 	uint64_t deadline = (uint64_t)t->deadline_ns;
 	struct model_task *task = model_task(run->model, t->task);
@@ -181,12 +183,12 @@ static void count_late(struct detect_run *run, const struct timer_fired *t)
 	if (!task)
 		return;
 	p = slot_of(run, place_of(run->state, run, process_of(t), task->type));
-	p->timers++; /* here, too: what is late is a part of them */
+	p->timers += weight; /* here, too: what is late is a part of them */
 	if (is_excused(run, t, process_of(t)))
 		return;
-	p->late++;
-	p->fire_ns += t->fire_ns > deadline ? t->fire_ns - deadline : 0;
-	p->queue_ns += t->poll_ns > t->fire_ns ? t->poll_ns - t->fire_ns : 0;
+	p->late += weight;
+	p->fire_ns += weight * (t->fire_ns > deadline ? t->fire_ns - deadline : 0);
+	p->queue_ns += weight * (t->poll_ns > t->fire_ns ? t->poll_ns - t->fire_ns : 0);
 	if (late_ns(t) > p->worst_ns) {
 		p->worst_ns = late_ns(t);
 		p->worst_task = t->task;
@@ -199,11 +201,19 @@ static void settle(struct detect_run *run)
 	uint32_t left = 0;
 
 	for (uint32_t i = 0; i < s->n_pending; i++)
-		if (s->pending[i].poll_ns + SETTLE_NS > run->now_ns)
+		if (s->pending[i].fired.poll_ns + SETTLE_NS > run->now_ns)
 			s->pending[left++] = s->pending[i];
 		else
-			count_late(run, &s->pending[i]);
+			count_late(run, &s->pending[i].fired, s->pending[i].weight);
 	s->n_pending = left;
+}
+
+/* For how many of its type it counts; 0 = another does. */
+static uint32_t weight_of(struct place *p)
+{
+	uint32_t n = p->look++, step = 1 + n / LOOKED_AT;
+
+	return n % step ? 0 : step;
 }
 
 static void take(struct detect_run *run, const struct timer_fired *fired)
@@ -211,21 +221,21 @@ static void take(struct detect_run *run, const struct timer_fired *fired)
 	struct model_task *t = model_task(run->model, fired->task);
 	struct state *s = run->state;
 	struct place *p;
-	bool late;
+	uint32_t weight;
 
 	if (!t || fired->poll_ns == UINT64_MAX || fired->deadline_ns <= 0 ||
 	    detect_disturbed(run, process_of(fired), (uint64_t)fired->deadline_ns))
 		return;
-	late = (double)late_ns(fired) >= run->value[LATE_MS] * 1e6;
-	/* More than can be settled, as more came than in the last look: they are neither late nor in time. */
-	if (late && s->n_pending == PENDING)
-		return;
 	p = place_of(s, run, process_of(fired), t->type);
 	p->last_ns = run->now_ns;
-	if (late)
-		s->pending[s->n_pending++] = *fired;
-	else
-		slot_of(run, p)->timers++;
+	weight = weight_of(p);
+	if ((double)late_ns(fired) < run->value[LATE_MS] * 1e6) {
+		slot_of(run, p)->timers += weight;
+	} else if (weight && s->n_pending < PENDING) {
+		/* Of very many types at once some find no room: those are neither late nor in time. */
+		s->pending[s->n_pending].fired = *fired;
+		s->pending[s->n_pending++].weight = weight;
+	}
 }
 
 static void raise_place(struct detect_run *run, const struct place *at, const struct sums *p)
@@ -267,16 +277,23 @@ static void raise_place(struct detect_run *run, const struct place *at, const st
 
 /*
  * A poll of a microsecond takes several while all is told of it, and thousands that are due at once wait for each other: without
- * what watching takes they would not be late.
+ * what watching takes they would not be late. It can't take more than it does: of a second, or of all that the process does. Also true
+ * where that is not known yet, and where the timers are of a level that is over.
  */
 static bool are_late_by_watching(const struct detect_run *run, const struct place *p,
 				 const struct sums *sum, uint64_t span_ns)
 {
 	const struct model_process *process = model_process(run->model, p->process);
-	double part = process ? process_watching(process, run->now_ns, span_ns) : 0;
+	double mean = (double)(sum->fire_ns + sum->queue_ns) / (double)sum->late, part, rate;
 
-	return (double)(sum->fire_ns + sum->queue_ns) * (1 - part) <
-	       (double)sum->late * run->value[LATE_MS] * 1e6;
+	if (!process || process->gone ||
+	    (process->level == WEFT_LEVEL_LIGHT && process->quiet_ns &&
+	     run->now_ns < process->quiet_ns + span_ns + 1000000000ull) ||
+	    !process_watching(process, run->now_ns - span_ns, &part, &rate))
+		return true;
+	if (part > WATCHING_MOST)
+		part = WATCHING_MOST;
+	return mean * (1 - part) < run->value[LATE_MS] * 1e6 && mean < rate * 1e9;
 }
 
 /* Of as many slices, all watched, so many timers, and so large a part of them late. */
@@ -292,7 +309,7 @@ static bool are_late(struct detect_run *run, struct place *p, uint32_t slices, d
 		return false;
 	sum = sum_of(p, slices);
 	if ((double)sum.timers < timers || (double)sum.late < part * (double)sum.timers ||
-	    are_late_by_watching(run, p, &sum, span_ns))
+	    !sum.late || are_late_by_watching(run, p, &sum, span_ns))
 		return false;
 	p->first_ns = p->first_ns ? p->first_ns : run->now_ns - span_ns;
 	raise_place(run, p, &sum);
@@ -304,6 +321,7 @@ static void judge(struct detect_run *run, struct place *p)
 	double timers = run->value[TIMERS], part = run->value[PART];
 
 	slot_of(run, p);
+	p->look = 0;
 	if (detect_is_held_up(run, p->process) ||
 	    (!are_late(run, p, SLICES, timers, part) &&
 	     !are_late(run, p, CLEAR, 2 * timers, (1 + part) / 2)))
@@ -330,12 +348,7 @@ static void tick(struct detect_run *run)
 	while (model_timer_next(run->model, &s->timers, &fired)) {
 		s->met.singles += fired.task != 0;
 		s->met.drivers += !fired.task;
-		if (s->look++ % (s->every + 1) == 0)
-			take(run, &fired);
-	}
-	if (run->new_look) {
-		s->every = s->look / LOOKED_AT;
-		s->look = 0;
+		take(run, &fired);
 	}
 	settle(run);
 	for (uint32_t i = 0; run->new_look && i < PLACES; i++)

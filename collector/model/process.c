@@ -3,6 +3,7 @@
 
 #define POINT_NS   100000000ull
 #define QUARTER_NS 250000000ull
+#define SETTLED_NS 1200000000ull
 
 /* Numbers over all lanes; what samples and records both show is taken once (lane.c). */
 static struct model_point point_now(const struct model_process *p, uint64_t now_ns)
@@ -111,19 +112,37 @@ void process_rates(const struct model_process *p, uint64_t now_ns, struct model_
 	ret->own_self = not_below_zero(per_second(b->own_self, z->own_self, dt10)) / 1e9;
 }
 
-double process_watching(const struct model_process *p, uint64_t now_ns, uint64_t back_ns)
+/* The last point before `from_ns`; NULL = none is kept. */
+static const struct model_point *point_at(const struct model_process *p, uint64_t from_ns)
 {
-	const struct model_point *a = point_before(p, now_ns, back_ns), *z;
+	uint64_t n = p->npoints < MODEL_POINTS ? p->npoints : MODEL_POINTS;
+
+	for (uint64_t i = 1; i <= n; i++)
+		if (p->point[(p->npoints - i) % MODEL_POINTS].t_ns <= from_ns)
+			return &p->point[(p->npoints - i) % MODEL_POINTS];
+	return NULL;
+}
+
+bool process_watching(const struct model_process *p, uint64_t from_ns, double *ret_part,
+		      double *ret_rate)
+{
+	const struct model_point *a, *z;
 	double cpu, own;
 
-	if (!a)
-		return 0;
+	/* Samples come once a second, and the first one after a change of level tells of both. */
+	if (from_ns < p->quiet_ns + SETTLED_NS)
+		from_ns = p->quiet_ns + SETTLED_NS;
+	a = point_at(p, from_ns);
+	if (!a || (p->quiet_ns && a->t_ns <= p->quiet_ns))
+		return false;
 	z = &p->point[(p->npoints - 1) % MODEL_POINTS];
-	cpu = (double)z->target_cpu - (double)a->target_cpu;
-	own = (double)z->own_cost - (double)a->own_cost;
-	if (cpu <= 0 || own <= 0)
-		return 0;
-	return own < cpu ? own / cpu : 1;
+	if (z->t_ns < a->t_ns + SECOND_NS * 9 / 10)
+		return false;
+	cpu = not_below_zero((double)z->target_cpu - (double)a->target_cpu);
+	own = not_below_zero((double)z->own_cost - (double)a->own_cost);
+	*ret_part = own < cpu ? own / cpu : own > 0;
+	*ret_rate = own / (double)(z->t_ns - a->t_ns);
+	return true;
 }
 
 /* ---- CPUs ---- */

@@ -102,8 +102,12 @@ double process_throttled(const struct model_process *p);
 double process_machine_busy(const struct model_process *p);
 /* Share of process_cpus() that it used between the last two samples. 0 = not known. */
 double process_own_share(const struct model_process *p);
-/* Share of the CPU time it used in the last back_ns that was for being watched, as is estimated. 0 = not known. */
-double process_watching(const struct model_process *p, uint64_t now_ns, uint64_t back_ns);
+/*
+ * What being watched took since from_ns, but not before the level was changed last, as is estimated: part of its CPU time, 0 to 1, and
+ * CPUs. False: not known, as the level was changed in the last two seconds.
+ */
+bool process_watching(const struct model_process *p, uint64_t from_ns, double *ret_part,
+		      double *ret_rate);
 void process_rates(const struct model_process *p, uint64_t now_ns, struct model_rates *ret);
 
 #endif

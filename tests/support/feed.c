@@ -426,13 +426,24 @@ size_t feed_findings(struct feed *f)
 	return (size_t)live_findings(f->l, NULL, 0, 0);
 }
 
-const char *feed_verdict(struct feed *f, const char *id)
+static const struct live_checked *checked(struct feed *f, const char *id)
 {
+	static const struct live_checked none = { .verdict = "" };
 	static struct live_checked rows[32];
 	int n = live_checked(f->l, rows, 32);
 
 	for (int i = 0; i < n && i < 32; i++)
 		if (!strcmp(rows[i].id, id))
-			return rows[i].verdict;
-	return "";
+			return &rows[i];
+	return &none;
+}
+
+const char *feed_verdict(struct feed *f, const char *id)
+{
+	return checked(f, id)->verdict;
+}
+
+const char *feed_why(struct feed *f, const char *id)
+{
+	return checked(f, id)->why;
 }

@@ -89,5 +89,6 @@ void feed_sample(struct feed *f, uint64_t t, uint32_t lane, const struct feed_sa
 const struct live_finding *feed_finding(struct feed *f, const char *id);
 size_t feed_findings(struct feed *f);
 const char *feed_verdict(struct feed *f, const char *id);
+const char *feed_why(struct feed *f, const char *id);
 
 #endif

@@ -27,7 +27,7 @@ static const struct command_option options[] = {
 	{ "level", 'l', COMMAND_CHOICE, FIELD(level), WATCH_LEVELS,
 	  "how much is traced; auto follows --max-overhead" },
 	{ "max-overhead", 0, COMMAND_SHARE, FIELD(max_overhead), "SHARE",
-	  "of the target's CPU that tracing may cost (5%)" },
+	  "of the target's CPU, half a core at least, that tracing may cost (5%)" },
 	{ "raise", 0, COMMAND_TEXT, FIELD(raise), "TEXT",
 	  "at light, all polls of task types with this in name or place" },
 	{ "max-size", 0, COMMAND_SIZE, FIELD(max_bytes), "SIZE",

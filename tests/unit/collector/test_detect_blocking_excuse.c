@@ -77,14 +77,44 @@ static void short_blocks(struct feed *f, uint64_t first, uint64_t n, const char 
 				      .c = 202,
 				      .d = seq };
 
-		verdict_calm(f, t - 10 * MS, 0);
-		if (seq % 30 == 0)
+		for (uint64_t at = t - S + STEP; at < t - 10 * MS; at += STEP)
+			verdict_calm(f, at, 0);
+		if (user && seq % 30 == 0)
 			feed_stack_named(f, t - 2 * MS, 7, seq, 202, futex, user);
 		feed_record(f, &off);
 		feed_poll(f, t, 0, 7, 4 * MS);
 		feed_poll_delay(f, t + 10 * US, 0, 8, US, 3 * MS);
 		feed_tick_to(f, t + 500 * MS);
 	}
+}
+
+/* Without a stack it stays unsaid for ever, and that is told; one of the program's lock, and all that were there count. */
+static void no_stack_tells_whose_lock(void **state)
+{
+	struct feed *f = *state;
+
+	short_blocks(f, 1, 20, NULL);
+	verdict_nothing(f);
+	assert_string_equal(feed_verdict(f, "blocking-call"), "clean");
+	assert_non_null(strstr(feed_why(f, "blocking-call"), "20 blocks"));
+	feed_stack_named(f, f->now + MS, 7, 21, 202, futex,
+			 NAMES("__libc_mutex_lock", "svc_cache_get"));
+	short_blocks(f, 21, 1, NULL);
+	assert_in_range(verdict_found(f, "blocking-call", LIVE_WARN, "query")->evidence[1].value,
+			21, 21);
+}
+
+/* What the last stack told holds for a longer block of which none came, but not for ever. */
+static void a_long_block_after_those(void **state)
+{
+	const char *const wheel[] = { "__libc_mutex_lock", "weft_timer_wheel_insert", NULL };
+	struct feed *f = *state;
+
+	blocks(f, T0 + 2 * S, 5, false, 202, futex, wheel);
+	blocks(f, T0 + 4 * S, 25, false, 202, NULL, NULL);
+	verdict_nothing(f);
+	blocks(f, T0 + 30 * S, 25, false, 202, NULL, NULL);
+	verdict_found(f, "blocking-call", LIVE_WARN, "query");
 }
 
 static void short_blocks_in_a_lock_of_the_runtime(void **state)
@@ -326,6 +356,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(a_lock_of_tokio_is_not_the_tasks),
+		VERDICT_TEST(no_stack_tells_whose_lock),
+		VERDICT_TEST(a_long_block_after_those),
 		VERDICT_TEST(short_blocks_in_a_lock_of_the_runtime),
 		VERDICT_TEST(a_lock_of_async_io_is_not_the_tasks),
 		VERDICT_TEST(a_nested_block_on_of_tokio_is),

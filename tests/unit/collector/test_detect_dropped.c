@@ -163,6 +163,18 @@ static void a_library_is_shut_down(void **state)
 	verdict_nothing(f);
 }
 
+/* The program itself, as cargo install has built it. */
+static void an_installed_program_is_shut_down(void **state)
+{
+	struct feed *f = *state;
+
+	feed_site(f, 9, "svc::flush",
+		  "/home/me/.cargo/registry/src/index.crates.io-1949cf8c/svc-1.0.0/src/main.rs",
+		  27);
+	burst(f, 1000, 80, 9, WEFT_E_SHUTDOWN, false);
+	verdict_found(f, "handle-dropped", LIVE_WARN, "svc::flush");
+}
+
 /* The main function returns after it has spawned them. */
 static void thousands_are_shut_down(void **state)
 {
@@ -250,6 +262,7 @@ int main(void)
 		VERDICT_TEST(shut_down_in_full_flight),
 		VERDICT_TEST(shut_down_after_a_loss),
 		VERDICT_TEST(a_library_is_shut_down),
+		VERDICT_TEST(an_installed_program_is_shut_down),
 		VERDICT_TEST(thousands_are_shut_down),
 		VERDICT_TEST(thousands_are_dropped),
 		VERDICT_TEST(thousands_are_shut_down_and_one_is_done),

@@ -261,6 +261,40 @@ static void looks_without_a_suspicion(void **state)
 	assert_int_equal(looked_at(true, 2000000000), 0);
 }
 
+/* What a routine look has taken is not the suspicion's. */
+static void a_suspicion_after_a_look(void **state)
+{
+	struct watched *t = watch(WEFT_LEVEL_OFF);
+
+	(void)state;
+	t->session.options.looks = true;
+	for (unsigned i = 0; t->process.level == WEFT_LEVEL_LIGHT; i++) {
+		assert_true(i < 30);
+		seconds(t, 1);
+	}
+	seconds(t, 12);
+	assert_int_equal(t->process.level, WEFT_LEVEL_LIGHT);
+	assert_int_equal(session_level_closer(&t->process, 6), 0);
+	assert_int_equal(t->process.level, WEFT_LEVEL_NORMAL);
+	done(t);
+}
+
+/* An hour at light is no reason to take ten times its CPU for once. */
+static void what_is_saved_has_an_end(void **state)
+{
+	struct watched *t = watch(WEFT_LEVEL_OFF);
+
+	(void)state;
+	t->session.options.looks = true;
+	normal_ns = real_ns = 5000000000;
+	for (unsigned i = 0; i < 3600; i++) {
+		seconds(t, 1);
+		assert_int_equal(t->process.level, WEFT_LEVEL_LIGHT);
+	}
+	normal_ns = real_ns = 200000000;
+	done(t);
+}
+
 static void no_closer_look_where_a_level_was_asked_for(void **state)
 {
 	struct watched *t = watch(WEFT_LEVEL_LIGHT);
@@ -282,6 +316,8 @@ int main(void)
 		cmocka_unit_test(a_rise_that_was_a_mistake),
 		cmocka_unit_test(closer_looks_become_rare),
 		cmocka_unit_test(looks_without_a_suspicion),
+		cmocka_unit_test(a_suspicion_after_a_look),
+		cmocka_unit_test(what_is_saved_has_an_end),
 		cmocka_unit_test(no_closer_look_where_a_level_was_asked_for),
 	};
 

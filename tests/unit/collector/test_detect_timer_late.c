@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* long-poll and timer-late in front of what they are for, and of what belongs to other detectors or to nobody. */
+/* timer-late in front of timers that are late, and of those whose lateness belongs to other detectors or to nobody. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,97 +9,6 @@
 #include <string.h>
 
 #include "tests/support/verdict.h"
-
-/* Every `every` ns for 12 s task 7 is polled for `cpu` ns of CPU time (and `blocked`), and task 8 waits behind it. */
-static void polls(struct feed *f, uint64_t every, uint64_t cpu, uint64_t blocked, bool waits)
-{
-	uint64_t dur = cpu + blocked;
-
-	for (uint64_t t = T0; t < T0 + 12 * S; t += every) {
-		if (waits)
-			feed_wake(f, t, 0, 8, 0, WEFT_W_FOREIGN);
-		feed_offcpu(f, t + dur, 0, 7, blocked, 0, blocked ? 35 : -1);
-		feed_poll(f, t + dur + US, 0, 7, dur);
-		if (waits)
-			feed_poll_delay(f, t + dur + 10 * US, 0, 8, US, dur);
-	}
-	feed_tick_to(f, T0 + 13 * S);
-}
-
-static void polls_of_20_ms_while_others_wait(void **state)
-{
-	struct feed *f = *state;
-	const struct live_finding *row;
-
-	polls(f, 250 * MS, 20 * MS, 0, true);
-	row = verdict_found(f, "long-poll", LIVE_WARN, "query");
-	assert_int_equal(row->subject_id, 7);
-	assert_in_range(row->evidence[0].value, 19, 21);
-	assert_true(row->harm_task_ms > 100);
-}
-
-static void polls_of_60_ms_are_critical(void **state)
-{
-	struct feed *f = *state;
-
-	polls(f, 400 * MS, 60 * MS, 0, true);
-	verdict_found(f, "long-poll", LIVE_CRIT, "query");
-}
-
-static void nobody_waits(void **state)
-{
-	struct feed *f = *state;
-
-	polls(f, 250 * MS, 20 * MS, 0, false);
-	assert_null(feed_finding(f, "long-poll"));
-}
-
-static void they_are_rare(void **state)
-{
-	struct feed *f = *state;
-
-	polls(f, 3 * S, 20 * MS, 0, true);
-	assert_null(feed_finding(f, "long-poll"));
-}
-
-/* The same task blocks, too: one finding, not two. */
-static void blocking_says_more(void **state)
-{
-	struct feed *f = *state;
-
-	polls(f, 250 * MS, 20 * MS, 15 * MS, true);
-	verdict_found(f, "blocking-call", LIVE_WARN, "query");
-	assert_null(feed_finding(f, "long-poll"));
-}
-
-/* At light nobody says whether a poll of 20 ms ran or had lost its CPU, though off-CPU records came at normal before. */
-static void polls_of_20_ms_at_light(void **state)
-{
-	struct feed *f = *state;
-
-	feed_level(f, T0, WEFT_LEVEL_NORMAL);
-	feed_offcpu(f, T0 + MS, 0, 7, MS / 2, 0, 0);
-	feed_poll(f, T0 + 2 * MS, 0, 7, 2 * MS);
-	feed_level(f, T0 + S, WEFT_LEVEL_LIGHT);
-	for (uint64_t t = T0 + 2 * S; t < T0 + 14 * S; t += 250 * MS) {
-		feed_poll(f, t, 0, 7, 20 * MS);
-		feed_poll_delay(f, t + 10 * US, 0, 8, US, 20 * MS);
-	}
-	feed_tick_to(f, T0 + 15 * S);
-	assert_null(feed_finding(f, "long-poll"));
-}
-
-/* It takes the whole worker: busy-loop, and that alone. */
-static void busy_says_more(void **state)
-{
-	struct feed *f = *state;
-
-	polls(f, 25 * MS, 20 * MS, 0, true);
-	assert_non_null(feed_finding(f, "busy-loop"));
-	assert_null(feed_finding(f, "long-poll"));
-}
-
-/* ---- timers ---- */
 
 static void fire(struct feed *f, uint64_t t, uint64_t deadline, uint64_t polled)
 {
@@ -264,16 +173,23 @@ static void many_at_once_while_it_waits(void **state)
 	assert_null(feed_finding(f, "timer-late"));
 }
 
-/* Of all CPU time so large a part is what watching takes, and a timer that fires in time waits for 25 ms behind others. */
-static void timers_watched(struct feed *f, double part)
+/* A second of it, from T0 + `second`: of the CPU time it uses, `cpu`, so large a part is what watching takes. */
+static void watched(struct feed *f, uint64_t second, uint64_t cpu, double part)
+{
+	static struct weft_ev_process_sample e;
+
+	if (second == 0)
+		e = (struct weft_ev_process_sample){ .cpu_user_ns = 0 };
+	e.cpu_user_ns += cpu;
+	e.own_target_ns += (uint64_t)((double)cpu * part);
+	feed_event(f, T0 + second * S + 10 * US, WEFT_EV_PROCESS_SAMPLE, &e, sizeof(e));
+}
+
+/* A timer that fires in time waits for 25 ms behind others. */
+static void timers_watched(struct feed *f, uint64_t cpu, double part)
 {
 	for (uint64_t s = 0; s <= 10; s++) {
-		struct weft_ev_process_sample e = {
-			.cpu_user_ns = s * 400 * MS,
-			.own_target_ns = (uint64_t)((double)(s * 400 * MS) * part)
-		};
-
-		feed_event(f, T0 + s * S, WEFT_EV_PROCESS_SAMPLE, &e, sizeof(e));
+		watched(f, s, cpu, part);
 		timers_until(f, (s + 1) * 1000, MS, 25 * MS, 0, 20 * MS);
 	}
 	feed_tick_to(f, T0 + 12 * S);
@@ -283,7 +199,7 @@ static void watching_makes_them_late(void **state)
 {
 	struct feed *f = *state;
 
-	timers_watched(f, 0.9);
+	timers_watched(f, 400 * MS, 0.9);
 	assert_null(feed_finding(f, "timer-late"));
 }
 
@@ -291,8 +207,72 @@ static void watching_is_a_part_of_it(void **state)
 {
 	struct feed *f = *state;
 
-	timers_watched(f, 0.4);
+	timers_watched(f, 400 * MS, 0.4);
 	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
+}
+
+/* The process does next to nothing: 18 ms of watching in a second can't make 20 timers late by 25 ms each. */
+static void watching_takes_too_little_for_that(void **state)
+{
+	struct feed *f = *state;
+
+	timers_watched(f, 20 * MS, 0.9);
+	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
+}
+
+/* Two looks at normal, of 8 s, at which watching takes 90 % and makes timers late; at light no timers are told. */
+static void looks_make_them_late(void **state)
+{
+	struct feed *f = *state;
+
+	feed_level(f, T0, WEFT_LEVEL_LIGHT);
+	for (uint64_t s = 0; s < 60; s++) {
+		bool close = s % 30 >= 10 && s % 30 < 18;
+
+		if (s % 30 == 10 || s % 30 == 18)
+			feed_level(f, T0 + s * S, close ? WEFT_LEVEL_NORMAL : WEFT_LEVEL_LIGHT);
+		watched(f, s, close ? 400 * MS : 40 * MS, close ? 0.9 : 0.1);
+		if (close)
+			timers_until(f, (s + 1) * 1000, MS, 25 * MS, 0, 20 * MS);
+		feed_tick_to(f, T0 + (s + 1) * S);
+		assert_null(feed_finding(f, "timer-late"));
+	}
+}
+
+/* 400 of one type fire together in each fifth of a second, in time; of another, of 4 timers a second, all are late. */
+static void few_among_many(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t id = 1000; id < 1400; id++)
+		feed_spawn(f, 500 * MS + id * US, id, 2, 64);
+	feed_spawn(f, 500 * MS, 900, 1, 64);
+	for (uint64_t t = T0, n = 0; t < T0 + 10 * S; t += 200 * MS, n++) {
+		verdict_calm(f, t, 0);
+		verdict_calm(f, t + US, 1);
+		for (uint64_t id = 1000; id < 1400; id++) {
+			struct record r = { .t_ns = t + id * US,
+					    .kind = WEFT_K_TIMER_FIRE,
+					    .task = id,
+					    .a = id,
+					    .b = t + id * US - 500 * US };
+
+			feed_record(f, &r);
+			feed_poll(f, t + id * US, 0, id, 0);
+			if (id == 1200) {
+				struct record late = { .t_ns = t + id * US + US / 2,
+						       .kind = WEFT_K_TIMER_FIRE,
+						       .task = 900,
+						       .a = 1,
+						       .b = t + id * US - 40 * MS };
+
+				feed_record(f, &late);
+				feed_poll(f, t + id * US + US / 2, 0, 900, 0);
+			}
+		}
+	}
+	feed_tick_to(f, T0 + 11 * S);
+	verdict_found(f, "timer-late", LIVE_WARN, "query");
 }
 
 /* It waits for 390 ms on end, which is told when that is over; in the samples until then it does nothing. */
@@ -556,13 +536,6 @@ static void a_sample_of_their_begin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		VERDICT_TEST(polls_of_20_ms_while_others_wait),
-		VERDICT_TEST(polls_of_60_ms_are_critical),
-		VERDICT_TEST(nobody_waits),
-		VERDICT_TEST(they_are_rare),
-		VERDICT_TEST(blocking_says_more),
-		VERDICT_TEST(busy_says_more),
-		VERDICT_TEST(polls_of_20_ms_at_light),
 		VERDICT_TEST(their_records_are_lost),
 		VERDICT_TEST(some_records_are_lost_all_the_time),
 		VERDICT_TEST(they_wait_before_they_begin),
@@ -578,6 +551,9 @@ int main(void)
 		VERDICT_TEST(many_at_once_while_it_waits),
 		VERDICT_TEST(watching_makes_them_late),
 		VERDICT_TEST(watching_is_a_part_of_it),
+		VERDICT_TEST(watching_takes_too_little_for_that),
+		VERDICT_TEST(looks_make_them_late),
+		VERDICT_TEST(few_among_many),
 		VERDICT_TEST(it_waits_over_several_samples),
 		VERDICT_TEST(the_process_is_stopped_now_and_then),
 		VERDICT_TEST(it_catches_up),
