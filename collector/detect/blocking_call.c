@@ -315,7 +315,7 @@ static void tick(struct detect_run *run)
 	detect_each_worker(run, lasting);
 	for (uint32_t i = 0; run->new_second && i < BLOCKING_PLACES; i++)
 		if (s->place[i].used && s->place[i].last_ns + 60000000000ull < run->now_ns)
-			s->place[i].used = false;
+			blocking_forget(s, &s->place[i]);
 }
 
 static void done(void *state)
@@ -328,14 +328,11 @@ static void done(void *state)
 static void tell_doubts(const struct detect_run *run, char *why, size_t size)
 {
 	const struct blocking_state *s = run->state;
-	uint64_t n = 0;
+	uint64_t n = s->doubts;
 
 	for (uint32_t i = 0; i < BLOCKING_PLACES; i++)
-		if (s->place[i].used && s->place[i].lock == BLOCKING_LOCK_UNKNOWN &&
-		    blocking_is_call(s->place[i].syscall, "futex") &&
-		    (double)s->place[i].count >= run->value[SHORT_TIMES])
-			n += s->place[i].count;
-	if (n)
+		n += blocking_has_doubts(&s->place[i]) ? s->place[i].count : 0;
+	if ((double)n >= run->value[SHORT_TIMES])
 		snprintf(
 			why, size,
 			"no stack told whose lock it was: %llu blocks of under 10 ms behind which others waited",

@@ -11,6 +11,18 @@
 
 #define STARVED_NS 10000000000ull /* the same in a process that lacks CPUs */
 
+bool blocking_has_doubts(const struct blocking_place *p)
+{
+	return p->used && p->lock == BLOCKING_LOCK_UNKNOWN && blocking_is_call(p->syscall, "futex");
+}
+
+void blocking_forget(struct blocking_state *s, struct blocking_place *p)
+{
+	if (blocking_has_doubts(p))
+		s->doubts += p->count;
+	p->used = false;
+}
+
 struct blocking_place *blocking_place(struct blocking_state *s, uint32_t process, uint32_t type)
 {
 	struct blocking_place *oldest = &s->place[0];
@@ -23,6 +35,7 @@ struct blocking_place *blocking_place(struct blocking_state *s, uint32_t process
 		if (!p->used || (oldest->used && p->last_ns < oldest->last_ns))
 			oldest = p;
 	}
+	blocking_forget(s, oldest);
 	*oldest = (struct blocking_place){
 		.process = process, .type = type, .used = true, .syscall = -1
 	};
@@ -196,6 +209,7 @@ static void take_lock(struct blocking_place *p, uint64_t now_ns, bool runtimes)
 	if (runtimes && p->lock == BLOCKING_LOCK_UNKNOWN) {
 		p->count = p->times = p->total_ns = p->worst_ns = 0;
 		p->harm_ns = p->victims = p->first_ns = p->worst_wait_ns = 0;
+		memset(p->when, 0, sizeof(p->when));
 	}
 	p->lock = runtimes ? BLOCKING_LOCK_RUNTIMES : BLOCKING_LOCK_PROGRAMS;
 	p->lock_ns = p->last_ns = now_ns;

@@ -39,10 +39,14 @@ struct blocking_state {
 	uint64_t files_ns
 		[MODEL_MAX_PROCESSES]; /* calls that make a file blocked, without a stack: first of the last 10 s */
 	uint32_t files[MODEL_MAX_PROCESSES]; /* and how many since */
+	uint64_t doubts; /* short blocks of places that are forgotten, of which no stack told whose lock it was */
 	struct blocking_place place[BLOCKING_PLACES];
 };
 
 struct blocking_place *blocking_place(struct blocking_state *s, uint32_t process, uint32_t type);
+/* Its blocks in a futex are counted, but whose lock it was no stack has told. */
+bool blocking_has_doubts(const struct blocking_place *p);
+void blocking_forget(struct blocking_state *s, struct blocking_place *p);
 /* list: names, a blank between each. */
 bool blocking_is_one_of(const char *name, const char *list);
 bool blocking_is_call(int32_t syscall, const char *list);

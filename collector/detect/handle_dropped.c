@@ -4,6 +4,7 @@
  * (flavours where that cancels), by an abort that follows the spawn at once, or by a shutdown that comes before its first poll.
  * Each of these is idiomatic where it is meant: so a task type is judged by what becomes of its tasks, not one task.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "collector/detect/advice.h"
@@ -21,7 +22,8 @@ static const struct detector_option options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-#define PLACES 128u
+#define PLACES    128u
+#define COMM_MOST 15u /* of a process's name the kernel keeps so much */
 
 struct place {
 	uint32_t process, type, site;
@@ -86,24 +88,42 @@ static void keep_stacks(struct detect_run *run)
 	}
 }
 
-/*
- * What a library spawns is mostly for itself, as hyper's connection pool does: it goes with its runtime, and nobody waits for it. A
- * program that cargo installed was compiled there, too: its folder has its name.
- */
+/* "/registry/src/index.crates.io-1949cf8c/svc-1.0.0/src/main.rs" is the program svc, as cargo install has built it. */
+static bool is_crate_of(const struct model_process *p, const char *registry)
+{
+	const char *index = registry + strlen("/registry/src/"), *crate = strchr(index, '/');
+	size_t n = strlen(p->info.comm);
+
+	if (!crate || !n || strncmp(crate + 1, p->info.comm, n) != 0)
+		return false;
+	return n == COMM_MOST || (crate[1 + n] == '-' && isdigit((unsigned char)crate[2 + n]));
+}
+
+/* "vendor/hyper/src/..." */
+static bool is_vendored(const char *location)
+{
+	const char *at = strstr(location, "vendor/"), *crate;
+	size_t n;
+
+	if (!at || (at > location && at[-1] != '/'))
+		return false;
+	crate = at + strlen("vendor/");
+	n = strcspn(crate, "/");
+	return n && strncmp(crate, "src/", 4) != 0 && strncmp(crate + n, "/src/", 5) == 0;
+}
+
+/* What a library spawns is mostly for itself, as hyper's connection pool does: it goes with its runtime, and nobody waits for it. */
 static bool is_of_library(const struct detect_run *run, uint32_t process, uint32_t type)
 {
 	const struct model_type *t = model_type(run->model, type);
 	const struct model_process *p = model_process(run->model, process);
-	const char *at = t ? strstr(t->location, "/registry/src/") : NULL;
-	size_t n = p ? strlen(p->info.comm) : 0;
+	const char *registry = t ? strstr(t->location, "/registry/src/") : NULL;
 
 	if (!t || !p)
 		return false;
-	if (!at)
-		return strstr(t->location, "/git/checkouts/") || strstr(t->location, "/vendor/") ||
-		       !strncmp(t->location, "vendor/", 7);
-	at = strchr(at + sizeof("/registry/src/") - 1, '/');
-	return !at || strncmp(at + 1, p->info.comm, n) != 0;
+	if (registry)
+		return !is_crate_of(p, registry);
+	return strstr(t->location, "/git/checkouts/") || is_vendored(t->location);
 }
 
 /* Aborted by another task or by hand, soon after its spawn; a poll as cancelled is its last. */

@@ -26,15 +26,17 @@ static const struct detector_option options[] = {
 #define PLACES        64u
 #define PENDING       1024u
 #define LOOKED_AT     64u /* of a type in one look; of more each second, third ... counts for so many */
-#define SLICES        16u          /* of the window */
-#define KEPT          (SLICES + 1) /* the last of them runs */
-#define CLEAR         12u          /* of them are enough where it is clear */
-#define WATCHING_MOST 0.95         /* of a process's CPU time */
-#define SETTLE_NS     200000000ull /* what threads did is told by samples, which come after it */
+#define SLICES        16u           /* of the window */
+#define KEPT          (SLICES + 1)  /* the last of them runs */
+#define CLEAR         12u           /* of them are enough where it is clear */
+#define WATCHING_MOST 0.95          /* of a process's CPU time */
+#define WATCHING_NS   1250000000ull /* later it is known what it took */
+#define SETTLE_NS     200000000ull  /* what threads did is told by samples, which come after it */
 
 /* late: no poll held all workers, and they had CPUs. */
 struct sums {
 	uint64_t timers, late, fire_ns, queue_ns, worst_ns, worst_task;
+	uint32_t slices, oldest; /* in which some were; of them, how many slices ago */
 };
 
 struct place {
@@ -110,6 +112,8 @@ static struct sums sum_of(const struct place *p, uint32_t n)
 
 		sum.timers += s->timers;
 		sum.late += s->late;
+		sum.slices += s->late != 0;
+		sum.oldest = s->late ? i : sum.oldest;
 		sum.fire_ns += s->fire_ns;
 		sum.queue_ns += s->queue_ns;
 		if (s->worst_ns > sum.worst_ns) {
@@ -277,7 +281,7 @@ static void raise_place(struct detect_run *run, const struct place *at, const st
 
 /*
  * A poll of a microsecond takes several while all is told of it, and thousands that are due at once wait for each other: without
- * what watching takes they would not be late. It can't take more than it does: of a second, or of all that the process does. Also true
+ * what watching takes they would not be late. It can't make them wait for longer than it takes, in the slices in which they do. Also true
  * where that is not known yet, and where the timers are of a level that is over.
  */
 static bool are_late_by_watching(const struct detect_run *run, const struct place *p,
@@ -289,11 +293,13 @@ static bool are_late_by_watching(const struct detect_run *run, const struct plac
 	if (!process || process->gone ||
 	    (process->level == WEFT_LEVEL_LIGHT && process->quiet_ns &&
 	     run->now_ns < process->quiet_ns + span_ns + 1000000000ull) ||
+	    slices_ns(run, sum->oldest) < WATCHING_NS ||
 	    !process_watching(process, run->now_ns - span_ns, &part, &rate))
 		return true;
 	if (part > WATCHING_MOST)
 		part = WATCHING_MOST;
-	return mean * (1 - part) < run->value[LATE_MS] * 1e6 && mean < rate * 1e9;
+	return mean * (1 - part) < run->value[LATE_MS] * 1e6 &&
+	       mean * sum->slices < rate * (double)span_ns;
 }
 
 /* Of as many slices, all watched, so many timers, and so large a part of them late. */

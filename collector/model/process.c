@@ -3,7 +3,9 @@
 
 #define POINT_NS   100000000ull
 #define QUARTER_NS 250000000ull
-#define SETTLED_NS 1200000000ull
+#define SAMPLE_NS  1300000000ull /* there is one of the process within it; */
+#define SETTLED_NS \
+	1200000000ull /* so long after a change of level, too, one that was taken since */
 
 /* Numbers over all lanes; what samples and records both show is taken once (lane.c). */
 static struct model_point point_now(const struct model_process *p, uint64_t now_ns)
@@ -112,13 +114,13 @@ void process_rates(const struct model_process *p, uint64_t now_ns, struct model_
 	ret->own_self = not_below_zero(per_second(b->own_self, z->own_self, dt10)) / 1e9;
 }
 
-/* The last point before `from_ns`; NULL = none is kept. */
+/* The last point before `from_ns`, or the oldest that is kept; NULL = there is none. */
 static const struct model_point *point_at(const struct model_process *p, uint64_t from_ns)
 {
 	uint64_t n = p->npoints < MODEL_POINTS ? p->npoints : MODEL_POINTS;
 
 	for (uint64_t i = 1; i <= n; i++)
-		if (p->point[(p->npoints - i) % MODEL_POINTS].t_ns <= from_ns)
+		if (i == n || p->point[(p->npoints - i) % MODEL_POINTS].t_ns <= from_ns)
 			return &p->point[(p->npoints - i) % MODEL_POINTS];
 	return NULL;
 }
@@ -129,14 +131,13 @@ bool process_watching(const struct model_process *p, uint64_t from_ns, double *r
 	const struct model_point *a, *z;
 	double cpu, own;
 
-	/* Samples come once a second, and the first one after a change of level tells of both. */
 	if (from_ns < p->quiet_ns + SETTLED_NS)
 		from_ns = p->quiet_ns + SETTLED_NS;
 	a = point_at(p, from_ns);
 	if (!a || (p->quiet_ns && a->t_ns <= p->quiet_ns))
 		return false;
 	z = &p->point[(p->npoints - 1) % MODEL_POINTS];
-	if (z->t_ns < a->t_ns + SECOND_NS * 9 / 10)
+	if (z->t_ns < a->t_ns + SAMPLE_NS)
 		return false;
 	cpu = not_below_zero((double)z->target_cpu - (double)a->target_cpu);
 	own = not_below_zero((double)z->own_cost - (double)a->own_cost);

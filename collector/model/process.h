@@ -104,7 +104,7 @@ double process_machine_busy(const struct model_process *p);
 double process_own_share(const struct model_process *p);
 /*
  * What being watched took since from_ns, but not before the level was changed last, as is estimated: part of its CPU time, 0 to 1, and
- * CPUs. False: not known, as the level was changed in the last two seconds.
+ * CPUs. False: not known, as the level was changed in the last 2.5 s.
  */
 bool process_watching(const struct model_process *p, uint64_t from_ns, double *ret_part,
 		      double *ret_rate);

@@ -104,6 +104,19 @@ static void no_stack_tells_whose_lock(void **state)
 			21, 21);
 }
 
+/* Three that are in doubt; then a stack says that the lock is the runtime's, and a single one is the program's. */
+static void one_block_after_those_of_the_runtime(void **state)
+{
+	struct feed *f = *state;
+
+	short_blocks(f, 27, 3, NULL);
+	short_blocks(f, 30, 1, NAMES("__libc_mutex_lock", "weft_timer_wheel_insert"));
+	feed_stack_named(f, f->now + MS, 7, 31, 202, futex,
+			 NAMES("__libc_mutex_lock", "svc_cache_get"));
+	short_blocks(f, 31, 1, NULL);
+	verdict_nothing(f);
+}
+
 /* What the last stack told holds for a longer block of which none came, but not for ever. */
 static void a_long_block_after_those(void **state)
 {
@@ -357,6 +370,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VERDICT_TEST(a_lock_of_tokio_is_not_the_tasks),
 		VERDICT_TEST(no_stack_tells_whose_lock),
+		VERDICT_TEST(one_block_after_those_of_the_runtime),
 		VERDICT_TEST(a_long_block_after_those),
 		VERDICT_TEST(short_blocks_in_a_lock_of_the_runtime),
 		VERDICT_TEST(a_lock_of_async_io_is_not_the_tasks),

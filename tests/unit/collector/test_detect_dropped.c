@@ -163,15 +163,46 @@ static void a_library_is_shut_down(void **state)
 	verdict_nothing(f);
 }
 
-/* The program itself, as cargo install has built it. */
+static void shut_down_at(struct feed *f, const char *location)
+{
+	feed_site(f, 9, "svc::flush", location, 27);
+	burst(f, 1000, 80, 9, WEFT_E_SHUTDOWN, false);
+}
+
+/* As cargo install has built it. */
 static void an_installed_program_is_shut_down(void **state)
 {
 	struct feed *f = *state;
 
-	feed_site(f, 9, "svc::flush",
-		  "/home/me/.cargo/registry/src/index.crates.io-1949cf8c/svc-1.0.0/src/main.rs",
-		  27);
-	burst(f, 1000, 80, 9, WEFT_E_SHUTDOWN, false);
+	shut_down_at(f,
+		     "/home/me/.cargo/registry/src/index.crates.io-1949cf8c/svc-1.0.0/src/main.rs");
+	verdict_found(f, "handle-dropped", LIVE_WARN, "svc::flush");
+}
+
+static void a_library_of_a_like_name_is_shut_down(void **state)
+{
+	struct feed *f = *state;
+
+	shut_down_at(
+		f,
+		"/home/me/.cargo/registry/src/index.crates.io-1949cf8c/svc-util-1.0.0/src/lib.rs");
+	verdict_nothing(f);
+}
+
+static void a_vendored_library_is_shut_down(void **state)
+{
+	struct feed *f = *state;
+
+	shut_down_at(f, "vendor/hyper-util/src/rt/tokio.rs");
+	verdict_nothing(f);
+}
+
+/* That is a module of the program's. */
+static void a_folder_named_vendor(void **state)
+{
+	struct feed *f = *state;
+
+	shut_down_at(f, "crates/vendor/src/sync.rs");
 	verdict_found(f, "handle-dropped", LIVE_WARN, "svc::flush");
 }
 
@@ -263,6 +294,9 @@ int main(void)
 		VERDICT_TEST(shut_down_after_a_loss),
 		VERDICT_TEST(a_library_is_shut_down),
 		VERDICT_TEST(an_installed_program_is_shut_down),
+		VERDICT_TEST(a_library_of_a_like_name_is_shut_down),
+		VERDICT_TEST(a_vendored_library_is_shut_down),
+		VERDICT_TEST(a_folder_named_vendor),
 		VERDICT_TEST(thousands_are_shut_down),
 		VERDICT_TEST(thousands_are_dropped),
 		VERDICT_TEST(thousands_are_shut_down_and_one_is_done),

@@ -211,6 +211,33 @@ static void watching_is_a_part_of_it(void **state)
 	verdict_found(f, "timer-late", LIVE_WARN, "ticker");
 }
 
+/* 200 timers that are due together once in 5 s are late by 15 ms on average, 4 ms a second of watching. */
+static void watching_makes_a_rare_burst_late(void **state)
+{
+	struct feed *f = *state;
+
+	for (uint64_t id = 1000; id < 1200; id++)
+		feed_spawn(f, 500 * MS + id * US, id, 2, 64);
+	for (uint64_t s = 0; s <= 20; s++) {
+		watched(f, s, s % 5 == 1 ? 30 * MS : 0, 0.9);
+		for (uint64_t id = 1000; s % 5 == 0 && id < 1200; id++) {
+			struct record r = { .t_ns = T0 + s * S + 15 * MS + id * US,
+					    .kind = WEFT_K_TIMER_FIRE,
+					    .task = id,
+					    .a = id,
+					    .b = T0 + s * S };
+
+			feed_record(f, &r);
+			feed_poll(f, T0 + s * S + 15 * MS + id * US, 0, id, 0);
+		}
+		for (uint64_t at = STEP; at < S; at += STEP) {
+			verdict_calm(f, T0 + s * S + at, 0);
+			verdict_calm(f, T0 + s * S + at + US, 1);
+		}
+	}
+	assert_null(feed_finding(f, "timer-late"));
+}
+
 /* The process does next to nothing: 18 ms of watching in a second can't make 20 timers late by 25 ms each. */
 static void watching_takes_too_little_for_that(void **state)
 {
@@ -551,6 +578,7 @@ int main(void)
 		VERDICT_TEST(many_at_once_while_it_waits),
 		VERDICT_TEST(watching_makes_them_late),
 		VERDICT_TEST(watching_is_a_part_of_it),
+		VERDICT_TEST(watching_makes_a_rare_burst_late),
 		VERDICT_TEST(watching_takes_too_little_for_that),
 		VERDICT_TEST(looks_make_them_late),
 		VERDICT_TEST(few_among_many),
