@@ -264,14 +264,24 @@ static bool is_too_dear(const struct level_window *w, double now, double allowed
 	return now > allowed * (w->filled < STAY_SECONDS ? FAR_TOO_MUCH : 1);
 }
 
+/* Looks at several at once would take too much together, and lose events of all. */
+static bool is_alone(const struct session *s)
+{
+	unsigned live = 0;
+
+	for (const struct process *p = s->processes; p; p = p->next)
+		live += p->state == PROCESS_LIVE;
+	return live < 2;
+}
+
 /* At light, which shows some things not at all: is it time for a look without a suspicion? */
 static bool may_look(const struct process *p, const struct level_window *w, double now,
 		     double normal)
 {
 	const double allowed = p->session->options.max_overhead;
 
-	return p->session->options.looks && !w->rest && !w->look_rest && w->watched >= LOOK_AFTER &&
-	       w->filled >= 3 &&
+	return p->session->options.looks && is_alone(p->session) && !w->rest && !w->look_rest &&
+	       w->watched >= LOOK_AFTER && w->filled >= 3 &&
 	       LOOK_SECONDS * (normal - above(now, allowed)) <=
 		       w->saved + LOOK_CREDIT * spare(now, allowed);
 }
