@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define STARVED_NS 10000000000ull /* the same in a process that lacks CPUs */
+#define STARVED_NS 10000000000ull /* in place of BLOCKING_RUNTIME_NS in a process that lacks CPUs */
 
 bool blocking_has_doubts(const struct blocking_place *p)
 {

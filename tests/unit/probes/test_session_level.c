@@ -261,6 +261,23 @@ static void looks_without_a_suspicion(void **state)
 	assert_int_equal(looked_at(true, 2000000000), 0);
 }
 
+/* Of several at once they would take too much together. */
+static void no_looks_at_one_of_several(void **state)
+{
+	struct watched *t = watch(WEFT_LEVEL_OFF);
+	struct process other = { .state = PROCESS_LIVE };
+
+	(void)state;
+	t->session.options.looks = true;
+	t->process.next = &other;
+	seconds(t, 100);
+	assert_int_equal(t->process.level, WEFT_LEVEL_LIGHT);
+	other.state = PROCESS_ENDED;
+	seconds(t, 1);
+	assert_int_equal(t->process.level, WEFT_LEVEL_NORMAL);
+	done(t);
+}
+
 /* What a routine look has taken is not the suspicion's. */
 static void a_suspicion_after_a_look(void **state)
 {
@@ -316,6 +333,7 @@ int main(void)
 		cmocka_unit_test(a_rise_that_was_a_mistake),
 		cmocka_unit_test(closer_looks_become_rare),
 		cmocka_unit_test(looks_without_a_suspicion),
+		cmocka_unit_test(no_looks_at_one_of_several),
 		cmocka_unit_test(a_suspicion_after_a_look),
 		cmocka_unit_test(what_is_saved_has_an_end),
 		cmocka_unit_test(no_closer_look_where_a_level_was_asked_for),
